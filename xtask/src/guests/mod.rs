@@ -4,6 +4,7 @@
 //! `target/guests/<kind>/`.
 
 mod c;
+mod js;
 mod rust;
 
 use crate::cache::Key;
@@ -33,11 +34,12 @@ struct Program {
 pub(crate) fn run(names: &[String]) -> Result<()> {
     crate::setup::run()?;
     let rust = crate::sysroot::rust()?;
-    let kinds: [Box<dyn Kind>; 4] = [
+    let kinds: [Box<dyn Kind>; 5] = [
         Box::new(c::C::new()?),
         Box::new(rust::Rust::p1(&rust)),
         Box::new(rust::Rust::p2(&rust)),
         Box::new(rust::Rust::p3(&rust)),
+        Box::new(js::Js),
     ];
     let mut known = false;
     for kind in &kinds {
