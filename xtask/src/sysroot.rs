@@ -16,7 +16,7 @@ pub(crate) const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 pub(crate) const DEBIAN_CARGO: &str = "/usr/bin/cargo";
 const DEBIAN_HOST_LIBRARIES: &str = "/usr/lib/rustlib/x86_64-unknown-linux-gnu";
 
-const TARGETS: [&str; 3] = ["wasm32-unknown-unknown", "wasm32-wasip1", "wasm32-wasip2"];
+const TARGETS: [&str; 2] = ["wasm32-wasip1", "wasm32-wasip2"];
 
 /// wasi-libc, its headers and compiler-rt, as npm's build of clang carries them.
 const WASI_LIBC: (&str, &str) = ("@yowasp/clang", "22.0.0-git20542-10");
@@ -41,7 +41,7 @@ pub(crate) struct Rust {
 
 /// Whether the `rustc` in `PATH` comes with both WASI targets.
 pub(crate) fn rustc_has_wasi() -> bool {
-    ["wasm32-wasip1", "wasm32-wasip2"].iter().all(|target| {
+    TARGETS.iter().all(|target| {
         let mut rustc = Command::new("rustc");
         let libraries = process::output(rustc.args(["--print", "target-libdir", "--target", target]));
         libraries.is_ok_and(|dir| Path::new(&dir).is_dir())
@@ -89,7 +89,7 @@ fn debian_cargo() -> Command {
 
 /// Builds `std` for [`TARGETS`]; the layout is that of rustc's own sysroot, with the host's part linked in.
 fn private_rust_sysroot(rustc_version: &str) -> Result<PathBuf> {
-    let key = cache::Key::default().field(rustc_version).field(WASI_LIBC.1).hex();
+    let key = cache::Key::default().field(rustc_version).field(WASI_LIBC.1).field(TARGETS.join(" ")).hex();
     cache::entry(&format!("rust-sysroot-{}", &key[..16]), |dir| {
         eprintln!("building Rust's standard library for WebAssembly (some minutes, once)");
         let scratch = dir.join("scratch");
@@ -99,12 +99,10 @@ fn private_rust_sysroot(rustc_version: &str) -> Result<PathBuf> {
         for target in TARGETS {
             let lib = rustlib.join(target).join("lib");
             copy_libraries(&scratch.join("target").join(target).join("release/deps"), &lib)?;
-            if target.contains("wasip") {
-                let own = lib.join("self-contained");
-                fs::create_dir(&own)?;
-                for object in ["crt1-command.o", "crt1-reactor.o", "libc.a"] {
-                    fs::copy(libc.join(object), own.join(object))?;
-                }
+            let own = lib.join("self-contained");
+            fs::create_dir(&own)?;
+            for object in ["crt1-command.o", "crt1-reactor.o", "libc.a"] {
+                fs::copy(libc.join(object), own.join(object))?;
             }
         }
         symlink(DEBIAN_HOST_LIBRARIES, rustlib.join("x86_64-unknown-linux-gnu"))?;
