@@ -48,7 +48,7 @@ pub(crate) fn remove(dir: &Path) -> Result<()> {
     }
 }
 
-/// A SHA-256 over strings and files, as lower-case hex.
+/// A SHA-256 over several strings and files.
 #[derive(Default)]
 pub(crate) struct Key(Sha256);
 
@@ -70,6 +70,15 @@ impl Key {
     }
 
     pub(crate) fn hex(self) -> String {
-        self.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&self.0.finalize())
     }
+}
+
+/// The SHA-256 of some bytes, as lower-case hex.
+pub(crate) fn sha256(bytes: impl AsRef<[u8]>) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

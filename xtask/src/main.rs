@@ -5,6 +5,7 @@
 mod cache;
 mod guests;
 mod process;
+mod programs;
 mod registry;
 mod setup;
 mod sysroot;
@@ -19,11 +20,13 @@ Verbs:
   setup            Install the tools that are missing and prepare the guest sysroots
   guests [NAME]…   Build the programs under guests/ into target/guests/<kind>/<name>.wasm;
                    NAME is a kind (`c`), a program (`hello`) or both (`c/hello`)
+  programs [NAME]… Fetch the real programs of xtask/programs.toml and print where each lies
 ";
 
 fn main() {
     if let Err(error) = run(std::env::args().skip(1).collect()) {
-        eprintln!("error: {error:#}");
+        eprintln!("error: {error}");
+        error.chain().skip(1).for_each(|cause| eprintln!("  cause: {cause}"));
         std::process::exit(1);
     }
 }
@@ -33,6 +36,7 @@ fn run(args: Vec<String>) -> Result<()> {
     match verb.as_str() {
         "setup" => setup::run(),
         "guests" => guests::run(args),
+        "programs" => setup::tools().and_then(|()| programs::run(args)),
         "help" | "-h" | "--help" => {
             print!("{HELP}");
             Ok(())

@@ -23,11 +23,17 @@ const RUST: [(&str, &str); 4] = [
     ("/usr/bin/rust-lld", "rust-web-llvm"),
 ];
 
+/// All that the other verbs need, so that they need not fetch or build it themselves.
 pub(crate) fn run() -> Result<()> {
-    install(&missing())?;
+    tools()?;
     sysroot::c()?;
     sysroot::rust()?;
     Ok(())
+}
+
+/// Installs the tools that are missing.
+pub(crate) fn tools() -> Result<()> {
+    install(&missing())
 }
 
 fn missing() -> Vec<&'static str> {

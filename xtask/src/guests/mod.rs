@@ -32,7 +32,7 @@ struct Program {
 }
 
 pub(crate) fn run(names: &[String]) -> Result<()> {
-    crate::setup::run()?;
+    crate::setup::tools()?;
     let rust = crate::sysroot::rust()?;
     let kinds: [Box<dyn Kind>; 5] = [
         Box::new(c::C::new()?),
