@@ -19,12 +19,15 @@ pub(crate) fn dir() -> Result<PathBuf> {
 
 /// The entry called `key`, which `make` fills when it is not there yet.
 pub(crate) fn entry(key: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
-    let dir = dir()?;
+    entry_in(&dir()?, key, make)
+}
+
+fn entry_in(dir: &Path, key: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
     let entry = dir.join(key);
     if entry.exists() {
         return Ok(entry);
     }
-    fs::create_dir_all(&dir).with_context(|| format!("cannot make the cache `{}`", dir.display()))?;
+    fs::create_dir_all(dir).with_context(|| format!("cannot make the cache `{}`", dir.display()))?;
     let lock = File::create(dir.join(format!(".{key}.lock")))?;
     lock.lock().with_context(|| format!("cannot lock the cache entry `{}`", entry.display()))?;
     if entry.exists() {
@@ -81,4 +84,32 @@ pub(crate) fn sha256(bytes: impl AsRef<[u8]>) -> String {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_made_once_and_a_failed_one_leaves_nothing() {
+        let dir = std::env::temp_dir().join(format!("sampan-xtask-cache-{}", std::process::id()));
+        assert!(entry_in(&dir, "a", |at| Ok(fs::write(at.join("half"), "")?).and(bail())).is_err());
+        assert!(!dir.join("a").exists());
+
+        let whole = entry_in(&dir, "a", |at| Ok(fs::write(at.join("whole"), "")?)).expect("made");
+        assert!(whole.join("whole").exists() && !whole.join("half").exists());
+        entry_in(&dir, "a", |_| bail()).expect("is there already");
+        remove(&dir).expect("removed");
+    }
+
+    #[test]
+    fn fields_do_not_run_into_each_other() {
+        let key = |fields: &[&str]| fields.iter().fold(Key::default(), |key, field| key.field(field)).hex();
+        assert_ne!(key(&["ab", "c"]), key(&["a", "bc"]));
+        assert_eq!(sha256(""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    }
+
+    fn bail() -> Result<()> {
+        anyhow::bail!("cannot be made")
+    }
 }

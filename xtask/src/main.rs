@@ -2,13 +2,17 @@
 //!
 //! Each verb calls what it needs of the others, so that any of them works on a fresh clone.
 
+mod bench;
 mod cache;
+mod demo;
 mod guests;
 mod process;
 mod programs;
 mod registry;
 mod setup;
 mod sysroot;
+mod test;
+mod tidy;
 
 use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
@@ -21,6 +25,10 @@ Verbs:
   guests [NAME]…   Build the programs under guests/ into target/guests/<kind>/<name>.wasm;
                    NAME is a kind (`c`), a program (`hello`) or both (`c/hello`)
   programs [NAME]… Fetch the real programs of xtask/programs.toml and print where each lies
+  demo             Build `sampan` and run two real programs with it
+  tidy             Check the rules of the house that the compiler does not
+  test [-- ARGS]   Format check, tidy, clippy and every test; ARGS go to `cargo test`
+  bench [ARGS]     Run the benchmarks; ARGS go to the bench crate
 ";
 
 fn main() {
@@ -36,7 +44,11 @@ fn run(args: Vec<String>) -> Result<()> {
     match verb.as_str() {
         "setup" => setup::run(),
         "guests" => guests::run(args),
-        "programs" => setup::tools().and_then(|()| programs::run(args)),
+        "programs" => programs::run(args),
+        "demo" => demo::run(),
+        "tidy" => tidy::run(),
+        "test" => test::run(args),
+        "bench" => bench::run(args),
         "help" | "-h" | "--help" => {
             print!("{HELP}");
             Ok(())

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
 /// Runs a command whose stdout is talk, which therefore goes to stderr: our own stdout is data.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
@@ -11,10 +11,14 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
         .stdout(std::io::stderr())
         .status()
         .with_context(|| format!("cannot start `{}`", line(command)))?;
-    if !status.success() {
-        bail!("`{}` ended with {status}", line(command));
-    }
-    Ok(())
+    ended(command, status)
+}
+
+/// Runs a command whose stdout is what our caller asked for.
+pub(crate) fn show(command: &mut Command) -> Result<()> {
+    let status =
+        command.stdin(Stdio::null()).status().with_context(|| format!("cannot start `{}`", line(command)))?;
+    ended(command, status)
 }
 
 /// Runs a command and returns its stdout without the final newline.
@@ -24,9 +28,7 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
         .stderr(Stdio::inherit())
         .output()
         .with_context(|| format!("cannot start `{}`", line(command)))?;
-    if !output.status.success() {
-        bail!("`{}` ended with {}", line(command), output.status);
-    }
+    ended(command, output.status)?;
     Ok(String::from_utf8(output.stdout)?.trim_end().to_owned())
 }
 
@@ -39,6 +41,13 @@ pub(crate) fn succeeds(command: &mut Command) -> bool {
 /// The path of a program in `PATH`.
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
     std::env::split_paths(&std::env::var_os("PATH")?).map(|dir| dir.join(program)).find(|path| path.is_file())
+}
+
+fn ended(command: &Command, status: ExitStatus) -> Result<()> {
+    match status.success() {
+        true => Ok(()),
+        false => bail!("`{}` ended with {status}", line(command)),
+    }
 }
 
 /// The command line as a person would type it.

@@ -11,6 +11,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 pub(crate) const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 pub(crate) const DEBIAN_CARGO: &str = "/usr/bin/cargo";
@@ -39,12 +40,13 @@ pub(crate) struct Rust {
     sysroot: Option<PathBuf>,
 }
 
-/// Whether the `rustc` in `PATH` comes with both WASI targets.
+/// Whether the `rustc` in `PATH` comes with the WASI targets.
 pub(crate) fn rustc_has_wasi() -> bool {
-    TARGETS.iter().all(|target| {
-        let mut rustc = Command::new("rustc");
-        let libraries = process::output(rustc.args(["--print", "target-libdir", "--target", target]));
-        libraries.is_ok_and(|dir| Path::new(&dir).is_dir())
+    static FOUND: OnceLock<bool> = OnceLock::new();
+    *FOUND.get_or_init(|| {
+        let sysroot = process::output(Command::new("rustc").args(["--print", "sysroot"]));
+        let has = |dir: &str, target| Path::new(dir).join("lib/rustlib").join(target).join("lib").is_dir();
+        sysroot.is_ok_and(|dir| TARGETS.iter().all(|target| has(&dir, target)))
     })
 }
 

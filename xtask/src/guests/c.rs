@@ -78,3 +78,12 @@ fn cflags(source: &str) -> Vec<&str> {
     let first = source.lines().next().unwrap_or_default();
     first.strip_prefix("// cflags:").unwrap_or_default().split_whitespace().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn only_the_first_line_asks_for_flags() {
+        assert_eq!(super::cflags("// cflags: -g -Wl,--no-entry\nint f;\n"), ["-g", "-Wl,--no-entry"]);
+        assert!(super::cflags("// Why.\n// cflags: -g\n").is_empty());
+    }
+}

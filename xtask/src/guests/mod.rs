@@ -8,7 +8,7 @@ mod js;
 mod rust;
 
 use crate::cache::Key;
-use crate::{guests_dir, root};
+use crate::{guests_dir, root, setup};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ struct Program {
 }
 
 pub(crate) fn run(names: &[String]) -> Result<()> {
-    crate::setup::tools()?;
+    setup::tools(&[setup::C, setup::RUST, setup::NPM])?;
     let rust = crate::sysroot::rust()?;
     let kinds: [Box<dyn Kind>; 5] = [
         Box::new(c::C::new()?),
