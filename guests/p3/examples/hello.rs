@@ -1,0 +1,14 @@
+//! Prints `hello`, and its arguments if there are any.
+
+struct Hello;
+
+wasip3::cli::command::export!(Hello);
+
+impl wasip3::exports::cli::run::Guest for Hello {
+    async fn run() -> Result<(), ()> {
+        let arguments = wasip3::cli::environment::get_arguments().into_iter().skip(1);
+        let words: Vec<String> = std::iter::once("hello".to_owned()).chain(arguments).collect();
+        p3::print(words.join(" ") + "\n").await;
+        Ok(())
+    }
+}

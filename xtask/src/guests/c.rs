@@ -1,0 +1,89 @@
+//! `guests/c/*.c`: each file is one WASI 0.1 program, compiled by clang against wasi-libc.
+//!
+//! A first line `// cflags: …` adds flags, for instance `-mexec-model=reactor` or `-nostartfiles -Wl,--no-entry`.
+
+use super::*;
+use crate::{process, sysroot};
+use std::process::Command;
+use std::sync::Mutex;
+
+const CLANG: &str = "clang-22";
+
+/// `--no-wasm-opt`: clang would run whatever `wasm-opt` lies in `PATH`, and old ones reject its output.
+const FLAGS: [&str; 6] = ["--target=wasm32-wasip1", "--no-wasm-opt", "-O3", "-msimd128", "-Wall", "-Werror"];
+
+pub(super) struct C {
+    sysroot: PathBuf,
+    clang_version: String,
+}
+
+impl C {
+    pub(super) fn new() -> Result<Self> {
+        let clang_version = process::output(Command::new(CLANG).arg("--version"))?;
+        Ok(Self { sysroot: sysroot::c()?, clang_version })
+    }
+
+    fn compile(&self, source: &Path, to: &Path) -> Result<()> {
+        let unfinished = to.with_extension("unfinished");
+        let mut clang = Command::new(CLANG);
+        clang.args(FLAGS).arg("--sysroot").arg(&self.sysroot).arg("-resource-dir").arg(&self.sysroot);
+        clang.args(cflags(&fs::read_to_string(source)?)).arg(source).arg("-o").arg(&unfinished);
+        process::run(&mut clang)?;
+        Ok(fs::rename(unfinished, to)?)
+    }
+}
+
+impl Kind for C {
+    fn name(&self) -> &'static str {
+        "c"
+    }
+
+    fn programs(&self, sources: &Path) -> Result<Vec<Program>> {
+        let files = files(sources)?;
+        let headers: Vec<PathBuf> = files
+            .iter()
+            .filter(|file| file.extension().is_some_and(|extension| extension == "h"))
+            .cloned()
+            .collect();
+        let with_key = |name: String| {
+            let key =
+                Key::default().field(&self.clang_version).field(self.sysroot.as_os_str().as_encoded_bytes());
+            let key =
+                key.field(FLAGS.join(" ")).files(&headers)?.files(&[sources.join(format!("{name}.c"))])?;
+            Ok(Program { name, key: key.hex() })
+        };
+        stems(&files, "c").into_iter().map(with_key).collect()
+    }
+
+    /// Compiles one file per processor at a time and reports the first error.
+    fn build(&self, programs: &[&Program], sources: &Path, out: &Path) -> Result<()> {
+        let queue = Mutex::new(programs.iter());
+        let worker = || {
+            loop {
+                let Some(program) = queue.lock().expect("no worker panics").next() else { return Ok(()) };
+                let source = sources.join(format!("{}.c", program.name));
+                self.compile(&source, &out.join(format!("{}.wasm", program.name)))?;
+            }
+        };
+        std::thread::scope(|scope| {
+            let workers = std::thread::available_parallelism().map_or(1, usize::from);
+            let workers: Vec<_> = (0..workers).map(|_| scope.spawn(worker)).collect();
+            workers.into_iter().try_for_each(|worker| worker.join().expect("no worker panics"))
+        })
+    }
+}
+
+/// The flags that the source's first line asks for.
+fn cflags(source: &str) -> Vec<&str> {
+    let first = source.lines().next().unwrap_or_default();
+    first.strip_prefix("// cflags:").unwrap_or_default().split_whitespace().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn only_the_first_line_asks_for_flags() {
+        assert_eq!(super::cflags("// cflags: -g -Wl,--no-entry\nint f;\n"), ["-g", "-Wl,--no-entry"]);
+        assert!(super::cflags("// Why.\n// cflags: -g\n").is_empty());
+    }
+}

@@ -1,0 +1,74 @@
+//! `guests/p1`, `guests/p2`, `guests/p3`: cargo packages, each of whose programs speaks one version of WASI.
+
+use super::*;
+use crate::{process, sysroot};
+
+const FLAGS: &str = "-Ctarget-feature=+simd128";
+
+pub(super) struct Rust<'a> {
+    tools: &'a sysroot::Rust,
+    kind: &'static str,
+    target: &'static str,
+    /// Where the programs' sources lie in the package, and cargo's option that selects one of them.
+    programs: &'static str,
+    select: &'static str,
+}
+
+impl<'a> Rust<'a> {
+    /// Core modules for WASI 0.1.
+    pub(super) fn p1(tools: &'a sysroot::Rust) -> Self {
+        Self { tools, kind: "p1", target: "wasm32-wasip1", programs: "src/bin", select: "--bin" }
+    }
+
+    /// Components for WASI 0.2.
+    pub(super) fn p2(tools: &'a sysroot::Rust) -> Self {
+        Self { kind: "p2", target: "wasm32-wasip2", ..Self::p1(tools) }
+    }
+
+    /// Components for WASI 0.3. Rust's `main` would become a command of WASI 0.2, so these are libraries that export
+    /// `wasi:cli/run` themselves; cargo builds several libraries in one package when they are called examples.
+    pub(super) fn p3(tools: &'a sysroot::Rust) -> Self {
+        Self {
+            kind: "p3",
+            target: "wasm32-wasip2",
+            programs: "examples",
+            select: "--example",
+            ..Self::p1(tools)
+        }
+    }
+}
+
+impl Kind for Rust<'_> {
+    fn name(&self) -> &'static str {
+        self.kind
+    }
+
+    fn programs(&self, sources: &Path) -> Result<Vec<Program>> {
+        let names = stems(&files(&sources.join(self.programs))?, "rs");
+        let key = Key::default().field(&self.tools.version).field(FLAGS).files(&tree(sources)?)?.hex();
+        Ok(names.into_iter().map(|name| Program { name, key: key.clone() }).collect())
+    }
+
+    fn build(&self, programs: &[&Program], sources: &Path, out: &Path) -> Result<()> {
+        let target_dir = root().join("target/guests-build").join(self.kind);
+        for Program { name, .. } in programs {
+            let mut cargo = self.tools.cargo(FLAGS);
+            cargo.current_dir(sources).args(["build", self.select, name]);
+            cargo
+                .args(["--quiet", "--release", "--locked", "--target", self.target, "--target-dir"])
+                .arg(&target_dir);
+            process::run(&mut cargo)?;
+
+            let built = target_dir.join(self.target).join("release");
+            let built = match self.programs {
+                "examples" => built.join("examples").join(format!("{}.wasm", name.replace('-', "_"))),
+                _ => built.join(format!("{name}.wasm")),
+            };
+            let unfinished = out.join(format!("{name}.unfinished"));
+            fs::copy(&built, &unfinished)
+                .with_context(|| format!("cargo did not make `{}`", built.display()))?;
+            fs::rename(unfinished, out.join(format!("{name}.wasm")))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,51 @@
+//! Packages from npm and PyPI, fetched with the registries' own clients and unpacked into the cache.
+
+use crate::{cache, process};
+use anyhow::{Context, Result};
+use serde::Deserialize;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Registry {
+    Npm,
+    Pypi,
+}
+
+/// The unpacked package: an npm package's files lie under `package/`, a wheel's at the top.
+pub(crate) fn fetch(registry: Registry, package: &str, version: &str) -> Result<PathBuf> {
+    let flat = package.trim_start_matches('@').replace('/', "-");
+    let key = format!("{registry:?}-{flat}-{version}").to_lowercase();
+    cache::entry(&key, |dir| {
+        eprintln!("fetching {package} {version}");
+        match registry {
+            Registry::Npm => unpack_npm(dir, package, version),
+            Registry::Pypi => unpack_wheel(dir, package, version),
+        }
+        .with_context(|| format!("cannot fetch `{package}` {version}"))
+    })
+}
+
+fn unpack_npm(dir: &Path, package: &str, version: &str) -> Result<()> {
+    let spec = format!("{package}@{version}");
+    process::run(Command::new("npm").current_dir(dir).args(["pack", "--silent", &spec]))?;
+    let archive = only_file(dir)?;
+    process::run(Command::new("tar").arg("-xzf").arg(&archive).arg("-C").arg(dir))?;
+    Ok(fs::remove_file(archive)?)
+}
+
+fn unpack_wheel(dir: &Path, package: &str, version: &str) -> Result<()> {
+    let spec = format!("{package}=={version}");
+    let options = ["--quiet", "--no-deps", "--only-binary=:all:", "--disable-pip-version-check", "--dest"];
+    process::run(Command::new("python3").args(["-m", "pip", "download"]).args(options).arg(dir).arg(&spec))?;
+    let archive = only_file(dir)?;
+    process::run(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(&archive).arg(dir))?;
+    Ok(fs::remove_file(archive)?)
+}
+
+fn only_file(dir: &Path) -> Result<PathBuf> {
+    let entry = fs::read_dir(dir)?.next().context("the registry's client left no archive")?;
+    Ok(entry?.path())
+}

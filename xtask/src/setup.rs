@@ -1,0 +1,77 @@
+//! `cargo xtask setup`: the tools of this machine, and the sysroots that the guests are linked with.
+
+use crate::{process, sysroot};
+use anyhow::{Result, bail};
+use std::process::Command;
+
+/// A program (its name in `PATH`, or a file) and the Debian package that brings it.
+type Tool = (&'static str, &'static str);
+
+/// What C guests need.
+pub(crate) const C: &[Tool] = &[("clang-22", "clang-22"), ("wasm-ld-22", "lld-22")];
+
+/// What Rust guests need where `rustc` has no WASI targets of its own.
+pub(crate) const RUST: &[Tool] = &[
+    (sysroot::DEBIAN_RUSTC, "rustc-web"),
+    (sysroot::DEBIAN_CARGO, "cargo-web"),
+    ("/usr/lib/rustlib/src/rust/library/std/src/lib.rs", "rust-web-src"),
+    ("/usr/bin/rust-lld", "rust-web-llvm"),
+];
+
+/// What JavaScript guests and packages from npm need.
+pub(crate) const NPM: &[Tool] = &[("node", "nodejs"), ("npm", "npm")];
+
+/// What packages from PyPI need.
+pub(crate) const PIP: &[Tool] = &[("pip3", "python3-pip")];
+
+/// What the benchmarks need.
+pub(crate) const BENCH: &[Tool] = &[("clang-22", "clang-22"), ("hyperfine", "hyperfine")];
+
+/// Everything that any verb needs.
+pub(crate) fn run() -> Result<()> {
+    tools(&[C, RUST, NPM, PIP, BENCH])?;
+    sysroot::c()?;
+    sysroot::rust()?;
+    Ok(())
+}
+
+/// Installs what is missing of these tools.
+pub(crate) fn tools(groups: &[&[Tool]]) -> Result<()> {
+    let wanted = groups.iter().filter(|group| **group != RUST || !sysroot::rustc_has_wasi());
+    let missing = wanted.copied().flatten().filter(|(program, _)| process::find(program).is_none());
+    let mut packages: Vec<&str> = missing.map(|(_, package)| *package).collect();
+    packages.dedup();
+    match packages.is_empty() {
+        true => Ok(()),
+        false => install(&packages),
+    }
+}
+
+fn install(packages: &[&str]) -> Result<()> {
+    let install = ["apt-get", "install", "--yes", "--no-install-recommends", "--no-remove"];
+    if process::find("apt-get").is_none() {
+        bail!(
+            "tools are missing, and there is no `apt-get` to install them\n\nhint: install what Debian calls {}; \
+             for Rust `rustup target add wasm32-wasip1 wasm32-wasip2` does as well",
+            packages.join(", ")
+        );
+    }
+    let become_root: &[&str] = if process::succeeds(Command::new("test").args(["-w", "/var/lib/dpkg/lock"])) {
+        &["env"]
+    } else if process::succeeds(Command::new("sudo").args(["-n", "true"])) {
+        &["sudo", "-n", "env"]
+    } else {
+        let packages = packages.join(" ");
+        bail!(
+            "tools are missing, and only root may install them\n\nhint: sudo {} {packages}",
+            install.join(" ")
+        );
+    };
+    eprintln!("installing {}", packages.join(", "));
+    let apt_get = |args: &[&str]| {
+        let mut command = Command::new(become_root[0]);
+        process::run(command.args(&become_root[1..]).arg("DEBIAN_FRONTEND=noninteractive").args(args))
+    };
+    apt_get(&["apt-get", "update", "--quiet"])?;
+    apt_get(&[&install, packages].concat())
+}

@@ -1,0 +1,57 @@
+//! `cargo xtask test`: the one line that a person and continuous integration run.
+
+use crate::{guests, guests_dir, process, programs, root, setup, tidy};
+use anyhow::Result;
+use std::process::Command;
+use std::time::Instant;
+
+/// Everything in one profile, release, so that nothing big is compiled twice; what is quick to fail comes first.
+pub(crate) fn run(args: &[String]) -> Result<()> {
+    let start = Instant::now();
+    cargo(&["fmt", "--all", "--check"])?;
+    for package in ["p1", "p2", "p3"] {
+        cargo(&["fmt", "--check", "--manifest-path", &format!("guests/{package}/Cargo.toml")])?;
+    }
+    tidy::run()?;
+    setup::run()?;
+    guests::run(&[])?;
+    let programs = programs::fetch(&[])?;
+    cargo(&["clippy", "--workspace", "--all-targets", "--release", "--", "-D", "warnings"])?;
+
+    let mut test = Command::new("cargo");
+    test.current_dir(root()).args(["test", "--release"]).args(cargo_test_args(args));
+    test.env("SAMPAN_GUESTS", guests_dir()).env("SAMPAN_PROGRAMS", programs);
+    process::run(&mut test)?;
+    eprintln!("passed: formatting, tidy, clippy, tests, in {} s", start.elapsed().as_secs());
+    Ok(())
+}
+
+fn cargo(args: &[&str]) -> Result<()> {
+    process::run(Command::new("cargo").current_dir(root()).args(args))
+}
+
+/// What stands after `--` goes to `cargo test`, on the whole workspace unless it names packages.
+fn cargo_test_args(args: &[String]) -> Vec<&str> {
+    let mut args: Vec<&str> = args.iter().map(String::as_str).collect();
+    if args.first() == Some(&"--") {
+        args.remove(0);
+    }
+    if !args.iter().any(|arg| arg.starts_with("-p") || arg.starts_with("--package")) {
+        args.insert(0, "--workspace");
+    }
+    args
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_whole_workspace_is_tested_unless_packages_are_named() {
+        let args = |args: &[&str]| {
+            let args: Vec<String> = args.iter().map(ToString::to_string).collect();
+            super::cargo_test_args(&args).join(" ")
+        };
+        assert_eq!(args(&[]), "--workspace");
+        assert_eq!(args(&["--", "wast"]), "--workspace wast");
+        assert_eq!(args(&["--", "-p", "engine", "--", "--nocapture"]), "-p engine -- --nocapture");
+    }
+}
