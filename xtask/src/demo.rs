@@ -10,7 +10,7 @@ pub(crate) fn run() -> Result<()> {
     setup::tools(&[setup::PIP])?;
     let programs = programs::fetch(&["python".to_owned(), "resvg".to_owned()])?;
     let mut cargo = Command::new("cargo");
-    process::run(cargo.current_dir(root()).args(["build", "--release", "--package", "sampan"]))?;
+    process::run(cargo.current_dir(root()).args(["build", "--release", "--workspace"]))?;
 
     let dir = root().join("target/demo");
     fs::create_dir_all(&dir)?;

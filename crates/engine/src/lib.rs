@@ -1,5 +1,6 @@
 //! How a program runs: profiles over Wasmtime, limits, compiled code and its cache.
 
+mod anatomy;
 mod cache;
 mod dense;
 mod engine;
@@ -15,6 +16,7 @@ mod program;
 mod seal;
 mod ticker;
 
+pub use anatomy::{Anatomy, Item};
 pub use cache::{CACHE_BYTES_MAX, CodeCache};
 pub use engine::{Engine, Settings};
 pub use error::{Error, Limit};
@@ -23,6 +25,6 @@ pub use limits::Limits;
 pub use meter::{Meter, Metered};
 pub use options::Options;
 pub use profile::Profile;
-pub use program::{Program, bounded, read};
+pub use program::{Program, binary, bounded, read};
 pub use seal::Seal;
 pub use wasmtime;

@@ -1,5 +1,6 @@
 //! A program made ready: from a file in any form, through the cache, to code in memory.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -49,6 +50,14 @@ pub fn bounded(stream: impl Read) -> std::io::Result<Vec<u8>> {
         ));
     }
     Ok(bytes)
+}
+
+/// The binary form of a program in either form.
+///
+/// # Errors
+/// [`Error::Text`].
+pub fn binary(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Error> {
+    wat::parse_bytes(bytes).map_err(Error::Text)
 }
 
 impl Engine {
@@ -106,8 +115,7 @@ impl Engine {
             Form::Module => self.wasmtime().precompile_module(bytes).map_err(Error::Invalid),
             Form::Component => self.wasmtime().precompile_component(bytes).map_err(Error::Invalid),
             Form::Text => {
-                let binary = wat::parse_bytes(bytes).map_err(Error::Text)?;
-                self.compile(&binary)
+self.compile(&binary(bytes)?)
             }
             Form::Compiled => Err(Error::NotWasm("compiled already".to_owned())),
         }

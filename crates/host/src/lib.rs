@@ -10,6 +10,7 @@ mod http;
 mod invoke;
 pub mod limits;
 mod link;
+mod needs;
 mod net;
 
 pub use command::run;
@@ -17,4 +18,5 @@ pub use denials::{Denial, Denials};
 pub use error::Error;
 pub use grants::Grants;
 pub use host::{DirError, Host, Stdio};
+pub use needs::{Need, needs};
 pub use invoke::{Outcome, invoke};
