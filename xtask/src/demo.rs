@@ -1,13 +1,12 @@
 //! `cargo xtask demo`: real programs on real input, run by the `sampan` just built, each command line shown.
 
-use crate::{process, programs, root, setup};
+use crate::{process, programs, root};
 use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 pub(crate) fn run() -> Result<()> {
-    setup::tools(&[setup::PIP])?;
     let programs = programs::fetch(&["python".to_owned(), "resvg".to_owned()])?;
     let mut cargo = Command::new("cargo");
     process::run(cargo.current_dir(root()).args(["build", "--release", "--package", "sampan"]))?;
