@@ -1,1 +1,20 @@
-pub use wasmtime_wasi; pub use wasmtime_wasi_http; pub use wasmtime_wasi_tls;
+//! What a program may touch: WASI and every other capability, one module each, denied unless granted.
+
+mod command;
+mod denials;
+mod error;
+mod files;
+pub mod grants;
+mod host;
+mod http;
+mod invoke;
+pub mod limits;
+mod link;
+mod net;
+
+pub use command::run;
+pub use denials::{Denial, Denials};
+pub use error::Error;
+pub use grants::Grants;
+pub use host::{DirError, Host, Stdio};
+pub use invoke::{Outcome, invoke};

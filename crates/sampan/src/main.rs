@@ -1,1 +1,75 @@
-fn main(){}
+//! `sampan`: runs WebAssembly programs, each with as much isolation as it chooses to pay for.
+
+#![forbid(unsafe_code)]
+
+mod commands;
+mod home;
+mod report;
+mod source;
+mod trap;
+mod tuning;
+mod watchdog;
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::exit;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+/// Run WebAssembly programs, each with as much isolation as it chooses to pay for
+#[derive(Parser)]
+#[command(name = "sampan", version, after_help = EXAMPLES, subcommand_required = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  sampan hello.wasm                    run a program
+  sampan run --dir . sort.wasm in.txt  let it use the files here
+  sampan inspect hello.wasm            see what it is and what it would need";
+
+#[derive(Subcommand)]
+enum Command {
+    Run(commands::run::Run),
+    Build(commands::build::Build),
+    Inspect(commands::inspect::Inspect),
+    Completions(commands::completions::Completions),
+}
+
+fn main() {
+    let cli = match Cli::try_parse_from(arguments()) {
+        Ok(cli) => cli,
+        Err(error) => report::usage(&error),
+    };
+    let ended = match cli.command {
+        Command::Run(run) => run.execute(),
+        Command::Build(build) => build.execute().map(|()| 0),
+        Command::Inspect(inspect) => inspect.execute().map(|()| 0),
+        Command::Completions(completions) => completions.execute().map(|()| 0),
+    };
+    match ended {
+        Ok(code) => exit(code),
+        Err(report) => report.print_and_exit(),
+    }
+}
+
+/// The arguments of this process, with `run` put in where the first of them is a program.
+fn arguments() -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = std::env::args_os().collect();
+    if let Some(first) = arguments.get(1)
+        && is_program(first)
+    {
+        arguments.insert(1, "run".into());
+    }
+    arguments
+}
+
+/// Whether the first argument can only be meant as a program: no command, and it looks like a file or is one.
+fn is_program(first: &OsString) -> bool {
+    let text = first.to_string_lossy();
+    let is_command = Cli::command().find_subcommand(&*text).is_some() || text == "help";
+    let is_path = text.contains(['.', '/']) || Path::new(first).is_file();
+    text == "-" || (!is_command && !text.starts_with('-') && is_path)
+}

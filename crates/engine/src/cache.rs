@@ -1,0 +1,122 @@
+//! The code cache: compiled code in a directory, by program and engine. Safe to share between processes, and to
+//! delete at any time.
+
+use std::fs::{self, DirBuilder, File, Metadata};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use crate::seal::{Seal, TEMPORARY_PREFIX};
+
+/// Bytes that a cache holds unless another number is given.
+pub const CACHE_BYTES_MAX: u64 = 2 << 30;
+
+/// A file still being written after this long was left behind by a process that died.
+const WRITING_MAX: Duration = Duration::from_secs(3_600);
+
+/// A directory of sealed compiled code, bounded in bytes.
+pub struct CodeCache {
+    directory: PathBuf,
+    seal: Seal,
+    bytes_max: u64,
+}
+
+/// Names one program's code for one engine.
+#[derive(Clone, Copy)]
+pub(crate) struct Key(blake3::Hash);
+
+impl Key {
+    /// The key of `program` for an engine of this compatibility.
+    pub(crate) fn new(compatibility: &[u8; 32], program: &[u8]) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(compatibility);
+        hasher.update_rayon(program);
+        Self(hasher.finalize())
+    }
+}
+
+impl CodeCache {
+    /// Opens the cache in `directory`, which is made, for its user alone, if it is not there.
+    ///
+    /// # Errors
+    /// When the directory cannot be made, or could be written by somebody else.
+    pub fn open(directory: PathBuf, seal: Seal, bytes_max: u64) -> io::Result<Self> {
+        DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
+        if writable_by_others(&fs::metadata(&directory)?) {
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "other users can write to it"));
+        }
+        Ok(Self { directory, seal, bytes_max })
+    }
+
+    /// The file with the code for `key`, if there is one and it is sound. One that is not is removed.
+    pub(crate) fn get(&self, key: Key) -> Option<(PathBuf, File)> {
+        let path = self.path(key);
+        let file = File::open(&path).ok()?;
+        if self.seal.holds(&file, key.0.as_bytes()).unwrap_or(false) {
+            // Used now: the last to be evicted. Where the time cannot be set, eviction is by age of the file.
+            let _ = file.set_modified(SystemTime::now());
+            return Some((path, file));
+        }
+        self.remove(key);
+        None
+    }
+
+    /// Keeps `code` for `key`, and makes room for it if need be.
+    pub(crate) fn put(&self, key: Key, code: &[u8]) -> io::Result<()> {
+        if code.len() as u64 > self.bytes_max {
+            return Ok(());
+        }
+        self.seal.write(&self.path(key), key.0.as_bytes(), code)?;
+        self.evict()
+    }
+
+    /// Forgets the code for `key`.
+    pub(crate) fn remove(&self, key: Key) {
+        // Another process may have removed it first, which is as good.
+        let _ = fs::remove_file(self.path(key));
+    }
+
+    fn path(&self, key: Key) -> PathBuf {
+        self.directory.join(format!("{}.code", key.0.to_hex()))
+    }
+
+    /// Removes the files used longest ago until the rest fits, and what dead processes left half-written.
+    fn evict(&self) -> io::Result<()> {
+        let now = SystemTime::now();
+        let mut files = Vec::new();
+        for entry in fs::read_dir(&self.directory)? {
+            let entry = entry?;
+            // A file that is gone by now was evicted by another process.
+            let Ok(metadata) = entry.metadata() else { continue };
+            let used = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+            if !entry.file_name().to_string_lossy().starts_with(TEMPORARY_PREFIX) {
+                files.push((used, metadata.len(), entry.path()));
+            } else if now.duration_since(used).is_ok_and(|age| age > WRITING_MAX) {
+                remove_if_there(&entry.path())?;
+            }
+        }
+        files.sort();
+        let mut bytes: u64 = files.iter().map(|(_, bytes, _)| bytes).sum();
+        for (_, file_bytes, path) in &files {
+            if bytes <= self.bytes_max {
+                break;
+            }
+            remove_if_there(path)?;
+            bytes -= file_bytes;
+        }
+        Ok(())
+    }
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Whether anybody but the owner can write.
+fn writable_by_others(metadata: &Metadata) -> bool {
+    metadata.mode() & 0o022 != 0
+}

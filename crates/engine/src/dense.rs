@@ -1,0 +1,76 @@
+//! Profile `dense`: isolation and efficiency. Compiled code, guard pages, pooled copy-on-write instances.
+
+use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, Strategy};
+
+use crate::limits::Limits;
+use crate::options::{Bounds, Options};
+
+/// Bytes of address space that one memory slot reserves; also the largest memory that fits a slot.
+pub(crate) const SLOT_BYTES: usize = 4 << 30;
+
+/// Slots when nobody names a number: enough for one program with all its parts.
+pub(crate) const SLOTS_DEFAULT: u32 = 64;
+
+/// Elements that one table slot can grow to. Only address space until they are used.
+const TABLE_ELEMENTS_MAX: usize = 10_000_000;
+
+/// Bytes of a memory that a slot keeps, reset page by page, from one instance to the next.
+const KEEP_RESIDENT_BYTES: usize = 1 << 20;
+
+/// Code by Cranelift, for the processor that it will run on.
+pub(crate) fn code(config: &mut Config, options: &Options) {
+    config.strategy(Strategy::Cranelift);
+    match options.bounds {
+        // A 32-bit index reaches 4 GiB, and a constant offset a little further. All of it is reserved, so that the
+        // processor itself catches what is out of bounds and the code needs no comparison.
+        Bounds::Guarded => config
+            .memory_reservation(SLOT_BYTES as u64)
+            .memory_guard_size(32 << 20)
+            .memory_reservation_for_growth(2 << 30),
+        // Nothing is reserved: every access is compared with the memory's length. Costs run time, saves address
+        // space.
+        Bounds::Checked => config
+            .memory_reservation(0)
+            .memory_guard_size(0)
+            .memory_reservation_for_growth(1 << 20),
+    };
+}
+
+/// Instances in slots: all address space is reserved now, and an instance only takes and returns a slot.
+pub(crate) fn pool(config: &mut Config, slots: u32, limits: &Limits) {
+    let mut pool = PoolingAllocationConfig::new();
+
+    // A component is made of several core instances, each perhaps with memories and tables. How many a program has
+    // is its own affair within its limits, so every count is the whole pool's.
+    pool.total_component_instances(slots)
+        .total_core_instances(slots)
+        .total_memories(slots)
+        .total_tables(slots)
+        .total_stacks(slots)
+        .total_gc_heaps(slots)
+        .max_core_instances_per_component(slots)
+        .max_memories_per_component(slots)
+        .max_tables_per_component(slots)
+        .max_memories_per_module(slots)
+        .max_tables_per_module(slots);
+
+    // Sizes that are only address space can be generous: the meter counts what is used of them.
+    pool.max_memory_size(SLOT_BYTES.min(limits.memory_bytes_max))
+        .table_elements(TABLE_ELEMENTS_MAX)
+        .max_core_instance_size(16 << 20)
+        .max_component_instance_size(16 << 20);
+
+    // A slot that served an instance is cleaned by writing over the few pages that were touched, which the kernel
+    // lists (PAGEMAP_SCAN, Linux 6.7), instead of by giving all pages back and faulting them in again.
+    pool.linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
+        .table_keep_resident(64 << 10)
+        .async_stack_keep_resident(64 << 10)
+        .pagemap_scan(Enabled::Auto);
+
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+}
+
+/// Instances on demand: each maps what it needs when it starts, and unmaps it when it ends.
+pub(crate) fn on_demand(config: &mut Config) {
+    config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
+}

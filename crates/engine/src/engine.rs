@@ -1,0 +1,162 @@
+//! An engine: one profile with its options and limits, ready to load programs and to make stores for them.
+
+use std::hash::{Hash, Hasher};
+
+use wasmtime::component::ResourceTableError;
+use wasmtime::{Config, Store, Trap};
+
+use crate::limits::{EPOCH_TICK, Limits};
+use crate::meter::Metered;
+use crate::options::{Bounds, Codegen, Interrupt, Options, Pool};
+use crate::ticker::Ticker;
+use crate::{Error, Limit, Profile, dense, language, portable};
+
+/// How an [`Engine`] is to be made.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The position of the dial.
+    pub profile: Profile,
+    /// The fine print. Begin with [`Options::of`] the profile.
+    pub options: Options,
+    /// What one instance may use.
+    pub limits: Limits,
+    /// Keep what is needed to write a core dump when a program traps.
+    pub coredump: bool,
+    /// Allow [`Sampler`](crate::Sampler)s.
+    pub sample: bool,
+}
+
+impl Settings {
+    /// A profile as it is, with the default limits.
+    pub fn new(profile: Profile) -> Self {
+        Self { profile, options: Options::of(profile), limits: Limits::default(), coredump: false, sample: false }
+    }
+}
+
+/// Compiles programs, or finds their code, and makes stores that hold them to their limits.
+pub struct Engine {
+    wasmtime: wasmtime::Engine,
+    settings: Settings,
+    pool_refused: Option<wasmtime::Error>,
+    /// Advances the epoch while the engine lives.
+    _ticker: Option<Ticker>,
+}
+
+impl Engine {
+    /// Sets up an engine.
+    ///
+    /// With `pool = auto` a machine that cannot give the address space gets an engine without a pool;
+    /// [`pool_refused`](Self::pool_refused) then says why.
+    ///
+    /// # Errors
+    /// [`Error::ProfileNotBuilt`], and [`Error::Setup`] when the machine refuses what the profile needs.
+    pub fn new(settings: Settings) -> Result<Self, Error> {
+        if matches!(settings.profile, Profile::Sealed | Profile::Trusted) {
+            return Err(Error::ProfileNotBuilt(settings.profile));
+        }
+        let (slots, fallback) = match settings.options.pool {
+            Pool::Off => (None, false),
+            Pool::Slots(slots) => (Some(slots), false),
+            Pool::Auto if settings.options.bounds == Bounds::Checked => (None, false),
+            Pool::Auto if settings.limits.memory_bytes_max > dense::SLOT_BYTES => (None, false),
+            Pool::Auto => (Some(dense::SLOTS_DEFAULT), true),
+        };
+        let (wasmtime, pool_refused) = match wasmtime_engine(&settings, slots) {
+            Ok(engine) => (engine, None),
+            Err(refused) if fallback => {
+                (wasmtime_engine(&settings, None).map_err(Error::Setup)?, Some(refused))
+            }
+            Err(error) => return Err(Error::Setup(error)),
+        };
+        let ticker = (settings.options.interrupt == Interrupt::Epoch).then(|| Ticker::start(&wasmtime));
+        Ok(Self { wasmtime, settings, pool_refused, _ticker: ticker })
+    }
+
+    /// The Wasmtime engine underneath, for linkers.
+    pub fn wasmtime(&self) -> &wasmtime::Engine {
+        &self.wasmtime
+    }
+
+    /// What the engine was made with.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Why there is no pool, when the machine could not give the address space for one.
+    pub fn pool_refused(&self) -> Option<&wasmtime::Error> {
+        self.pool_refused.as_ref()
+    }
+
+    /// A store for one instance, held to the engine's limits from now on.
+    pub fn store<T: Metered>(&self, data: T) -> Store<T> {
+        let limits = &self.settings.limits;
+        let mut store = Store::new(&self.wasmtime, data);
+        store.limiter(|data| data.meter());
+        if let Some(fuel) = limits.fuel_max {
+            store.set_fuel(fuel).expect("an engine with a fuel limit consumes fuel");
+        }
+        if self.settings.options.interrupt == Interrupt::Epoch {
+            let ticks = limits.time_max.map_or(u64::MAX / 2, |time| {
+                u64::try_from(time.as_micros().div_ceil(EPOCH_TICK.as_micros())).unwrap_or(u64::MAX / 2)
+            });
+            store.set_epoch_deadline(ticks);
+            store.epoch_deadline_trap();
+        }
+        store
+    }
+
+    /// The limit that is behind an error from a call, if it was one.
+    pub fn limit_in(&self, error: &wasmtime::Error) -> Option<Limit> {
+        let limits = &self.settings.limits;
+        if let Some(limit) = error.downcast_ref::<Limit>() {
+            return Some(*limit);
+        }
+        if let Some(ResourceTableError::Full) = error.downcast_ref() {
+            return Some(Limit::Handles(limits.handles_max));
+        }
+        match error.downcast_ref::<Trap>()? {
+            Trap::OutOfFuel => limits.fuel_max.map(Limit::Fuel),
+            Trap::Interrupt => limits.time_max.map(Limit::Time),
+            Trap::StackOverflow => Some(Limit::Stack(limits.stack_bytes_max)),
+            _ => None,
+        }
+    }
+
+    /// Names everything that decides whether compiled code fits this engine: its version, the processor's features,
+    /// the profile and the options that reach the code.
+    pub(crate) fn compatibility(&self) -> [u8; 32] {
+        let mut hasher = Blake3(blake3::Hasher::new());
+        self.wasmtime.precompile_compatibility_hash().hash(&mut hasher);
+        self.settings.profile.name().hash(&mut hasher);
+        hasher.0.finalize().into()
+    }
+}
+
+fn wasmtime_engine(settings: &Settings, slots: Option<u32>) -> wasmtime::Result<wasmtime::Engine> {
+    let Settings { options, limits, coredump, .. } = settings;
+    let mut config = Config::new();
+    language::configure(&mut config, options, limits);
+    match options.codegen {
+        Codegen::Cranelift => dense::code(&mut config, options),
+        Codegen::Pulley => portable::code(&mut config)?,
+    }
+    match slots {
+        Some(slots) => dense::pool(&mut config, slots, limits),
+        None => dense::on_demand(&mut config),
+    }
+    config.coredump_on_trap(*coredump);
+    wasmtime::Engine::new(&config)
+}
+
+/// A hasher of the standard library's kind whose whole state is kept, so that the result names its input.
+struct Blake3(blake3::Hasher);
+
+impl Hasher for Blake3 {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        u64::from_le_bytes(self.0.finalize().as_bytes()[..8].try_into().expect("eight of 32 bytes"))
+    }
+}

@@ -1,0 +1,88 @@
+//! What can go wrong before a program runs, and the limits that can end it.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Why a program could not be made ready to run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No profile has this name.
+    #[error("unknown profile `{0}`")]
+    UnknownProfile(String),
+    /// The profile is planned and cannot be used.
+    #[error("profile `{0}` is not built yet")]
+    ProfileNotBuilt(crate::Profile),
+    /// An option of the profile is unknown, malformed, or breaks the profile's promise.
+    #[error("option `{option}`: {reason}")]
+    Option {
+        /// The option as it was given.
+        option: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The program could not be read.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The compiled program could not be written. Nothing was.
+    #[error("cannot write `{}`", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The text format could not be parsed.
+    #[error("not valid WebAssembly text")]
+    Text(#[source] wat::Error),
+    /// The bytes are no WebAssembly at all.
+    #[error("not a WebAssembly program: {0}")]
+    NotWasm(String),
+    /// The bytes are WebAssembly, but not valid, or use what is not enabled.
+    #[error("not a valid WebAssembly program")]
+    Invalid(#[source] wasmtime::Error),
+    /// A precompiled program was made by another build of the engine, for another processor, or with other options.
+    #[error("precompiled for another engine")]
+    Incompatible(#[source] wasmtime::Error),
+    /// A precompiled program does not carry this user's seal.
+    #[error("precompiled code that was not built here")]
+    Unsealed,
+    /// The engine could not be set up on this machine.
+    #[error("cannot set up the engine")]
+    Setup(#[source] wasmtime::Error),
+}
+
+/// The limit that ended a program. Found in the chain of the error that a call returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Limit {
+    /// More memory than the instance may hold over all its memories, tables and heaps.
+    #[error("memory limit of {bytes_max} bytes reached: the program asked for {asked} bytes in all")]
+    Memory {
+        /// The limit.
+        bytes_max: usize,
+        /// The total that was refused.
+        asked: usize,
+    },
+    /// More instances, memories or tables than one store may hold.
+    #[error("limit of {} instances, memories or tables reached", crate::limits::INSTANCES_MAX)]
+    Instances,
+    /// Longer than it may run.
+    #[error("time limit of {0:?} reached")]
+    Time(Duration),
+    /// More instructions than it may execute.
+    #[error("fuel limit of {0} reached")]
+    Fuel(u64),
+    /// Deeper calls than its stack holds.
+    #[error("stack limit of {0} bytes reached")]
+    Stack(usize),
+    /// More files, sockets and other host resources than it may hold open.
+    #[error("limit of {0} open files and other host resources reached")]
+    Handles(usize),
+}

@@ -1,0 +1,42 @@
+//! What every profile shares: the WebAssembly that is understood, the stack, and determinism.
+
+use wasmtime::Config;
+
+use crate::limits::{HOST_STACK_BYTES, Limits};
+use crate::options::{Interrupt, Options};
+
+/// Writes into `config` what does not depend on the profile.
+pub(crate) fn configure(config: &mut Config, options: &Options, limits: &Limits) {
+    // Every finished proposal that this Wasmtime has. What is not named here is on by itself.
+    config
+        .wasm_gc(true)
+        .wasm_function_references(true)
+        .wasm_exceptions(true)
+        .wasm_tail_call(true)
+        .wasm_memory64(true)
+        .wasm_multi_memory(true)
+        .wasm_relaxed_simd(true)
+        .wasm_extended_const(true)
+        .wasm_custom_page_sizes(true)
+        .wasm_wide_arithmetic(true)
+        .wasm_component_model(true)
+        .wasm_component_model_async(true);
+
+    // One answer for every NaN and every relaxed instruction, at some cost in floating-point code.
+    config
+        .relaxed_simd_deterministic(options.deterministic)
+        .cranelift_nan_canonicalization(options.deterministic);
+
+    // Both checks are compiled in, and paid for, only where somebody asked for them.
+    config
+        .consume_fuel(limits.fuel_max.is_some())
+        .epoch_interruption(options.interrupt == Interrupt::Epoch);
+
+    // Host functions run on the guest's fiber, above the guest's own part of the stack.
+    config
+        .max_wasm_stack(limits.stack_bytes_max)
+        .async_stack_size(limits.stack_bytes_max + HOST_STACK_BYTES);
+
+    // A data segment becomes a copy-on-write mapping instead of a copy.
+    config.memory_init_cow(true);
+}

@@ -1,0 +1,87 @@
+//! What a program may use up: the limits of one instance, their defaults, and the named maxima of this crate.
+
+use std::time::Duration;
+
+/// Bytes of a program file that will be read at all.
+pub const PROGRAM_BYTES_MAX: u64 = 1 << 30;
+
+/// Core instances, and as many memories and tables, that one store may hold.
+pub const INSTANCES_MAX: usize = 1_000;
+
+/// Bytes that one table element costs the host: Wasmtime stores a pointer per element.
+pub const TABLE_ELEMENT_BYTES: usize = 8;
+
+/// Bytes of host stack beyond the guest's own that a call is given, for host functions.
+pub const HOST_STACK_BYTES: usize = 1 << 20;
+
+/// Slots that a pool may be asked to have: more than fit the address space at 4 GiB each.
+pub const POOL_SLOTS_MAX: u32 = 20_000;
+
+/// The least and the most Wasm stack that can be asked for, in bytes.
+pub const STACK_BYTES_MIN: usize = 64 << 10;
+/// See [`STACK_BYTES_MIN`].
+pub const STACK_BYTES_MAX: usize = 256 << 20;
+
+/// The fewest and the most handles that can be asked for. Standard streams need a few.
+pub const HANDLES_MIN: usize = 8;
+/// See [`HANDLES_MIN`].
+pub const HANDLES_MAX: usize = 1_000_000;
+
+/// Time between two ticks of the epoch clock; also the sampling period of the guest profiler.
+pub const EPOCH_TICK: Duration = Duration::from_millis(1);
+
+/// What one instance may use. Every field has a default that suits a command on a laptop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes over all memories, tables and garbage-collected heaps of the instance together.
+    pub memory_bytes_max: usize,
+    /// Fuel units: about one per Wasm instruction, deterministic. `None` is no limit and costs nothing.
+    pub fuel_max: Option<u64>,
+    /// Run time. The engine enforces it where `interrupt = epoch`; else its embedder must.
+    pub time_max: Option<Duration>,
+    /// Bytes of Wasm stack.
+    pub stack_bytes_max: usize,
+    /// Open host resources (files, sockets, streams, requests) at once.
+    pub handles_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory_bytes_max: 4 << 30,
+            fuel_max: None,
+            time_max: None,
+            stack_bytes_max: 1 << 20,
+            handles_max: 1_024,
+        }
+    }
+}
+
+/// Bytes as a person writes them: `65536`, `64K`, `512M`, `4G`, also with `iB` or `B` behind. `K` is 1,024.
+pub fn parse_bytes(text: &str) -> Option<usize> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let shift = match unit.to_ascii_lowercase().as_str() {
+        "" | "b" => 0,
+        "k" | "kb" | "kib" => 10,
+        "m" | "mb" | "mib" => 20,
+        "g" | "gb" | "gib" => 30,
+        _ => return None,
+    };
+    number.parse::<usize>().ok()?.checked_mul(1 << shift)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_bytes;
+
+    #[test]
+    fn bytes_as_people_write_them() {
+        for (text, bytes) in [("0", 0), ("65536", 65_536), ("64K", 65_536), ("64kib", 65_536), ("2G", 2 << 30)] {
+            assert_eq!(parse_bytes(text), Some(bytes), "{text}");
+        }
+        for text in ["", "K", "-1", "1.5G", "1T", "1 G", "99999999999G"] {
+            assert_eq!(parse_bytes(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Counts what an instance holds and refuses what is over its limits.
+
+use wasmtime::ResourceLimiter;
+
+use crate::Limit;
+use crate::limits::{INSTANCES_MAX, Limits, TABLE_ELEMENT_BYTES};
+
+/// The data of a [`Store`](wasmtime::Store) that this crate can hold to its limits.
+pub trait Metered: Send + 'static {
+    /// The meter of this store.
+    fn meter(&mut self) -> &mut Meter;
+}
+
+/// The running total of one store's memory, over all its memories, tables and garbage-collected heaps.
+///
+/// A growth past the maximum that the program itself declared is refused as the specification says, and the program
+/// goes on; a growth past the instance's limit ends it. What was once counted is not given back, not even when the
+/// operating system then refuses the pages: a total that can only be too high cannot be cheated.
+#[derive(Debug)]
+pub struct Meter {
+    bytes: usize,
+    bytes_max: usize,
+}
+
+impl Meter {
+    /// A meter that allows what `limits` allow.
+    pub fn new(limits: &Limits) -> Self {
+        Self { bytes: 0, bytes_max: limits.memory_bytes_max }
+    }
+
+    /// Bytes held now.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn grow(&mut self, bytes: usize, maximum_passed: bool) -> wasmtime::Result<bool> {
+        if maximum_passed {
+            return Ok(false);
+        }
+        let total = self.bytes.saturating_add(bytes);
+        if total > self.bytes_max {
+            return Err(Limit::Memory { bytes_max: self.bytes_max, asked: total }.into());
+        }
+        self.bytes = total;
+        Ok(true)
+    }
+}
+
+impl Metered for Meter {
+    fn meter(&mut self) -> &mut Meter {
+        self
+    }
+}
+
+impl ResourceLimiter for Meter {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        self.grow(desired.saturating_sub(current), maximum.is_some_and(|maximum| desired > maximum))
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let bytes = desired.saturating_sub(current).saturating_mul(TABLE_ELEMENT_BYTES);
+        self.grow(bytes, maximum.is_some_and(|maximum| desired > maximum))
+    }
+
+    fn instances(&self) -> usize {
+        INSTANCES_MAX
+    }
+
+    fn tables(&self) -> usize {
+        INSTANCES_MAX
+    }
+
+    fn memories(&self) -> usize {
+        INSTANCES_MAX
+    }
+}

@@ -1,0 +1,201 @@
+//! The fine print under a profile: `-O key=value`.
+
+use crate::limits::{
+    HANDLES_MAX, HANDLES_MIN, POOL_SLOTS_MAX, STACK_BYTES_MAX, STACK_BYTES_MIN, parse_bytes,
+};
+use crate::{Error, Profile, Settings};
+
+/// How a program's code is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Codegen {
+    /// Machine code by Cranelift.
+    Cranelift,
+    /// Bytecode for the Pulley interpreter.
+    Pulley,
+}
+
+/// How an access outside a memory is caught.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bounds {
+    /// By the processor, on guard pages around the memory.
+    Guarded,
+    /// By a comparison before every access.
+    Checked,
+}
+
+/// How a running program is stopped from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interrupt {
+    /// Not at all: the embedder ends the process.
+    None,
+    /// By a check of a clock at every loop and call.
+    Epoch,
+}
+
+/// Where instances live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pool {
+    /// In slots reserved beforehand, where the machine has the address space; else on demand.
+    Auto,
+    /// Always on demand.
+    Off,
+    /// In exactly so many slots.
+    Slots(u32),
+}
+
+/// Which precompiled files are run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precompiled {
+    /// Those with this user's own seal.
+    Sealed,
+    /// Any. Their code runs unchecked: whoever made the file can do what the user can.
+    Any,
+}
+
+/// The settings of one engine: a profile's own, changed by options.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// `codegen`
+    pub codegen: Codegen,
+    /// `bounds`
+    pub bounds: Bounds,
+    /// `interrupt`
+    pub interrupt: Interrupt,
+    /// `pool`
+    pub pool: Pool,
+    /// `deterministic`: one bit pattern for every NaN and relaxed SIMD result, on every machine.
+    pub deterministic: bool,
+    /// `precompiled`
+    pub precompiled: Precompiled,
+}
+
+/// One line of `-O help`.
+#[derive(Clone, Copy, Debug)]
+pub struct Help {
+    /// The key.
+    pub key: &'static str,
+    /// The values it takes, the default first where it does not depend on the profile.
+    pub values: &'static str,
+    /// What it does.
+    pub summary: &'static str,
+}
+
+/// Every option, in the order in which help lists them.
+pub const HELP: [Help; 8] = [
+    Help {
+        key: "codegen",
+        values: "cranelift | pulley",
+        summary: "how code is made (dense: cranelift, portable: pulley)",
+    },
+    Help {
+        key: "bounds",
+        values: "guarded | checked",
+        summary: "how an access outside memory is caught (dense: guarded, portable: checked)",
+    },
+    Help {
+        key: "interrupt",
+        values: "none | epoch",
+        summary: "`epoch` lets a time limit end with a Wasm backtrace, and slows tight loops 2.4 times",
+    },
+    Help {
+        key: "pool",
+        values: "auto | off | SLOTS",
+        summary: "instances in slots reserved beforehand",
+    },
+    Help {
+        key: "deterministic",
+        values: "no | yes",
+        summary: "one result for every NaN and relaxed SIMD instruction, on every machine",
+    },
+    Help {
+        key: "precompiled",
+        values: "sealed | any",
+        summary: "which precompiled files run: your own, or any (their code is not checked)",
+    },
+    Help {
+        key: "stack",
+        values: "SIZE from 64K to 256M",
+        summary: "WebAssembly stack of the program (1M)",
+    },
+    Help {
+        key: "handles",
+        values: "COUNT from 8 to 1000000",
+        summary: "files, sockets and other host resources open at once (1024)",
+    },
+];
+
+impl Options {
+    /// What `profile` sets by itself.
+    pub fn of(profile: Profile) -> Self {
+        let (codegen, bounds) = match profile {
+            Profile::Portable => (Codegen::Pulley, Bounds::Checked),
+            Profile::Dense | Profile::Sealed | Profile::Trusted => (Codegen::Cranelift, Bounds::Guarded),
+        };
+        Self { codegen, bounds, interrupt: Interrupt::None, pool: Pool::Auto, deterministic: false, precompiled: Precompiled::Sealed }
+    }
+}
+
+impl Settings {
+    /// Changes one setting, as `key=value` says.
+    ///
+    /// # Errors
+    /// [`Error::Option`] for an unknown key or value, and for one that breaks the promise of the profile.
+    pub fn set(&mut self, option: &str) -> Result<(), Error> {
+        let refuse = |reason: String| Error::Option { option: option.to_owned(), reason };
+        let Some((key, value)) = option.split_once('=') else {
+            return Err(refuse("expected `key=value`".to_owned()));
+        };
+        let Some(help) = HELP.iter().find(|help| help.key == key) else {
+            let keys = HELP.map(|help| help.key).join(", ");
+            return Err(refuse(format!("unknown key; the keys are {keys}")));
+        };
+        let malformed = || refuse(format!("expected {}", help.values));
+        let options = &mut self.options;
+        match (key, value) {
+            ("codegen", "cranelift") if self.profile == Profile::Portable => {
+                return Err(refuse("profile `portable` promises to make no machine code".to_owned()));
+            }
+            ("codegen", "cranelift") => options.codegen = Codegen::Cranelift,
+            ("codegen", "pulley") => options.codegen = Codegen::Pulley,
+            ("bounds", "guarded") => options.bounds = Bounds::Guarded,
+            ("bounds", "checked") => options.bounds = Bounds::Checked,
+            ("bounds", "masked" | "unchecked") | ("codegen", "native") => {
+                return Err(refuse("not built yet".to_owned()));
+            }
+            ("interrupt", "none") => options.interrupt = Interrupt::None,
+            ("interrupt", "epoch") => options.interrupt = Interrupt::Epoch,
+            ("pool", "auto") => options.pool = Pool::Auto,
+            ("pool", "off") => options.pool = Pool::Off,
+            ("pool", slots) => match slots.parse() {
+                Ok(slots @ 1..=POOL_SLOTS_MAX) => options.pool = Pool::Slots(slots),
+                _ => return Err(malformed()),
+            },
+            ("deterministic", "yes") => options.deterministic = true,
+            ("deterministic", "no") => options.deterministic = false,
+            ("precompiled", "sealed") => options.precompiled = Precompiled::Sealed,
+            ("precompiled", "any") => options.precompiled = Precompiled::Any,
+            ("stack", size) => match parse_bytes(size) {
+                Some(bytes @ STACK_BYTES_MIN..=STACK_BYTES_MAX) => self.limits.stack_bytes_max = bytes,
+                _ => return Err(malformed()),
+            },
+            ("handles", count) => match count.parse() {
+                Ok(count @ HANDLES_MIN..=HANDLES_MAX) => self.limits.handles_max = count,
+                _ => return Err(malformed()),
+            },
+            _ => return Err(malformed()),
+        }
+        self.consistent().map_err(|reason| refuse(reason.to_owned()))
+    }
+
+    /// Whether the settings go together.
+    fn consistent(&self) -> Result<(), &'static str> {
+        let Options { codegen, bounds, pool, .. } = self.options;
+        match (codegen, bounds, pool) {
+            (Codegen::Pulley, Bounds::Guarded, _) => {
+                Err("the interpreter checks every access itself: it goes with `bounds=checked`")
+            }
+            (_, Bounds::Checked, Pool::Slots(_)) => Err("a slot of the pool is made of guard pages"),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! A program made ready: from a file in any form, through the cache, to code in memory.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use wasmtime::Module;
+use wasmtime::component::Component;
+
+use crate::cache::{CodeCache, Key};
+use crate::form::Form;
+use crate::limits::PROGRAM_BYTES_MAX;
+use crate::options::Precompiled;
+use crate::seal::Seal;
+use crate::{Engine, Error};
+
+/// The purpose for which a built file is sealed, so that it cannot stand in for a file of the cache.
+const BUILT: &[u8] = b"built";
+
+/// A program whose code is in memory, ready to be instantiated.
+#[derive(Clone)]
+pub enum Program {
+    /// A core module.
+    Module(Module),
+    /// A component.
+    Component(Component),
+}
+
+/// Reads a program file, whole.
+///
+/// # Errors
+/// [`Error::Read`], also for a file of more than [`PROGRAM_BYTES_MAX`].
+pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    let fail = |source| Error::Read { path: path.to_owned(), source };
+    bounded(File::open(path).map_err(fail)?).map_err(fail)
+}
+
+/// Reads a program from a stream to its end.
+///
+/// # Errors
+/// Those of the stream, and one for more than [`PROGRAM_BYTES_MAX`].
+pub fn bounded(stream: impl Read) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    stream.take(PROGRAM_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > PROGRAM_BYTES_MAX {
+        return Err(std::io::Error::new(
+            std::io::ErrorKind::FileTooLarge,
+            format!("more than {PROGRAM_BYTES_MAX} bytes"),
+        ));
+    }
+    Ok(bytes)
+}
+
+impl Engine {
+    /// Makes the program at `path` ready. Only for a precompiled one is `seal` asked for.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), and [`Error::Read`].
+    pub fn load_file(
+        &self,
+        path: &Path,
+        cache: Option<&CodeCache>,
+        seal: impl FnOnce() -> Option<Seal>,
+    ) -> Result<Program, Error> {
+        let bytes = read(path)?;
+        if Form::detect(&bytes) == Ok(Form::Compiled) {
+            return self.load_built(path, seal());
+        }
+        self.load(&bytes, cache)
+    }
+
+    /// Makes the program in `bytes` ready: a module or component, binary or text. Its code is taken from the cache
+    /// if it is there, else compiled, and kept there.
+    ///
+    /// # Errors
+    /// [`Error::NotWasm`] and [`Error::Invalid`].
+    pub fn load(&self, bytes: &[u8], cache: Option<&CodeCache>) -> Result<Program, Error> {
+        let Some(cache) = cache else {
+            return self.from_code(&self.compile(bytes)?);
+        };
+        let key = Key::new(&self.compatibility(), bytes);
+        if let Some((path, file)) = cache.get(key) {
+            match self.from_sealed(&path, file) {
+                Ok(program) => return Ok(program),
+                Err(_) => cache.remove(key),
+            }
+        }
+        let code = self.compile(bytes)?;
+        // A full or read-only disk costs the next start some time, and this one nothing.
+        let _ = cache.put(key, &code);
+        self.from_code(&code)
+    }
+
+    /// Compiles `bytes` to a file that [`load_file`](Self::load_file) accepts from the holder of `seal`.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), and [`Error::Write`].
+    pub fn build(&self, bytes: &[u8], path: &Path, seal: &Seal) -> Result<(), Error> {
+        let code = self.compile(bytes)?;
+        seal.write(path, BUILT, &code)
+            .map_err(|source| Error::Write { path: path.to_owned(), source })
+    }
+
+    fn compile(&self, bytes: &[u8]) -> Result<Vec<u8>, Error> {
+        match Form::detect(bytes).map_err(Error::NotWasm)? {
+            Form::Module => self.wasmtime().precompile_module(bytes).map_err(Error::Invalid),
+            Form::Component => self.wasmtime().precompile_component(bytes).map_err(Error::Invalid),
+            Form::Text => {
+                let binary = wat::parse_bytes(bytes).map_err(Error::Text)?;
+                self.compile(&binary)
+            }
+            Form::Compiled => Err(Error::NotWasm("compiled already".to_owned())),
+        }
+    }
+
+    /// A program from code that [`compile`](Self::compile) made in this process.
+    fn from_code(&self, code: &[u8]) -> Result<Program, Error> {
+        // SAFETY: the bytes are Wasmtime's own, made a moment ago and held in memory since.
+        let program = unsafe {
+            match wasmtime::Engine::detect_precompiled(code) {
+                Some(wasmtime::Precompiled::Component) => {
+                    Component::deserialize(self.wasmtime(), code).map(Program::Component)
+                }
+                _ => Module::deserialize(self.wasmtime(), code).map(Program::Module),
+            }
+        };
+        program.map_err(Error::Setup)
+    }
+
+    fn load_built(&self, path: &Path, seal: Option<Seal>) -> Result<Program, Error> {
+        let fail = |source| Error::Read { path: path.to_owned(), source };
+        let file = File::open(path).map_err(fail)?;
+        let trusted = self.settings().options.precompiled == Precompiled::Any;
+        if !trusted && !seal.is_some_and(|seal| seal.holds(&file, BUILT).unwrap_or(false)) {
+            return Err(Error::Unsealed);
+        }
+        self.from_sealed(path, file)
+    }
+
+    /// A program from a file of code whose seal was found to hold, or whose maker is trusted by the user's word.
+    fn from_sealed(&self, path: &Path, file: File) -> Result<Program, Error> {
+        let form = wasmtime::Engine::detect_precompiled_file(path).map_err(Error::Incompatible)?;
+        // SAFETY: the file holds what Wasmtime wrote: its seal says so, made with a key that only this user has; or
+        // the user vouched for it. Files of the cache are replaced whole, never written in place.
+        let program = unsafe {
+            match form {
+                Some(wasmtime::Precompiled::Component) => {
+                    Component::deserialize_file(self.wasmtime(), path).map(Program::Component)
+                }
+                _ => Module::deserialize_open_file(self.wasmtime(), file).map(Program::Module),
+            }
+        };
+        program.map_err(Error::Incompatible)
+    }
+}

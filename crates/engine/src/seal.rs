@@ -1,0 +1,62 @@
+//! Compiled code at rest. Code is run without any check of what it does, so a file of it is believed only when it
+//! carries a seal: a keyed hash that none but the holder of the key could have made.
+//!
+//! The file is Wasmtime's own object file with a trailer: eight bytes that name the format, then the hash of the
+//! purpose and of all that comes before the trailer.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+
+use memmap2::Mmap;
+
+/// Names the format of the trailer; changes with it.
+const MAGIC: [u8; 8] = *b"sampan\0\x01";
+const TRAILER_BYTES: usize = MAGIC.len() + blake3::OUT_LEN;
+
+/// The key that makes and checks seals. Whoever has it can make code that will be run.
+#[derive(Clone)]
+pub struct Seal([u8; blake3::KEY_LEN]);
+
+impl Seal {
+    /// A seal with this key, which should be random and readable by its user alone.
+    pub fn new(key: [u8; blake3::KEY_LEN]) -> Self {
+        Self(key)
+    }
+
+    /// Writes sealed `code` at `path`: all of it or, on an error, nothing.
+    pub(crate) fn write(&self, path: &Path, purpose: &[u8], code: &[u8]) -> io::Result<()> {
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let mut file = tempfile::Builder::new()
+            .prefix(TEMPORARY_PREFIX)
+            .tempfile_in(directory.unwrap_or(Path::new(".")))?;
+        file.write_all(code)?;
+        file.write_all(&MAGIC)?;
+        file.write_all(self.hash(purpose, code).as_bytes())?;
+        file.persist(path)?;
+        Ok(())
+    }
+
+    /// Whether `file` is whole and was written with this key for this purpose.
+    pub(crate) fn holds(&self, file: &File, purpose: &[u8]) -> io::Result<bool> {
+        // SAFETY: the mapping is only hashed. Were the file changed meanwhile, the hash would be of other bytes.
+        let bytes = unsafe { Mmap::map(file)? };
+        let Some((code, trailer)) = bytes.split_last_chunk::<TRAILER_BYTES>() else {
+            return Ok(false);
+        };
+        let (magic, hash) = trailer.split_at(MAGIC.len());
+        // Comparing two `blake3::Hash`es takes the same time wherever they differ.
+        Ok(magic == MAGIC
+            && blake3::Hash::from_slice(hash).is_ok_and(|hash| hash == self.hash(purpose, code)))
+    }
+
+    fn hash(&self, purpose: &[u8], code: &[u8]) -> blake3::Hash {
+        let mut hasher = blake3::Hasher::new_keyed(&self.0);
+        hasher.update(&(purpose.len() as u64).to_le_bytes()).update(purpose);
+        hasher.update_rayon(code);
+        hasher.finalize()
+    }
+}
+
+/// How the names of files that are still being written begin.
+pub(crate) const TEMPORARY_PREFIX: &str = ".writing-";

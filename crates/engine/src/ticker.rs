@@ -1,0 +1,36 @@
+//! The clock of epoch interruption: a thread that advances the epoch of one engine while that engine lives.
+
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::{self, JoinHandle};
+
+use crate::limits::EPOCH_TICK;
+
+/// Ticks until dropped.
+pub(crate) struct Ticker {
+    stop: Option<mpsc::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Ticker {
+    /// Starts to advance the epoch of `engine`, once every [`EPOCH_TICK`].
+    pub(crate) fn start(engine: &wasmtime::Engine) -> Self {
+        let engine = engine.clone();
+        let (stop, stopped) = mpsc::channel();
+        let thread = thread::spawn(move || {
+            while stopped.recv_timeout(EPOCH_TICK) == Err(RecvTimeoutError::Timeout) {
+                engine.increment_epoch();
+            }
+        });
+        Self { stop: Some(stop), thread: Some(thread) }
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        self.stop.take();
+        if let Some(thread) = self.thread.take() {
+            // The thread owns nothing that could panic; there is nobody to tell if it did.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! What a program asked for and was not granted, kept so that its end can be explained.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::limits::DENIALS_MAX;
+
+/// One thing that a program asked for and was not granted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Denial {
+    /// Any directory at all: none is granted.
+    Directory,
+    /// To send to an address.
+    Connect(SocketAddr),
+    /// To look up a name.
+    LookUp(String),
+    /// To receive on an address.
+    Listen(SocketAddr),
+    /// To send an HTTP request to an authority.
+    Http(String),
+}
+
+impl Denial {
+    /// The grant that would have allowed it, as it is written on the command line.
+    pub fn grant(&self) -> String {
+        match self {
+            Denial::Directory => "--dir HOST[:GUEST]".to_owned(),
+            Denial::Connect(address) => format!("--net {address}"),
+            Denial::LookUp(name) => format!("--net {name}:PORT"),
+            Denial::Listen(address) => format!("--listen {address}"),
+            Denial::Http(authority) => format!("--http={authority}"),
+        }
+    }
+}
+
+impl fmt::Display for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Denial::Directory => f.write_str("it looked for files, and no directory is granted"),
+            Denial::Connect(address) => write!(f, "it was denied to send to {address}"),
+            Denial::LookUp(name) => write!(f, "it was denied to look up `{name}`"),
+            Denial::Listen(address) => write!(f, "it was denied to receive on {address}"),
+            Denial::Http(authority) => write!(f, "it was denied an HTTP request to `{authority}`"),
+        }
+    }
+}
+
+/// The denials of one program, in order, each once; a program that tries without end is not remembered without end.
+#[derive(Clone, Debug, Default)]
+pub struct Denials(Arc<Mutex<Vec<Denial>>>);
+
+impl Denials {
+    /// Remembers one.
+    pub(crate) fn record(&self, denial: Denial) {
+        let mut denials = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if denials.len() < DENIALS_MAX && !denials.contains(&denial) {
+            denials.push(denial);
+        }
+    }
+
+    /// All that are remembered.
+    pub fn list(&self) -> Vec<Denial> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}

@@ -1,0 +1,139 @@
+//! What stands behind one running program: its grants made real, and the meter of its memory.
+
+use std::path::PathBuf;
+
+use engine::wasmtime::component::ResourceTable;
+use engine::{Limits, Meter, Metered};
+use wasmtime_wasi::p1::WasiP1Ctx;
+use wasmtime_wasi::sockets::{WasiSocketsCtxView, WasiSocketsView};
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+use wasmtime_wasi_tls::{WasiTlsCtx, WasiTlsCtxBuilder, WasiTlsCtxView, WasiTlsView};
+
+use crate::denials::Denials;
+use crate::grants::Grants;
+use crate::http::Outgoing;
+use crate::limits::RANDOM_BYTES_MAX;
+use crate::net::Network;
+
+/// Where a program's standard streams lead.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stdio {
+    /// Nowhere: input is at its end, output is dropped.
+    #[default]
+    Null,
+    /// To those of this process.
+    Inherit,
+}
+
+/// The data of one program's store: everything that its imports can reach.
+pub struct Host {
+    wasi: WasiP1Ctx,
+    http: WasiHttpCtx,
+    outgoing: Outgoing,
+    /// Made at the first use: its root certificates take a while to read.
+    tls: Option<WasiTlsCtx>,
+    network: Network,
+    denials: Denials,
+    meter: Meter,
+}
+
+/// A granted directory that cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot open directory `{}`", path.display())]
+pub struct DirError {
+    /// The directory.
+    pub path: PathBuf,
+    /// What the operating system said.
+    pub source: std::io::Error,
+}
+
+impl Host {
+    /// A host that gives a program its arguments (the program's own name first), its streams, its `grants`, and no
+    /// more than `limits` allow.
+    ///
+    /// # Errors
+    /// When a granted directory cannot be opened.
+    pub fn new(args: &[String], stdio: Stdio, grants: &Grants, limits: &Limits) -> Result<Self, DirError> {
+        let denials = Denials::default();
+        let network = Network::new(grants, denials.clone());
+        let check = network.clone();
+        let mut wasi = WasiCtx::builder();
+        wasi.args(args)
+            .envs(&grants.env)
+            .max_random_size(RANDOM_BYTES_MAX)
+            // One program, one thread: its blocking reads and writes block nobody else.
+            .allow_blocking_current_thread(true)
+            .allow_tcp(true)
+            .allow_udp(true)
+            .allow_ip_name_lookup(true)
+            .socket_addr_check(move |address, usage| Box::pin(check.clone().allows(address, usage)));
+        if stdio == Stdio::Inherit {
+            wasi.inherit_stdio();
+        }
+        for dir in &grants.dirs {
+            let permissions = if dir.read_only { FsPerms::ReadOnly } else { FsPerms::ReadWrite };
+            wasi.preopened_dir(&dir.host, &dir.guest, permissions).map_err(|error| DirError {
+                path: dir.host.clone(),
+                source: error.downcast().unwrap_or_else(std::io::Error::other),
+            })?;
+        }
+        let mut wasi = wasi.build_p1();
+        wasi.ctx().table.set_max_capacity(limits.handles_max);
+        Ok(Self {
+            wasi,
+            http: WasiHttpCtx::new(),
+            outgoing: Outgoing { granted: grants.http.clone(), denials: denials.clone() },
+            tls: None,
+            network,
+            denials,
+            meter: Meter::new(limits),
+        })
+    }
+
+    /// What the program asked for and was denied so far.
+    pub fn denials(&self) -> &Denials {
+        &self.denials
+    }
+
+    pub(crate) fn wasi(&mut self) -> &mut WasiP1Ctx {
+        &mut self.wasi
+    }
+
+    pub(crate) fn wasi_and_denials(&mut self) -> (&mut WasiP1Ctx, &Denials) {
+        (&mut self.wasi, &self.denials)
+    }
+
+    pub(crate) fn sockets_and_network(&mut self) -> (WasiSocketsCtxView<'_>, &Network) {
+        (self.wasi.sockets(), &self.network)
+    }
+}
+
+impl Metered for Host {
+    fn meter(&mut self) -> &mut Meter {
+        &mut self.meter
+    }
+}
+
+impl WasiView for Host {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        self.wasi.ctx()
+    }
+}
+
+impl WasiHttpView for Host {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { hooks: &mut self.outgoing, table: table(&mut self.wasi), ctx: &mut self.http }
+    }
+}
+
+impl WasiTlsView for Host {
+    fn tls(&mut self) -> WasiTlsCtxView<'_> {
+        let ctx = self.tls.get_or_insert_with(|| WasiTlsCtxBuilder::new().build());
+        WasiTlsCtxView { table: table(&mut self.wasi), ctx }
+    }
+}
+
+fn table(wasi: &mut WasiP1Ctx) -> &mut ResourceTable {
+    wasi.ctx().table
+}

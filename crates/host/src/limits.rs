@@ -1,0 +1,7 @@
+//! The named maxima of this crate.
+
+/// Denials that are remembered of one program.
+pub const DENIALS_MAX: usize = 16;
+
+/// Bytes of random numbers that one call returns.
+pub const RANDOM_BYTES_MAX: u64 = 1 << 20;

@@ -1,0 +1,71 @@
+//! Joins what a program imports to what stands behind it. Only the interfaces that it names are linked: each costs
+//! time at every start.
+
+use engine::wasmtime;
+use engine::wasmtime::component::{self, Component};
+use engine::wasmtime::{Engine, Module};
+use wasmtime_wasi::{p1, p2, p3};
+
+use crate::grants::Grants;
+use crate::{Host, files, net};
+
+/// Everything that `module` may import.
+///
+/// # Errors
+/// Those of Wasmtime, for names defined twice; there are none.
+pub(crate) fn module(engine: &Engine, module: &Module, grants: &Grants) -> wasmtime::Result<wasmtime::Linker<Host>> {
+    let mut linker = wasmtime::Linker::new(engine);
+    if module.imports().any(|import| import.module() == "wasi_snapshot_preview1") {
+        p1::add_to_linker_async(&mut linker, Host::wasi)?;
+        if grants.dirs.is_empty() {
+            linker.allow_shadowing(true);
+            files::link_p1(&mut linker)?;
+        }
+    }
+    Ok(linker)
+}
+
+/// Everything that `component` may import.
+///
+/// # Errors
+/// Those of Wasmtime, for names defined twice; there are none.
+pub(crate) fn component(engine: &Engine, component: &Component) -> wasmtime::Result<component::Linker<Host>> {
+    let mut linker = component::Linker::new(engine);
+    linker.allow_shadowing(true);
+
+    let kind = component.component_type();
+    let imports: Vec<&str> = kind.imports(engine).map(|(name, _)| name).collect();
+    let imports_any = |package: &str, version: &str| {
+        imports.iter().any(|name| {
+            name.starts_with(package)
+                && name.split_once('@').is_some_and(|(_, found)| found.starts_with(version))
+        })
+    };
+
+    if imports_any("wasi:", "0.2") {
+        let mut options = p2::bindings::LinkOptions::default();
+        options.network_error_code(true);
+        p2::add_to_linker_with_options_async(&mut linker, &options)?;
+        files::link_p2(&mut linker)?;
+        net::link_p2(&mut linker)?;
+        if imports_any("wasi:http", "0.2") {
+            wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+        }
+        if imports_any("wasi:tls", "0.2") {
+            let mut options = wasmtime_wasi_tls::p2::LinkOptions::default();
+            wasmtime_wasi_tls::p2::add_to_linker(&mut linker, options.tls(true))?;
+        }
+    }
+    if imports_any("wasi:", "0.3") {
+        p3::add_to_linker(&mut linker)?;
+        files::link_p3(&mut linker)?;
+        net::link_p3(&mut linker)?;
+        if imports_any("wasi:http", "0.3") {
+            wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
+        }
+        if imports_any("wasi:tls", "0.3") {
+            wasmtime_wasi_tls::p3::add_to_linker(&mut linker)?;
+        }
+    }
+    Ok(linker)
+}

@@ -1,0 +1,139 @@
+//! How this command speaks: data on standard output, everything else on standard error, errors in one form.
+
+use std::error::Error;
+use std::fmt::Display;
+use std::io::{ErrorKind, IsTerminal, Write, stderr, stdout};
+use std::process::exit;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind as UsageKind};
+
+/// The program failed, trapped, or reached a limit.
+pub(crate) const FAILED: i32 = 1;
+/// The command was used wrongly, or the program could not be begun.
+pub(crate) const USAGE: i32 = 2;
+
+/// One error, as a person sees it: what failed, why, and what to do next.
+#[derive(Debug)]
+pub(crate) struct Report {
+    code: i32,
+    error: String,
+    causes: Vec<String>,
+    notes: Vec<String>,
+    hint: Option<String>,
+}
+
+impl Report {
+    /// Something that the user can set right: exit code 2.
+    pub(crate) fn usage(error: impl Display) -> Self {
+        Self { code: USAGE, error: error.to_string(), causes: Vec::new(), notes: Vec::new(), hint: None }
+    }
+
+    /// Something that went wrong while a program ran: exit code 1.
+    pub(crate) fn failure(error: impl Display) -> Self {
+        Self { code: FAILED, ..Self::usage(error) }
+    }
+
+    /// An error of a library, with the causes that it names.
+    pub(crate) fn from_error(error: &dyn Error) -> Self {
+        Self::usage(error).causes_of(error)
+    }
+
+    /// Adds the chain of causes behind `error`.
+    pub(crate) fn causes_of(mut self, error: &dyn Error) -> Self {
+        let mut source = error.source();
+        while let Some(cause) = source {
+            self = self.cause(cause);
+            source = cause.source();
+        }
+        self
+    }
+
+    /// Adds why.
+    pub(crate) fn cause(mut self, cause: impl Display) -> Self {
+        self.causes.push(cause.to_string());
+        self
+    }
+
+    /// Adds a line of detail, `label: text`.
+    pub(crate) fn note(mut self, note: impl Display) -> Self {
+        self.notes.push(note.to_string());
+        self
+    }
+
+    /// Sets the next step.
+    pub(crate) fn hint(mut self, hint: impl Display) -> Self {
+        self.hint = Some(hint.to_string());
+        self
+    }
+
+    /// Prints the report and ends the process.
+    pub(crate) fn print_and_exit(self) -> ! {
+        let mut text = format!("{} {}\n", label("error:", "1;31"), self.error);
+        for cause in &self.causes {
+            // A cause of several lines, such as a parser's excerpt, keeps its shape.
+            text += &format!("  cause: {}\n", cause.trim_end().replace('\n', "\n         "));
+        }
+        for note in &self.notes {
+            text += &format!("  {note}\n");
+        }
+        if let Some(hint) = &self.hint {
+            text += &format!("\n{} {hint}\n", label("hint:", "1;36"));
+        }
+        // Nobody is left to tell that standard error is closed.
+        let _ = stderr().write_all(text.as_bytes());
+        exit(self.code)
+    }
+}
+
+/// Prints what a user of this command line got wrong, or the help that was asked for, and ends the process.
+pub(crate) fn usage(error: &clap::Error) -> ! {
+    if !error.use_stderr() {
+        if print(error.render().to_string().as_bytes()).is_err() {
+            exit(FAILED)
+        }
+        exit(0)
+    }
+    if error.kind() == UsageKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        eprint!("{}", error.render());
+        exit(USAGE)
+    }
+    // Clap's first paragraph says what is wrong, with the names in single quotes; its suggestions become the hint.
+    let rendered = error.render().to_string();
+    let message = rendered.split("\n\n").next().unwrap_or_default();
+    let message = message.trim_start_matches("error: ").replace('\'', "`");
+    let mut lines = message.lines();
+    let mut report = Report::usage(lines.next().unwrap_or_default());
+    for line in lines {
+        report = report.note(line.trim());
+    }
+    let suggested = [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand, ContextKind::SuggestedValue];
+    let suggestion = suggested.iter().find_map(|kind| match error.get(*kind)? {
+        ContextValue::String(name) => Some(name.clone()),
+        ContextValue::Strings(names) => names.first().cloned(),
+        _ => None,
+    });
+    match suggestion {
+        Some(name) => report.hint(format!("did you mean `{name}`?")),
+        None => report.hint("`sampan --help` and `sampan COMMAND --help` list what there is"),
+    }
+    .print_and_exit()
+}
+
+/// Prints data on standard output. A reader that has seen enough ends this process, quietly.
+pub(crate) fn print(data: &[u8]) -> Result<(), Report> {
+    let mut stdout = stdout().lock();
+    match stdout.write_all(data).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => exit(0),
+        Err(error) => Err(Report::failure("cannot write to standard output").cause(error)),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// A label in colour, where standard error is a terminal and its user did not object.
+fn label(text: &str, colour: &str) -> String {
+    if stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) {
+        format!("\x1b[{colour}m{text}\x1b[0m")
+    } else {
+        text.to_owned()
+    }
+}

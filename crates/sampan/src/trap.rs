@@ -1,0 +1,146 @@
+//! What a user reads when a program did not come to its own end.
+
+use engine::wasmtime::{self, Trap, WasmBacktrace};
+use engine::{Limit, Settings};
+use host::{Denial, Denials, Error};
+
+use crate::report::Report;
+
+/// Wasm frames that are shown of a backtrace; the middle of a deeper one is left out.
+const FRAMES_SHOWN: usize = 20;
+
+/// Explains why `program` did not run to its end.
+pub(crate) fn explain(program: &str, error: &Error, settings: &Settings, denials: &Denials) -> Report {
+    match error {
+        Error::Limit { limit, source } => {
+            let report = Report::failure(format!("`{program}` reached its {}", limited(*limit)));
+            frames(report, source).note(format!("profile: {}", settings.profile)).hint(raise(*limit))
+        }
+        Error::Trap(source) => {
+            let report = Report::failure(format!("`{program}` trapped")).cause(reason(source));
+            let report = frames(report, source).note(format!("profile: {}", settings.profile));
+            denied(report, denials)
+        }
+        Error::Link(source) => Report::usage(format!("cannot run `{program}`"))
+            .cause(error)
+            .cause(format!("{source:#}"))
+            .hint(format!("`sampan inspect {program}` lists what it imports")),
+        Error::NotACommand { exports } => Report::usage(format!("cannot run `{program}`"))
+            .cause(error)
+            .hint(not_a_command(exports)),
+        Error::NoFunction { exports, .. } => {
+            Report::usage(error).hint(format!("it exports {}", listed(exports)))
+        }
+        Error::Arguments { signature, .. } => {
+            Report::usage(error).hint(format!("it is called as `{signature}`"))
+        }
+        error => Report::from_error(error),
+    }
+}
+
+/// Adds one hint that names the grant whose lack the program met, if it met any.
+fn denied(report: Report, denials: &Denials) -> Report {
+    match denials.list().first() {
+        Some(denial) => report.hint(advice(denial)),
+        None => report,
+    }
+}
+
+/// Tells the user of a program that failed by itself which grant it lacked.
+pub(crate) fn hint_at_denials(denials: &Denials) {
+    if let Some(denial) = denials.list().first() {
+        eprintln!("\nhint: {}", advice(denial));
+    }
+}
+
+fn advice(denial: &Denial) -> String {
+    format!("{denial}; `{}` grants it", denial.grant())
+}
+
+fn limited(limit: Limit) -> String {
+    match limit {
+        Limit::Memory { bytes_max, asked } => {
+            format!("memory limit of {bytes_max} bytes: it asked for {asked} bytes in all")
+        }
+        Limit::Instances => "limit of instances, memories or tables".to_owned(),
+        Limit::Time(time) => format!("time limit of {}", humantime::format_duration(time)),
+        Limit::Fuel(fuel) => format!("fuel limit of {fuel}"),
+        Limit::Stack(bytes) => format!("stack limit of {bytes} bytes"),
+        Limit::Handles(count) => format!("limit of {count} open files and other host resources"),
+        limit => limit.to_string(),
+    }
+}
+
+fn raise(limit: Limit) -> &'static str {
+    match limit {
+        Limit::Memory { .. } => "`--memory` sets the limit",
+        Limit::Time(_) => "`--timeout` sets the limit",
+        Limit::Fuel(_) => "`--fuel` sets the limit",
+        Limit::Stack(_) => "`-O stack=SIZE` sets the limit; a recursion without end needs another cure",
+        Limit::Handles(_) => "`-O handles=COUNT` sets the limit",
+        _ => "this limit is fixed",
+    }
+}
+
+fn reason(error: &wasmtime::Error) -> String {
+    match error.downcast_ref::<Trap>() {
+        Some(trap) => trap.to_string(),
+        None => error.root_cause().to_string(),
+    }
+}
+
+/// Adds the Wasm functions that were running, innermost first, with their source lines where the program has them.
+fn frames(mut report: Report, error: &wasmtime::Error) -> Report {
+    let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else {
+        return report;
+    };
+    let frames = backtrace.frames();
+    for (position, frame) in frames.iter().enumerate() {
+        let left_out = frames.len().saturating_sub(FRAMES_SHOWN);
+        if left_out > 0 && position == FRAMES_SHOWN / 2 {
+            report = report.note(format!("… {left_out} more"));
+        }
+        if left_out > 0 && (FRAMES_SHOWN / 2..FRAMES_SHOWN / 2 + left_out).contains(&position) {
+            continue;
+        }
+        let unnamed = || match frame.func_name() {
+            Some(name) => name.to_owned(),
+            None => format!("function {}", frame.func_index()),
+        };
+        if frame.symbols().is_empty() {
+            report = report.note(format!("at {}", unnamed()));
+        }
+        // One frame of machine code stands for several source functions where some were inlined.
+        for symbol in frame.symbols() {
+            let name = symbol.name().map_or_else(unnamed, str::to_owned);
+            report = report.note(match (symbol.file(), symbol.line()) {
+                (Some(file), Some(line)) => format!("at {name} ({file}:{line})"),
+                _ => format!("at {name}"),
+            });
+        }
+    }
+    report
+}
+
+fn not_a_command(exports: &[String]) -> String {
+    let serves = exports
+        .iter()
+        .any(|export| export.starts_with("wasi:http/incoming-handler") || export.starts_with("wasi:http/handler"));
+    match exports {
+        _ if serves => "it serves HTTP requests, and `sampan serve` is not built yet".to_owned(),
+        [] => "it exports no function at all".to_owned(),
+        exports => format!("`--invoke NAME` calls one function; it exports {}", listed(exports)),
+    }
+}
+
+fn listed(names: &[String]) -> String {
+    const SHOWN: usize = 8;
+    let mut text = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    if names.is_empty() {
+        text = "none".to_owned();
+    }
+    if names.len() > SHOWN {
+        text += &format!(" and {} more", names.len() - SHOWN);
+    }
+    text
+}

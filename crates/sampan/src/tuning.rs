@@ -1,0 +1,85 @@
+//! The flags by which a user sets the dial, its fine print and the limits; shared by the commands that make code.
+
+use std::time::Duration;
+
+use clap::Args;
+use engine::limits::parse_bytes;
+use engine::options::HELP;
+use engine::{Engine, Profile, Settings};
+
+use crate::report::{Report, print};
+
+/// How a program's code is made, and what it may use up.
+#[derive(Args)]
+pub(crate) struct Tuning {
+    /// Position of the dial: dense, portable, sealed or trusted
+    #[arg(long, value_name = "NAME", default_value_t, help_heading = "Dial")]
+    pub(crate) profile: Profile,
+
+    /// Fine print under the profile; `-O help` lists it
+    #[arg(short = 'O', value_name = "KEY=VALUE", help_heading = "Dial")]
+    options: Vec<String>,
+
+    /// End the program after so many units of work, about one per instruction
+    #[arg(long, value_name = "UNITS", help_heading = "Limits")]
+    pub(crate) fuel: Option<u64>,
+
+    /// End the program when its memories and tables together pass this [default: 4G]
+    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Limits")]
+    memory: Option<usize>,
+
+    /// End the program after this time, such as 500ms, 10s or 1h [default: none]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, help_heading = "Limits")]
+    pub(crate) timeout: Option<Duration>,
+}
+
+fn size(text: &str) -> Result<usize, String> {
+    parse_bytes(text).ok_or_else(|| "expected a size such as 65536, 64K, 512M or 4G".to_owned())
+}
+
+impl Tuning {
+    /// The settings that these flags ask for. `-O help` prints its table and ends the process.
+    pub(crate) fn settings(&self) -> Result<Settings, Report> {
+        if self.options.iter().any(|option| option == "help") {
+            print(help().as_bytes())?;
+            std::process::exit(0);
+        }
+        let mut settings = Settings::new(self.profile);
+        for option in &self.options {
+            settings
+                .set(option)
+                .map_err(|error| Report::from_error(&error).hint("`-O help` lists the options"))?;
+        }
+        settings.limits.fuel_max = self.fuel;
+        settings.limits.time_max = self.timeout;
+        if let Some(bytes) = self.memory {
+            settings.limits.memory_bytes_max = bytes;
+        }
+        Ok(settings)
+    }
+}
+
+/// An engine with these settings.
+pub(crate) fn engine(settings: Settings, verbose: bool) -> Result<Engine, Report> {
+    let engine = Engine::new(settings).map_err(|error| {
+        let report = Report::from_error(&error);
+        match error {
+            engine::Error::ProfileNotBuilt(_) => report.hint("use `--profile dense` or `--profile portable`"),
+            _ => report,
+        }
+    })?;
+    if let Some(refused) = engine.pool_refused()
+        && verbose
+    {
+        eprintln!("sampan: no pool of instances, each is made on demand: {refused}");
+    }
+    Ok(engine)
+}
+
+fn help() -> String {
+    let width = HELP.iter().map(|help| help.key.len() + help.values.len()).max().unwrap_or(0) + 1;
+    let line = |help: &engine::options::Help| {
+        format!("{:width$}  {}\n", format!("{}={}", help.key, help.values), help.summary)
+    };
+    HELP.iter().map(line).collect()
+}
