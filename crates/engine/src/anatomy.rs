@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use wasmparser::types::EntityType;
 use wasmparser::{
-    Encoding, ExternalKind, FuncType, Operator, Parser, Payload, TypeRef, ValidPayload, Validator, WasmFeatures,
+    Encoding, ExternalKind, FuncType, Operator, Parser, Payload, TypeRef, ValidPayload, Validator,
+    WasmFeatures,
 };
 
 use crate::{Error, Form, binary};
@@ -110,7 +111,8 @@ impl Anatomy {
                 Payload::MemorySection(memories) => {
                     for memory in memories {
                         let memory = memory?;
-                        let page_bytes = 1_u64.checked_shl(memory.page_size_log2.unwrap_or(16)).unwrap_or(u64::MAX);
+                        let page_bytes =
+                            1_u64.checked_shl(memory.page_size_log2.unwrap_or(16)).unwrap_or(u64::MAX);
                         let bytes = memory.initial.saturating_mul(page_bytes);
                         self.memory_bytes_min = self.memory_bytes_min.saturating_add(bytes);
                     }
@@ -219,9 +221,12 @@ fn core_type(validator: &Validator, kind: TypeRef) -> String {
     match kind {
         TypeRef::Func(index) | TypeRef::FuncExact(index) => {
             let types = validator.types(0).expect("inside a module");
-            let found = (index < types.core_type_count_in_module()).then(|| types.core_type_at_in_module(index));
+            let found =
+                (index < types.core_type_count_in_module()).then(|| types.core_type_at_in_module(index));
             match found.and_then(|id| types.get(id)) {
-                Some(found) if matches!(found.composite_type.inner, wasmparser::CompositeInnerType::Func(_)) => {
+                Some(found)
+                    if matches!(found.composite_type.inner, wasmparser::CompositeInnerType::Func(_)) =>
+                {
                     signature(found.unwrap_func())
                 }
                 _ => "function".to_owned(),
@@ -252,9 +257,8 @@ fn core_export(validator: &Validator, kind: ExternalKind, index: u32) -> String 
 
 /// A function's type as `(i32, i64) -> (f64)`.
 fn signature(function: &FuncType) -> String {
-    let list = |kinds: &[wasmparser::ValType]| {
-        kinds.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-    };
+    let list =
+        |kinds: &[wasmparser::ValType]| kinds.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     format!("({}) -> ({})", list(function.params()), list(function.results()))
 }
 

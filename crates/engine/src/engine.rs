@@ -29,7 +29,13 @@ pub struct Settings {
 impl Settings {
     /// A profile as it is, with the default limits.
     pub fn new(profile: Profile) -> Self {
-        Self { profile, options: Options::of(profile), limits: Limits::default(), coredump: false, sample: false }
+        Self {
+            profile,
+            options: Options::of(profile),
+            limits: Limits::default(),
+            coredump: false,
+            sample: false,
+        }
     }
 
     /// Whether code checks the epoch clock.

@@ -31,9 +31,7 @@ pub(crate) fn configure(config: &mut Config, options: &Options, limits: &Limits)
     config.consume_fuel(limits.fuel_max.is_some());
 
     // Host functions run on the guest's fiber, above the guest's own part of the stack.
-    config
-        .max_wasm_stack(limits.stack_bytes_max)
-        .async_stack_size(limits.stack_bytes_max + HOST_STACK_BYTES);
+    config.max_wasm_stack(limits.stack_bytes_max).async_stack_size(limits.stack_bytes_max + HOST_STACK_BYTES);
 
     // Source lines in traps cost nothing until there is one.
     config.wasm_backtrace_details(WasmBacktraceDetails::Enable);

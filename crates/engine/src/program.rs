@@ -106,17 +106,14 @@ impl Engine {
     /// As [`load`](Self::load), and [`Error::Write`].
     pub fn build(&self, bytes: &[u8], path: &Path, seal: &Seal) -> Result<(), Error> {
         let code = self.compile(bytes)?;
-        seal.write(path, BUILT, &code)
-            .map_err(|source| Error::Write { path: path.to_owned(), source })
+        seal.write(path, BUILT, &code).map_err(|source| Error::Write { path: path.to_owned(), source })
     }
 
     fn compile(&self, bytes: &[u8]) -> Result<Vec<u8>, Error> {
         match Form::detect(bytes).map_err(Error::NotWasm)? {
             Form::Module => self.wasmtime().precompile_module(bytes).map_err(Error::Invalid),
             Form::Component => self.wasmtime().precompile_component(bytes).map_err(Error::Invalid),
-            Form::Text => {
-self.compile(&binary(bytes)?)
-            }
+            Form::Text => self.compile(&binary(bytes)?),
             Form::Compiled => Err(Error::NotWasm("compiled already".to_owned())),
         }
     }

@@ -18,5 +18,5 @@ pub use denials::{Denial, Denials};
 pub use error::Error;
 pub use grants::Grants;
 pub use host::{DirError, Host, Stdio};
-pub use needs::{Need, needs};
 pub use invoke::{Outcome, invoke};
+pub use needs::{Need, needs};

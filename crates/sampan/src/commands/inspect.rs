@@ -58,7 +58,8 @@ impl Description {
     }
 
     fn program(name: String, bytes: &[u8], anatomy: Anatomy) -> Self {
-        let needs = host::needs(anatomy.imports.iter().map(|item| (item.module.as_deref(), item.name.as_str())));
+        let needs =
+            host::needs(anatomy.imports.iter().map(|item| (item.module.as_deref(), item.name.as_str())));
         let wit = (anatomy.form == Form::Component).then(|| wit(bytes)).flatten();
         Self {
             name,

@@ -1,14 +1,14 @@
 //! `sampan run`: runs a program to its end.
 
-use std::net::SocketAddr;
 use std::fs::File;
 use std::io::BufWriter;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::exit;
 
 use clap::{ArgAction, Args};
-use engine::wasmtime::Store;
 use engine::options::Interrupt;
+use engine::wasmtime::Store;
 use engine::{Engine, Program, Sampler, Settings};
 use host::grants::{Dir, Peer};
 use host::{Error, Grants, Host, Outcome, Stdio};
@@ -243,8 +243,10 @@ impl Run {
             Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
             None => match std::env::var(variable) {
                 Ok(value) => Ok((variable.clone(), value)),
-                Err(_) => Err(Report::usage(format!("environment variable `{variable}` is not set, or not UTF-8"))
-                    .hint(format!("`--env {variable}=VALUE` gives it a value"))),
+                Err(_) => {
+                    Err(Report::usage(format!("environment variable `{variable}` is not set, or not UTF-8"))
+                        .hint(format!("`--env {variable}=VALUE` gives it a value")))
+                }
             },
         });
         Ok(Grants {
