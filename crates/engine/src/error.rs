@@ -47,6 +47,9 @@ pub enum Error {
     /// The bytes are WebAssembly, but not valid, or use what is not enabled.
     #[error("not a valid WebAssembly program")]
     Invalid(#[source] wasmtime::Error),
+    /// The components inside unfold to more instances than could be compiled, let alone run.
+    #[error("its components unfold to more than {} instances", crate::limits::UNFOLDED_INSTANCES_MAX)]
+    Unfolds,
     /// A precompiled program was made by another build of the engine, for another processor, or with other options.
     #[error("precompiled for another engine")]
     Incompatible(#[source] wasmtime::Error),

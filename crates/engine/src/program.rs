@@ -13,7 +13,7 @@ use crate::form::Form;
 use crate::limits::PROGRAM_BYTES_MAX;
 use crate::options::Precompiled;
 use crate::seal::Seal;
-use crate::{Engine, Error};
+use crate::{Engine, Error, unfold};
 
 /// The purpose for which a built file is sealed, so that it cannot stand in for a file of the cache.
 const BUILT: &[u8] = b"built";
@@ -113,6 +113,7 @@ impl Engine {
     fn compile(&self, bytes: &[u8]) -> Result<Vec<u8>, Error> {
         match Form::detect(bytes).map_err(Error::NotWasm)? {
             Form::Module => self.wasmtime().precompile_module(bytes).map_err(Error::Invalid),
+            Form::Component if !unfold::is_bounded(bytes) => Err(Error::Unfolds),
             Form::Component => self.wasmtime().precompile_component(bytes).map_err(Error::Invalid),
             Form::Text => self.compile(&binary(bytes)?),
             Form::Compiled => Err(Error::NotWasm("compiled already".to_owned())),
