@@ -114,6 +114,9 @@ impl Engine {
         if let Some(ResourceTableError::Full) = error.downcast_ref() {
             return Some(Limit::Handles(limits.handles_max));
         }
+        if is_count_refused(error) {
+            return Some(Limit::Instances);
+        }
         match error.downcast_ref::<Trap>()? {
             Trap::OutOfFuel => limits.fuel_max.map(Limit::Fuel),
             Trap::Interrupt => limits.time_max.map(Limit::Time),
@@ -146,6 +149,12 @@ fn wasmtime_engine(settings: &Settings, slots: Option<u32>) -> wasmtime::Result<
     }
     config.coredump_on_trap(*coredump);
     wasmtime::Engine::new(&config)
+}
+
+/// Whether a store refused one more instance, memory or table. Wasmtime says so in words only.
+fn is_count_refused(error: &wasmtime::Error) -> bool {
+    let words = error.root_cause().to_string();
+    words.starts_with("resource limit exceeded: ") && words.contains(" count too high at ")
 }
 
 /// A hasher of the standard library's kind whose whole state is kept, so that the result names its input.

@@ -53,6 +53,9 @@ pub enum Error {
     /// A precompiled program does not carry this user's seal.
     #[error("precompiled code that was not built here")]
     Unsealed,
+    /// The program is valid, but its memories, tables or instances are more, or larger, than the pool has slots for.
+    #[error("the program does not fit the pool")]
+    Unfit(#[source] wasmtime::Error),
     /// The engine could not be set up on this machine.
     #[error("cannot set up the engine")]
     Setup(#[source] wasmtime::Error),

@@ -73,7 +73,7 @@ impl Engine {
     /// if it is there, else compiled, and kept there.
     ///
     /// # Errors
-    /// [`Error::NotWasm`] and [`Error::Invalid`].
+    /// [`Error::NotWasm`], [`Error::Text`] and [`Error::Invalid`]; [`Error::Unfit`] where there is a pool.
     pub fn load(&self, bytes: &[u8], cache: Option<&CodeCache>) -> Result<Program, Error> {
         let Some(cache) = cache else {
             return self.from_code(&self.compile(bytes)?);
@@ -124,7 +124,9 @@ impl Engine {
                 _ => Module::deserialize(self.wasmtime(), code).map(Program::Module),
             }
         };
-        program.map_err(Error::Setup)
+        // The code is sound and this very engine's own: what can still refuse it is the pool, or the machine.
+        let pooled = self.wasmtime().pooling_allocator_metrics().is_some();
+        program.map_err(if pooled { Error::Unfit } else { Error::Setup })
     }
 
     fn load_built(&self, path: &Path, seal: Option<Seal>) -> Result<Program, Error> {

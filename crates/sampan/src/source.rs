@@ -53,6 +53,9 @@ pub(crate) fn explain(path: &Path, error: &Error) -> Report {
         Error::Unsealed => Report::usage(format!("`{shown}` is precompiled code that was not built here"))
             .cause("such code is run unchecked: whoever made the file could do all that you can")
             .hint("run the program it was made from, or, if you trust its maker, add `-O precompiled=any`"),
+        Error::Unfit(source) => Report::usage(format!("`{shown}` does not fit the pool"))
+            .cause(format!("{source:#}"))
+            .hint("run it without the pool: `-O pool=off`"),
         Error::Setup(source) => Report::usage(error).cause(format!("{source:#}")),
         _ => Report::from_error(error),
     }
