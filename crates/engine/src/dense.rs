@@ -2,7 +2,6 @@
 
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, Strategy};
 
-use crate::limits::Limits;
 use crate::options::{Bounds, Options};
 
 /// Bytes of address space that one memory slot reserves; also the largest memory that fits a slot.
@@ -36,7 +35,7 @@ pub(crate) fn code(config: &mut Config, options: &Options) {
 }
 
 /// Instances in slots: all address space is reserved now, and an instance only takes and returns a slot.
-pub(crate) fn pool(config: &mut Config, slots: u32, limits: &Limits) {
+pub(crate) fn pool(config: &mut Config, slots: u32) {
     let mut pool = PoolingAllocationConfig::new();
 
     // A component is made of several core instances, each perhaps with memories and tables. How many a program has
@@ -54,7 +53,7 @@ pub(crate) fn pool(config: &mut Config, slots: u32, limits: &Limits) {
         .max_tables_per_module(slots);
 
     // Sizes that are only address space can be generous: the meter counts what is used of them.
-    pool.max_memory_size(SLOT_BYTES.min(limits.memory_bytes_max))
+    pool.max_memory_size(SLOT_BYTES)
         .table_elements(TABLE_ELEMENTS_MAX)
         .max_core_instance_size(16 << 20)
         .max_component_instance_size(16 << 20);

@@ -3,7 +3,7 @@
 use std::hash::{Hash, Hasher};
 
 use wasmtime::component::ResourceTableError;
-use wasmtime::{Config, Store, Trap, WasmCoreDump};
+use wasmtime::{Config, GcHeapOutOfMemory, Store, Trap, WasmCoreDump};
 
 use crate::limits::{EPOCH_TICK, Limits};
 use crate::meter::{Meter, Metered};
@@ -130,6 +130,9 @@ impl Engine {
         if let Some(ResourceTableError::Full) = error.downcast_ref() {
             return Some(Limit::Handles(limits.handles_max));
         }
+        if error.is::<GcHeapOutOfMemory<()>>() {
+            return Some(Limit::Heap(limits.memory_bytes_max));
+        }
         if is_count_refused(error) {
             return Some(Limit::Instances);
         }
@@ -172,7 +175,7 @@ fn wasmtime_engine(settings: &Settings, slots: Option<u32>) -> wasmtime::Result<
         Codegen::Pulley => portable::code(&mut config)?,
     }
     match slots {
-        Some(slots) => dense::pool(&mut config, slots, limits),
+        Some(slots) => dense::pool(&mut config, slots),
         None => dense::on_demand(&mut config),
     }
     config.coredump_on_trap(*coredump);

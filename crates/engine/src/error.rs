@@ -73,6 +73,9 @@ pub enum Limit {
         /// The total that was refused.
         asked: usize,
     },
+    /// More than is left of the same limit for the heap of objects that the garbage collector looks after.
+    #[error("memory limit of {0} bytes reached by the garbage-collected heap")]
+    Heap(usize),
     /// More instances, memories or tables than one store may hold.
     #[error("limit of {} instances, memories or tables reached", crate::limits::INSTANCES_MAX)]
     Instances,

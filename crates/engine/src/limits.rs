@@ -39,7 +39,8 @@ pub struct Limits {
     pub fuel_max: Option<u64>,
     /// Run time. The engine enforces it where `interrupt = epoch`; else its embedder must.
     pub time_max: Option<Duration>,
-    /// Bytes of Wasm stack.
+    /// Bytes of Wasm stack. A synchronous call uses the stack of the thread that makes it, which has to be larger than
+    /// this, or the process ends; an asynchronous call has a stack of its own.
     pub stack_bytes_max: usize,
     /// Open host resources (files, sockets, streams, requests) at once.
     pub handles_max: usize,

@@ -20,7 +20,8 @@ use Fate::{Loaded, Refused};
 
 #[test]
 fn every_bomb_is_refused_or_compiled_within_bounds() {
-    let engines = [Profile::Dense, Profile::Portable].map(|profile| Engine::new(Settings::new(profile)).unwrap());
+    let engines =
+        [Profile::Dense, Profile::Portable].map(|profile| Engine::new(Settings::new(profile)).unwrap());
     println!("{:9}{:9}{:>9}{:>10}{:>12}{:>8}  what", "profile", "fate", "KiB", "ms", "ns/byte", "MiB");
     for (fate, what, bytes) in bombs() {
         for engine in &engines {
@@ -37,14 +38,23 @@ fn every_bomb_is_refused_or_compiled_within_bounds() {
             };
             println!(
                 "{:9}{:9}{:9}{:10}{:12}{:8}  {what}{}",
-                profile.name(), format!("{met:?}"), bytes.len() >> 10, took.as_millis(),
-                took.as_nanos() / bytes.len() as u128, grown >> 20,
-                loaded.err().map_or(String::new(), |e| format!(" -- {:.100?}", e.to_string() + &std::error::Error::source(&e).map_or(String::new(), |s| format!(": {s:#}"))).replace('\n', " ")),
+                profile.name(),
+                format!("{met:?}"),
+                bytes.len() >> 10,
+                took.as_millis(),
+                took.as_nanos() / bytes.len() as u128,
+                grown >> 20,
+                loaded.err().map_or(String::new(), |e| format!(
+                    " -- {:.100?}",
+                    e.to_string()
+                        + &std::error::Error::source(&e).map_or(String::new(), |s| format!(": {s:#}"))
+                )
+                .replace('\n', " ")),
             );
             if std::env::var_os("EXPLORE").is_none() {
-            assert_eq!(met, fate, "{what} under {profile}");
-            assert!(took < TIME_MAX, "{what} under {profile} took {took:?}");
-            assert!(grown < RSS_MAX, "{what} under {profile} took {grown} bytes");
+                assert_eq!(met, fate, "{what} under {profile}");
+                assert!(took < TIME_MAX, "{what} under {profile} took {took:?}");
+                assert!(grown < RSS_MAX, "{what} under {profile} took {grown} bytes");
             }
         }
     }
@@ -57,7 +67,9 @@ fn bombs() -> Vec<(Fate, &'static str, Vec<u8>)> {
     bombs.extend(memories());
     bombs.extend(texts());
     bombs.extend(components());
-    if let Some(only) = std::env::var_os("ONLY") { bombs.retain(|(_, what, _)| what.contains(only.to_str().unwrap())); }
+    if let Some(only) = std::env::var_os("ONLY") {
+        bombs.retain(|(_, what, _)| what.contains(only.to_str().unwrap()));
+    }
     bombs
 }
 
@@ -65,21 +77,68 @@ fn bombs() -> Vec<(Fate, &'static str, Vec<u8>)> {
 fn counts() -> Vec<(Fate, &'static str, Vec<u8>)> {
     let declared = |id: u8| module(&[section(id, &leb(0xffff_ffff))]);
     let long_name = [&[1][..], &leb(50_000_004), &[1, 0], &leb(50_000_000), &vec![b'x'; 50_000_000]].concat();
-    let many_names = [vec![1u8], leb(3_000_000 + 4), leb(500_000), [0, 4, b'n', b'a', b'm', b'e'].repeat(500_000)].concat();
+    let many_names =
+        [vec![1u8], leb(3_000_000 + 4), leb(500_000), [0, 4, b'n', b'a', b'm', b'e'].repeat(500_000)]
+            .concat();
     vec![
         (Refused, "4 billion types declared", declared(1)),
         (Refused, "4 billion functions declared", declared(3)),
         (Refused, "4 billion exports declared", declared(7)),
         (Refused, "4 billion data segments declared", declared(11)),
-        (Refused, "a million functions declared without bodies", module(&[no_type(), section(3, &vector(1_000_000, &[0]))])),
-        (Refused, "a section longer than the file", [&module(&[])[..], &[1, 0xff, 0xff, 0xff, 0xff, 0x0f]].concat()),
-        (Loaded, "a custom section of 100 MB", module(&[section(0, &[&[1, b'c'][..], &vec![0xff; 100_000_000]].concat())])),
-        (Loaded, "a function name of 50 MB", module(&[section(0, &[&name("name"), &long_name[..]].concat())])),
-        (Loaded, "500,000 names for one function", module(&[no_type(), section(3, &[1, 0]), section(10, &[1, 2, 0, 0x0b]), section(0, &[name("name"), many_names].concat())])),
-        (Loaded, "100,000 empty functions", module(&[no_type(), section(3, &vector(100_000, &[0])), section(10, &vector(100_000, &[2, 0, 0x0b]))])),
-        (Refused, "two million functions", module(&[no_type(), section(3, &vector(2_000_000, &[0])), section(10, &vector(2_000_000, &[2, 0, 0x0b]))])),
+        (
+            Refused,
+            "a million functions declared without bodies",
+            module(&[no_type(), section(3, &vector(1_000_000, &[0]))]),
+        ),
+        (
+            Refused,
+            "a section longer than the file",
+            [&module(&[])[..], &[1, 0xff, 0xff, 0xff, 0xff, 0x0f]].concat(),
+        ),
+        (
+            Loaded,
+            "a custom section of 100 MB",
+            module(&[section(0, &[&[1, b'c'][..], &vec![0xff; 100_000_000]].concat())]),
+        ),
+        (
+            Loaded,
+            "a function name of 50 MB",
+            module(&[section(0, &[&name("name"), &long_name[..]].concat())]),
+        ),
+        (
+            Loaded,
+            "500,000 names for one function",
+            module(&[
+                no_type(),
+                section(3, &[1, 0]),
+                section(10, &[1, 2, 0, 0x0b]),
+                section(0, &[name("name"), many_names].concat()),
+            ]),
+        ),
+        (
+            Loaded,
+            "100,000 empty functions",
+            module(&[
+                no_type(),
+                section(3, &vector(100_000, &[0])),
+                section(10, &vector(100_000, &[2, 0, 0x0b])),
+            ]),
+        ),
+        (
+            Refused,
+            "two million functions",
+            module(&[
+                no_type(),
+                section(3, &vector(2_000_000, &[0])),
+                section(10, &vector(2_000_000, &[2, 0, 0x0b])),
+            ]),
+        ),
         (Loaded, "100,000 globals", module(&[section(6, &vector(100_000, &[0x7f, 1, 0x41, 0, 0x0b]))])),
-        (Loaded, "100,000 imports", module(&[no_type(), section(2, &vector(100_000, &[1, b'm', 1, b'f', 0, 0]))])),
+        (
+            Loaded,
+            "100,000 imports",
+            module(&[no_type(), section(2, &vector(100_000, &[1, b'm', 1, b'f', 0, 0]))]),
+        ),
         (Refused, "200,000 element segments", module(&[no_type(), section(9, &vector(200_000, &[1, 0, 0]))])),
     ]
 }
@@ -89,7 +148,9 @@ fn functions() -> Vec<(Fate, &'static str, Vec<u8>)> {
     let body = |bytes: &[u8]| function(&[0], bytes);
     let repeat = |bytes: &[u8], count: usize| body(&bytes.repeat(count));
     let nested = |open: &[u8], count: usize| body(&[open.repeat(count), vec![0x0b; count]].concat());
-    let table = |count: usize| body(&[&[0x41, 0, 0x0e][..], &vec_of(&leb(count as u32)), &vec![0; count + 1]].concat());
+    let table = |count: usize| {
+        body(&[&[0x41, 0, 0x0e][..], &vec_of(&leb(count as u32)), &vec![0; count + 1]].concat())
+    };
     vec![
         (Loaded, "blocks 50,000 deep", nested(&[0x02, 0x40], 50_000)),
         (Loaded, "loops 50,000 deep", nested(&[0x03, 0x40], 50_000)),
@@ -144,42 +205,112 @@ fn phis(depth: usize, locals: usize) -> Vec<u8> {
 }
 
 fn types() -> Vec<(Fate, &'static str, Vec<u8>)> {
-    let arrays = |count: u32| section(1, &[leb(count), (0..count).flat_map(|i| [&[0x5e, 0x63][..], &leb(i), &[0]].concat()).collect()].concat());
-    let group = |count: u32| section(1, &[&[1, 0x4e][..], &leb(count), &[0x5e, 0x6b, 0].repeat(count as usize)].concat());
-    let chain = |depth: u32| section(1, &[leb(depth), vec![0x50, 0, 0x5f, 0], (1..depth).flat_map(|i| [&[0x50, 1][..], &leb(i - 1), &[0x5f, 0]].concat()).collect()].concat());
+    let arrays = |count: u32| {
+        section(
+            1,
+            &[leb(count), (0..count).flat_map(|i| [&[0x5e, 0x63][..], &leb(i), &[0]].concat()).collect()]
+                .concat(),
+        )
+    };
+    let group = |count: u32| {
+        section(1, &[&[1, 0x4e][..], &leb(count), &[0x5e, 0x6b, 0].repeat(count as usize)].concat())
+    };
+    let chain = |depth: u32| {
+        section(
+            1,
+            &[
+                leb(depth),
+                vec![0x50, 0, 0x5f, 0],
+                (1..depth).flat_map(|i| [&[0x50, 1][..], &leb(i - 1), &[0x5f, 0]].concat()).collect(),
+            ]
+            .concat(),
+        )
+    };
     vec![
         (Loaded, "50,000 types, each of the last", module(&[arrays(50_000)])),
         (Loaded, "a group of 100,000 types", module(&[group(100_000)])),
         (Loaded, "a chain of 63 subtypes", module(&[chain(63)])),
         (Refused, "a chain of 1,000 subtypes", module(&[chain(1_000)])),
-        (Loaded, "a struct of 10,000 fields", module(&[section(1, &[&[1, 0x5f][..], &vector(10_000, &[0x7f, 1])].concat())])),
-        (Refused, "a struct of 100,000 fields", module(&[section(1, &[&[1, 0x5f][..], &vector(100_000, &[0x7f, 1])].concat())])),
-        (Refused, "a function of 2,000 parameters", module(&[section(1, &[&[1, 0x60][..], &vector(2_000, &[0x7f]), &[0]].concat())])),
+        (
+            Loaded,
+            "a struct of 10,000 fields",
+            module(&[section(1, &[&[1, 0x5f][..], &vector(10_000, &[0x7f, 1])].concat())]),
+        ),
+        (
+            Refused,
+            "a struct of 100,000 fields",
+            module(&[section(1, &[&[1, 0x5f][..], &vector(100_000, &[0x7f, 1])].concat())]),
+        ),
+        (
+            Refused,
+            "a function of 2,000 parameters",
+            module(&[section(1, &[&[1, 0x60][..], &vector(2_000, &[0x7f]), &[0]].concat())]),
+        ),
     ]
 }
 
 fn memories() -> Vec<(Fate, &'static str, Vec<u8>)> {
     let text = |text: &str| wat::parse_str(text).unwrap();
-    let sparse = (0..1_000).map(|i| format!("(data (i32.const {}) \"x\")", i * 4_000_000)).collect::<String>();
+    let sparse =
+        (0..1_000).map(|i| format!("(data (i32.const {}) \"x\")", i * 4_000_000)).collect::<String>();
     vec![
-        (Loaded, "data at both ends of 4 GiB", text("(module (memory 65536) (data (i32.const 0) \"a\") (data (i32.const -1) \"b\"))")),
+        (
+            Loaded,
+            "data at both ends of 4 GiB",
+            text("(module (memory 65536) (data (i32.const 0) \"a\") (data (i32.const -1) \"b\"))"),
+        ),
         (Loaded, "a byte of data every 4 MB", text(&format!("(module (memory 65536) {sparse})"))),
-        (Loaded, "100,000 data segments", module(&[section(5, &[1, 0, 1]), section(11, &vector(100_000, &[0, 0x41, 0, 0x0b, 1, 0]))])),
-        (Loaded, "100 MB of data", module(&[section(5, &[&[1, 0][..], &leb(2_000)].concat()), section(11, &[&[1, 0, 0x41, 0, 0x0b][..], &leb(100_000_000), &vec![1; 100_000_000]].concat())])),
-        (Refused, "a memory of 4 GiB and a page", text("(module (memory i64 1))").iter().copied().chain([]).collect()),
+        (
+            Loaded,
+            "100,000 data segments",
+            module(&[section(5, &[1, 0, 1]), section(11, &vector(100_000, &[0, 0x41, 0, 0x0b, 1, 0]))]),
+        ),
+        (
+            Loaded,
+            "100 MB of data",
+            module(&[
+                section(5, &[&[1, 0][..], &leb(2_000)].concat()),
+                section(11, &[&[1, 0, 0x41, 0, 0x0b][..], &leb(100_000_000), &vec![1; 100_000_000]].concat()),
+            ]),
+        ),
+        (
+            Refused,
+            "a memory of 4 GiB and a page",
+            text("(module (memory i64 1))").iter().copied().chain([]).collect(),
+        ),
     ]
 }
 
 fn texts() -> Vec<(Fate, &'static str, Vec<u8>)> {
-    let nested = |open: &str, count: usize, close: &str| [open.repeat(count), close.repeat(count)].concat().into_bytes();
+    let nested = |open: &str, count: usize, close: &str| {
+        [open.repeat(count), close.repeat(count)].concat().into_bytes()
+    };
     vec![
         (Refused, "100,000 parentheses", nested("(", 100_000, ")")),
         (Refused, "100,000 modules in text, one in another", nested("(module ", 100_000, ")")),
-        (Refused, "100,000 folded instructions", format!("(module (func {}))", String::from_utf8(nested("(block ", 100_000, ")")).unwrap()).into_bytes()),
+        (
+            Refused,
+            "100,000 folded instructions",
+            format!("(module (func {}))", String::from_utf8(nested("(block ", 100_000, ")")).unwrap())
+                .into_bytes(),
+        ),
         (Refused, "100,000 components in text", nested("(component ", 100_000, ")")),
-        (Refused, "100,000 list types", format!("(component (type {} u8 {}))", "(list ".repeat(100_000), ")".repeat(100_000)).into_bytes()),
-        (Refused, "a comment 1,000,000 deep", format!("(module {})", String::from_utf8(nested("(;", 1_000_000, ";)")).unwrap()).into_bytes()),
-        (Refused, "a string of 10 MB as a name", format!("(module (import \"{}\" \"f\" (func)))", "x".repeat(10_000_000)).into_bytes()),
+        (
+            Refused,
+            "100,000 list types",
+            format!("(component (type {} u8 {}))", "(list ".repeat(100_000), ")".repeat(100_000))
+                .into_bytes(),
+        ),
+        (
+            Refused,
+            "a comment 1,000,000 deep",
+            format!("(module {})", String::from_utf8(nested("(;", 1_000_000, ";)")).unwrap()).into_bytes(),
+        ),
+        (
+            Refused,
+            "a string of 10 MB as a name",
+            format!("(module (import \"{}\" \"f\" (func)))", "x".repeat(10_000_000)).into_bytes(),
+        ),
         (Loaded, "1 MB of words", format!("(module (func {}))", "nop ".repeat(250_000)).into_bytes()),
     ]
 }
@@ -237,7 +368,11 @@ fn no_type() -> Vec<u8> {
 /// A module of one function that takes and returns nothing.
 fn function(locals: &[u8], body: &[u8]) -> Vec<u8> {
     let code = [locals, body, &[0x0b]].concat();
-    module(&[no_type(), section(3, &[1, 0]), section(10, &[&[1][..], &leb(code.len() as u32), &code].concat())])
+    module(&[
+        no_type(),
+        section(3, &[1, 0]),
+        section(10, &[&[1][..], &leb(code.len() as u32), &code].concat()),
+    ])
 }
 
 fn vector(count: u32, item: &[u8]) -> Vec<u8> {

@@ -8,7 +8,9 @@ mod random;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use arbitrary::Unstructured;
-use engine::wasmtime::{self, AnyRef, Extern, GcHeapOutOfMemory, Instance, Ref, Rooted, Store, ThrownException};
+use engine::wasmtime::{
+    self, AnyRef, Extern, GcHeapOutOfMemory, Instance, Ref, Rooted, Store, ThrownException,
+};
 use engine::wasmtime::{Trap, Val, ValType};
 use engine::{Engine, Limit, Limits, Meter, Profile, Program, Settings};
 use random::Random;
@@ -78,14 +80,21 @@ fn dense_and_portable_agree() {
         workers.into_iter().for_each(|worker| worker.join().expect("the sides agree"));
     });
     let [executed, idle, inconclusive] = [executed, idle, inconclusive].map(AtomicUsize::into_inner);
-    println!("{cases} cases: {executed} executed, {idle} with nothing to execute, {inconclusive} inconclusive");
+    println!(
+        "{cases} cases: {executed} executed, {idle} with nothing to execute, {inconclusive} inconclusive"
+    );
     let percent = |count: usize| count as u64 * 100 / cases;
     assert!(percent(executed) >= EXECUTED_PERCENT_MIN as u64, "only {executed} of {cases} executed anything");
-    assert!(percent(inconclusive) <= INCONCLUSIVE_PERCENT_MAX as u64, "{inconclusive} of {cases} inconclusive");
+    assert!(
+        percent(inconclusive) <= INCONCLUSIVE_PERCENT_MAX as u64,
+        "{inconclusive} of {cases} inconclusive"
+    );
 }
 
 fn number(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{variable} is no number")))
+    std::env::var(variable)
+        .ok()
+        .map(|text| text.parse().unwrap_or_else(|_| panic!("{variable} is no number")))
 }
 
 fn engine(profile: Profile) -> Engine {
@@ -93,8 +102,7 @@ fn engine(profile: Profile) -> Engine {
     settings.set("deterministic=yes").unwrap();
     // So deep that the fuel is used up first, save by enormous frames.
     settings.set("stack=8M").unwrap();
-    settings.limits =
-        Limits { memory_bytes_max: 64 << 20, fuel_max: Some(FUEL_PER_CALL), ..settings.limits };
+    settings.limits = Limits { memory_bytes_max: 64 << 20, fuel_max: Some(FUEL_PER_CALL), ..settings.limits };
     Engine::new(settings).unwrap()
 }
 
@@ -197,7 +205,9 @@ impl<'a> Side<'a> {
         let module = match engine.load(wasm, None) {
             Ok(Program::Module(module)) => module,
             Ok(Program::Component(_)) => return Err(Stop::Mismatch("a component".to_owned())),
-            Err(error) => return Err(Stop::Mismatch(format!("refused by {}: {error:?}", engine.settings().profile))),
+            Err(error) => {
+                return Err(Stop::Mismatch(format!("refused by {}: {error:?}", engine.settings().profile)));
+            }
         };
         let store = engine.store(Meter::new(&engine.settings().limits));
         Ok(Self { engine, module, store, instance: None })
@@ -215,7 +225,10 @@ impl<'a> Side<'a> {
 
     fn exports(&mut self) -> Vec<(String, Extern)> {
         let Some(instance) = self.instance else { return Vec::new() };
-        instance.exports(&mut self.store).map(|export| (export.name().to_owned(), export.into_extern())).collect()
+        instance
+            .exports(&mut self.store)
+            .map(|export| (export.name().to_owned(), export.into_extern()))
+            .collect()
     }
 
     fn functions(&mut self) -> Vec<String> {
@@ -267,8 +280,9 @@ impl<'a> Side<'a> {
                 vec![self.render(&value)]
             }
             Extern::Table(table) => {
-                let elements: Vec<Ref> =
-                    (0..table.size(&self.store)).filter_map(|index| table.get(&mut self.store, index)).collect();
+                let elements: Vec<Ref> = (0..table.size(&self.store))
+                    .filter_map(|index| table.get(&mut self.store, index))
+                    .collect();
                 elements.into_iter().map(|element| self.render(&element.into())).collect()
             }
             _ => Vec::new(),
@@ -283,8 +297,12 @@ impl<'a> Side<'a> {
             Val::F32(bits) => format!("f32 {bits:#x}"),
             Val::F64(bits) => format!("f64 {bits:#x}"),
             Val::V128(value) => format!("v128 {:#x}", value.as_u128()),
-            Val::FuncRef(function) => format!("function {:?}", function.map(|function| function.ty(&self.store).to_string())),
-            Val::AnyRef(reference) => format!("any {:?}", reference.map(|reference| self.render_any(reference))),
+            Val::FuncRef(function) => {
+                format!("function {:?}", function.map(|function| function.ty(&self.store).to_string()))
+            }
+            Val::AnyRef(reference) => {
+                format!("any {:?}", reference.map(|reference| self.render_any(reference)))
+            }
             Val::ExternRef(reference) => format!("extern {}", reference.is_some()),
             Val::ExnRef(reference) => format!("exception {}", reference.is_some()),
             Val::ContRef(_) => "continuation".to_owned(),

@@ -69,7 +69,8 @@ fn mutated_programs_load_or_are_refused() {
     let small = bases.len();
     bases.extend(["c/hello.wasm", "p1/hello.wasm", "p2/hello.wasm", "p3/hello.wasm"].map(guest));
 
-    let engines = [Profile::Dense, Profile::Portable].map(|profile| Engine::new(Settings::new(profile)).unwrap());
+    let engines =
+        [Profile::Dense, Profile::Portable].map(|profile| Engine::new(Settings::new(profile)).unwrap());
     let rss = peak_rss_bytes();
     let (loaded, refused) = (AtomicU64::new(0), AtomicU64::new(0));
     let slowest = Mutex::new((Duration::ZERO, 0));
@@ -82,7 +83,8 @@ fn mutated_programs_load_or_are_refused() {
             }
             let mut random = Random::new(seed);
             // One in sixty-four is of a real program, which takes as long to compile as a thousand small ones.
-            let base = if seed % 64 == 0 { small + random.below(bases.len() - small) } else { random.below(small) };
+            let base =
+                if seed % 64 == 0 { small + random.below(bases.len() - small) } else { random.below(small) };
             let bytes = mutate(&bases, base, &mut random);
             let start = Instant::now();
             let count = match load(&engines[seed as usize % 2], &bytes) {
@@ -103,7 +105,10 @@ fn mutated_programs_load_or_are_refused() {
     let (loaded, refused) = (loaded.into_inner(), refused.into_inner());
     let grown = peak_rss_bytes() - rss;
     let (time, seed) = slowest.into_inner().unwrap();
-    println!("{loaded} loaded, {refused} refused; slowest {time:?} (mutation {seed}); {} MiB grown", grown >> 20);
+    println!(
+        "{loaded} loaded, {refused} refused; slowest {time:?} (mutation {seed}); {} MiB grown",
+        grown >> 20
+    );
     assert!(loaded > MUTATIONS / 100 && refused > MUTATIONS / 3, "{loaded} loaded, {refused} refused");
     assert!(grown < MUTATIONS_RSS_MAX, "the process grew by {grown} bytes");
 }

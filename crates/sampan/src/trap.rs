@@ -73,7 +73,7 @@ fn limited(limit: Limit) -> String {
 
 fn raise(limit: Limit) -> &'static str {
     match limit {
-        Limit::Memory { .. } => "`--memory` sets the limit",
+        Limit::Memory { .. } | Limit::Heap(_) => "`--memory` sets the limit",
         Limit::Time(_) => "`--timeout` sets the limit",
         Limit::Fuel(_) => "`--fuel` sets the limit",
         Limit::Stack(_) => "`-O stack=SIZE` sets the limit; a recursion without end needs another cure",
