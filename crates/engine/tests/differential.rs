@@ -8,21 +8,23 @@ mod random;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use arbitrary::Unstructured;
-use engine::wasmtime::{
-    self, AnyRef, Extern, GcHeapOutOfMemory, Instance, Ref, Rooted, Store, ThrownException,
-};
+use engine::wasmtime::{self, AnyRef, Extern, Instance, Rooted, Store, ThrownException};
 use engine::wasmtime::{Trap, Val, ValType};
 use engine::{Engine, Limit, Limits, Meter, Profile, Program, Settings};
 use random::Random;
 
 /// Enough for a minute on two slow processors.
-const CASES_DEFAULT: u64 = 3_000;
+const CASES_DEFAULT: u64 = 1_200;
 
 /// Of a hundred cases, those that must have called a function that used fuel.
-const EXECUTED_PERCENT_MIN: usize = 50;
+const EXECUTED_PERCENT_MIN: usize = 60;
 
 /// Of a hundred cases, those that may end early because of a limit that is not the same for all machine code.
 const INCONCLUSIVE_PERCENT_MAX: usize = 2;
+
+/// Of what a reference leads to, so many steps and array elements are compared.
+const DEPTH_SHOWN: usize = 3;
+const ELEMENTS_SHOWN: usize = 8;
 
 const FUEL_PER_CALL: u64 = 10_000;
 const THREADS: usize = 2;
@@ -109,13 +111,23 @@ fn engine(profile: Profile) -> Engine {
 /// A module that needs nothing from outside and exports all it has.
 fn module(seed: u64) -> Vec<u8> {
     let mut random = Random::new(seed);
-    let size = 512 + random.below(6 << 10);
+    let size = (2 << 10) + random.below(30 << 10);
     let bytes = random.bytes(size);
     let config = wasm_smith::Config {
         export_everything: true,
         max_imports: 0,
-        min_funcs: 1,
+        // Few of everything else, so that most of the random bytes become code.
+        min_types: 4,
+        max_types: 24,
+        min_funcs: 4,
         max_funcs: 12,
+        max_instructions: 300,
+        max_globals: 8,
+        max_tags: 4,
+        max_data_segments: 4,
+        max_element_segments: 4,
+        max_elements: 16,
+        allow_start_export: random.below(4) == 0,
         max_memories: 3,
         max_tables: 3,
         max_memory32_bytes: 1 << 20,
@@ -165,7 +177,7 @@ fn mismatch<T>(what: &str, dense: impl std::fmt::Debug, portable: impl std::fmt:
 /// What came of one step, if it was the same on both sides.
 fn agree(what: &str, dense: Ended, portable: Ended) -> Result<Ended, Stop> {
     let stack = |ended: &Ended| matches!(ended, Ended::OverLimit(Limit::Stack(_)));
-    let heap = |ended: &Ended| matches!(ended, Ended::OverLimit(Limit::Memory { .. }));
+    let heap = |ended: &Ended| matches!(ended, Ended::OverLimit(Limit::Memory { .. } | Limit::Heap(_)));
     // What ran until its stack was full did an unknown part of its work; two heaps may be full at different sizes.
     if stack(&dense) || stack(&portable) || (dense != portable && (heap(&dense) || heap(&portable))) {
         return Err(Stop::Inconclusive);
@@ -185,8 +197,8 @@ fn same_state(dense: &mut Side<'_>, portable: &mut Side<'_>) -> Result<(), Stop>
             }
         }
         let (a, b) = (dense.render_state(a), portable.render_state(b));
-        if a != b {
-            return mismatch(&format!("state of `{name}`"), a, b);
+        if let Some(at) = (0..a.len().max(b.len())).find(|at| a.get(*at) != b.get(*at)) {
+            return mismatch(&format!("`{name}` at {at}"), a.get(at), b.get(at));
         }
     }
     Ok(())
@@ -246,7 +258,9 @@ impl<'a> Side<'a> {
         let mut results = vec![Val::I32(0); signature.results().len()];
         self.store.set_fuel(FUEL_PER_CALL).unwrap();
         Some(match function.call(&mut self.store, &args, &mut results) {
-            Ok(()) => Ended::Returned(results.iter().map(|result| self.render(result)).collect()),
+            Ok(()) => {
+                Ended::Returned(results.iter().map(|result| self.render(result, DEPTH_SHOWN)).collect())
+            }
             Err(error) => self.failed(&error),
         })
     }
@@ -258,9 +272,6 @@ impl<'a> Side<'a> {
     fn failed(&mut self, error: &wasmtime::Error) -> Ended {
         if let Some(limit) = self.engine.limit_in(error) {
             return Ended::OverLimit(limit);
-        }
-        if error.is::<GcHeapOutOfMemory<()>>() {
-            return Ended::OverLimit(Limit::Memory { bytes_max: 0, asked: 0 });
         }
         if error.is::<ThrownException>() {
             self.store.take_pending_exception();
@@ -274,46 +285,53 @@ impl<'a> Side<'a> {
 
     /// The state behind an export in words; memories are compared as bytes.
     fn render_state(&mut self, item: Extern) -> Vec<String> {
-        match item {
-            Extern::Global(global) => {
-                let value = global.get(&mut self.store);
-                vec![self.render(&value)]
-            }
-            Extern::Table(table) => {
-                let elements: Vec<Ref> = (0..table.size(&self.store))
-                    .filter_map(|index| table.get(&mut self.store, index))
-                    .collect();
-                elements.into_iter().map(|element| self.render(&element.into())).collect()
-            }
+        let values: Vec<Val> = match item {
+            Extern::Global(global) => vec![global.get(&mut self.store)],
+            Extern::Table(table) => (0..table.size(&self.store))
+                .filter_map(|index| table.get(&mut self.store, index))
+                .map(Val::from)
+                .collect(),
             _ => Vec::new(),
-        }
+        };
+        values.iter().map(|value| self.render(value, DEPTH_SHOWN)).collect()
     }
 
-    /// A value in words; of a reference, what it refers to.
-    fn render(&self, value: &Val) -> String {
+    /// A value in words, and what it refers to as deep as `depth`.
+    fn render(&mut self, value: &Val, depth: usize) -> String {
         match value {
             Val::I32(value) => format!("i32 {value}"),
             Val::I64(value) => format!("i64 {value}"),
             Val::F32(bits) => format!("f32 {bits:#x}"),
             Val::F64(bits) => format!("f64 {bits:#x}"),
             Val::V128(value) => format!("v128 {:#x}", value.as_u128()),
-            Val::FuncRef(function) => {
-                format!("function {:?}", function.map(|function| function.ty(&self.store).to_string()))
+            Val::FuncRef(Some(function)) => {
+                let signature = function.ty(&self.store);
+                format!("function of {} parameters", signature.params().len())
             }
-            Val::AnyRef(reference) => {
-                format!("any {:?}", reference.map(|reference| self.render_any(reference)))
-            }
-            Val::ExternRef(reference) => format!("extern {}", reference.is_some()),
-            Val::ExnRef(reference) => format!("exception {}", reference.is_some()),
-            Val::ContRef(_) => "continuation".to_owned(),
+            Val::AnyRef(Some(reference)) => self.render_any(*reference, depth),
+            Val::ExternRef(Some(_)) => "extern".to_owned(),
+            Val::ExnRef(Some(_)) => "exception".to_owned(),
+            Val::ContRef(Some(_)) => "continuation".to_owned(),
+            _ => "null".to_owned(),
         }
     }
 
-    fn render_any(&self, reference: Rooted<AnyRef>) -> String {
-        match reference.as_i31(&self.store).unwrap() {
-            Some(number) => format!("i31 {number:?}"),
-            None => reference.ty(&self.store).unwrap().to_string(),
+    fn render_any(&mut self, reference: Rooted<AnyRef>, depth: usize) -> String {
+        if let Some(number) = reference.as_i31(&self.store).unwrap() {
+            return format!("i31 {}", number.get_i32());
         }
+        let (kind, values): (_, Vec<Val>) = if let Some(object) = reference.as_struct(&self.store).unwrap() {
+            ("struct", object.fields(&mut self.store).unwrap().collect())
+        } else if let Some(array) = reference.as_array(&self.store).unwrap() {
+            ("array", array.elems(&mut self.store).unwrap().take(ELEMENTS_SHOWN).collect())
+        } else {
+            ("another's", Vec::new())
+        };
+        if depth == 0 {
+            return format!("{kind} of {}", values.len());
+        }
+        let values: Vec<String> = values.iter().map(|value| self.render(value, depth - 1)).collect();
+        format!("{kind} of {}", values.join(", "))
     }
 }
 
