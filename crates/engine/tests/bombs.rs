@@ -68,7 +68,9 @@ fn bombs() -> Vec<(Fate, &'static str, Vec<u8>)> {
     bombs.extend(texts());
     bombs.extend(components());
     if let Some(only) = std::env::var_os("ONLY") {
-        bombs.retain(|(_, what, _)| what.contains(only.to_str().unwrap()));
+        bombs.retain(|(_, what, _)| {
+            what.contains(only.to_str().unwrap()) != std::env::var_os("NOT").is_some()
+        });
     }
     bombs
 }
@@ -163,10 +165,14 @@ fn functions() -> Vec<(Fate, &'static str, Vec<u8>)> {
         (Refused, "4 billion locals", function(&[&[1][..], &leb(0xffff_ffff), &[0x7b]].concat(), &[])),
         (Refused, "a function of 8 MB", repeat(&[0x01], 8_000_000)),
         (Loaded, "7 MB of nothing", repeat(&[0x01], 7_000_000)),
-        (Loaded, "100,000 values alive at once", alive(100_000)),
+        (Loaded, "A1 1,000 values alive at once", alive(1_000)),
+        (Loaded, "A2 5,000 values alive at once", alive(5_000)),
+        (Loaded, "A3 10,000 values alive at once", alive(10_000)),
+        (Loaded, "A4 20,000 values alive at once", alive(20_000)),
         (Loaded, "branches with 1,000 values each", wide_branches(1_000, 1_000)),
         (Loaded, "300 loops deep, 300 locals", phis(300, 300)),
-        (Loaded, "1,000 loops deep, 1,000 locals", phis(1_000, 1_000)),
+        (Loaded, "P 1,000 loops deep, 1,000 locals", phis(1_000, 1_000)),
+        (Loaded, "P 100 loops deep, 100 locals", phis(100, 100)),
     ]
 }
 
