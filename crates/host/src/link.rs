@@ -13,7 +13,11 @@ use crate::{Host, files, net};
 ///
 /// # Errors
 /// Those of Wasmtime, for names defined twice; there are none.
-pub(crate) fn module(engine: &Engine, module: &Module, grants: &Grants) -> wasmtime::Result<wasmtime::Linker<Host>> {
+pub(crate) fn module(
+    engine: &Engine,
+    module: &Module,
+    grants: &Grants,
+) -> wasmtime::Result<wasmtime::Linker<Host>> {
     let mut linker = wasmtime::Linker::new(engine);
     if module.imports().any(|import| import.module() == "wasi_snapshot_preview1") {
         p1::add_to_linker_async(&mut linker, Host::wasi)?;
