@@ -1,10 +1,13 @@
 //! `sampan run`: runs a program to its end.
 
 use std::fs::File;
+use std::future::poll_fn;
 use std::io::BufWriter;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::process::exit;
+use std::task::Poll;
 
 use clap::{ArgAction, Args};
 use engine::options::Interrupt;
@@ -90,6 +93,19 @@ fn http_peer(text: &str) -> Result<Peer, host::grants::Malformed> {
 /// Exit code of a process that a user ended with Ctrl-C: 128 and the number of SIGINT.
 const INTERRUPTED: i32 = 130;
 
+/// What comes of `run`, or nothing if Ctrl-C comes first.
+async fn unless_interrupted<T>(run: impl Future<Output = T>) -> Option<T> {
+    let mut run = pin!(run);
+    let mut interrupted = pin!(tokio::signal::ctrl_c());
+    poll_fn(|context| {
+        if let Poll::Ready(ended) = run.as_mut().poll(context) {
+            return Poll::Ready(Some(ended));
+        }
+        interrupted.as_mut().poll(context).map(|_| None)
+    })
+    .await
+}
+
 fn cannot_write(what: &str, path: &Path, error: impl std::fmt::Display) -> Report {
     Report::failure(format!("cannot write {what} to `{}`", path.display())).cause(error)
 }
@@ -119,13 +135,11 @@ impl Run {
         let mut store = engine.store(host);
         let sampler = self.sampler(&engine, &mut store, &program, &name)?;
         let ended = runtime.block_on(async {
-            if sampler.is_none() {
-                return Some(self.run(&engine, &mut store, &program, &grants).await);
-            }
-            // What was sampled of a server is wanted just when somebody stops it.
-            tokio::select! {
-                ended = self.run(&engine, &mut store, &program, &grants) => Some(ended),
-                _ = tokio::signal::ctrl_c() => None,
+            let run = self.run(&engine, &mut store, &program, &grants);
+            match sampler {
+                // What was sampled of a server is wanted just when somebody stops it.
+                Some(_) => unless_interrupted(run).await,
+                None => Some(run.await),
             }
         });
         self.write_samples(sampler)?;
