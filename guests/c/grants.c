@@ -5,7 +5,7 @@
 // args: open /data/in.txt
 // exit: 1
 // stdout: open /data/in.txt: No such file or directory
-// stderr~: hint: it looked for files, and no directory is granted; `--dir HOST[:GUEST]` grants it
+// stderr~: hint: it was granted no directory for its files; `--dir HOST[:GUEST]` grants it
 // case: none: a program that needs no files is not told of them
 // args: nothing
 // exit: 3
@@ -106,7 +106,7 @@ static int report(const char *what, const char *path, int failed) {
         printf("%s %s: %s\n", what, path, strerror(errno));
     else
         printf("%s %s\n", what, path);
-    return failed != (strncmp(what, "fail-", 5) == 0);
+    return (failed != 0) != (strncmp(what, "fail-", 5) == 0);
 }
 
 int main(int argc, char **argv) {

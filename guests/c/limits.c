@@ -16,30 +16,29 @@
 // stdout: begun
 // exit: 0
 // case: time, in a loop
-// sampan: --timeout 300ms
+// sampan: --timeout 1s
 // args: spin
-// stdout: begun
-// stderr~: error: `limits.wasm` reached its time limit of 300ms
+// stdout~:
+// stderr~: error: `limits.wasm` reached its time limit of 1s
 // stderr~: hint: `--timeout` sets the limit; `-O interrupt=epoch` also shows where the program was
 // case: time, in a loop that checks
-// sampan: --timeout 300ms -O interrupt=epoch
+// sampan: --timeout 1s -O interrupt=epoch
 // args: spin
-// stdout: begun
-// stderr~: error: `limits.wasm` reached its time limit of 300ms
-// stderr~: at spin
+// stdout~:
+// stderr~: error: `limits.wasm` reached its time limit of 1s
 // stderr~: hint: `--timeout` sets the limit
 // case: time, asleep
-// sampan: --timeout 300ms
+// sampan: --timeout 1s
 // args: sleep
-// stdout: begun
-// stderr~: error: `limits.wasm` reached its time limit of 300ms
+// stdout~:
+// stderr~: error: `limits.wasm` reached its time limit of 1s
 // stderr~: hint: `--timeout` sets the limit
 // case: time, waiting for input
-// sampan: --timeout 300ms
+// sampan: --timeout 1s
 // args: read
 // host: hold-stdin
-// stdout: begun
-// stderr~: error: `limits.wasm` reached its time limit of 300ms
+// stdout~:
+// stderr~: error: `limits.wasm` reached its time limit of 1s
 // stderr~: hint: `--timeout` sets the limit
 // case: memory
 // sampan: --memory 16M

@@ -45,7 +45,9 @@ int main(void) {
     // A directory opened from a read-only one is no way to write either.
     int directory = open("/data/full", O_RDONLY | O_DIRECTORY);
     IS(directory >= 0);
-    FAILS(openat(directory, "inner.txt", O_WRONLY), EPERM);
+    // Here wasi-libc itself drops the right to write, so that the call succeeds and the write fails.
+    fd = openat(directory, "inner.txt", O_WRONLY);
+    FAILS(write(fd, "x", 1), EBADF);
     FAILS(openat(directory, "new", O_WRONLY | O_CREAT, 0600), EPERM);
     FAILS(mkdirat(directory, "new", 0700), EPERM);
     FAILS(unlinkat(directory, "inner.txt", 0), EPERM);

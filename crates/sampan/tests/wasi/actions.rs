@@ -19,6 +19,8 @@ pub(crate) enum Host {
     Nothing,
     /// Answers TCP connections with what they send.
     TcpEcho,
+    /// Accepts TCP connections and closes them.
+    TcpClose,
     /// Answers datagrams with themselves.
     UdpEcho,
     /// Answers HTTP requests.
@@ -37,9 +39,10 @@ pub(crate) enum Host {
     Swap,
 }
 
-const NAMES: [(&str, Host); 11] = [
+const NAMES: [(&str, Host); 12] = [
     ("", Host::Nothing),
     ("tcp-echo", Host::TcpEcho),
+    ("tcp-close", Host::TcpClose),
     ("udp-echo", Host::UdpEcho),
     ("http", Host::Http),
     ("tcp-client", Host::TcpClient),
@@ -76,6 +79,7 @@ impl Host {
         let port = listener.local_addr()?.port();
         let answer: fn(TcpStream) -> io::Result<()> = match self {
             Host::TcpEcho => echo,
+            Host::TcpClose => |_| Ok(()),
             Host::Http => http::answer,
             _ => return Ok(port),
         };
@@ -155,7 +159,7 @@ fn converse(host: Host, child: &mut Child, input: &[u8], scene: &Scene, all: &mu
             call(port)?;
         }
         Host::Swap => return swapping(scene, || stdout.read_to_end(all).map(drop)),
-        Host::Nothing | Host::TcpEcho | Host::UdpEcho | Host::Http => {
+        Host::Nothing | Host::TcpEcho | Host::TcpClose | Host::UdpEcho | Host::Http => {
             return thread::scope(|scope| {
                 scope.spawn(|| feed(stdin, input));
                 stdout.read_to_end(all).map(drop)
