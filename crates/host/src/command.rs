@@ -61,16 +61,15 @@ async fn run_component(store: &mut Store<Host>, component: &Component) -> Result
     let linker = link::component(store.engine(), component).map_err(Error::Link)?;
     let linked = linker.instantiate_pre(component).map_err(Error::Link)?;
     let exports = functions_of_component(component);
-    let runs = |version: &str| exports.iter().any(|name| name.starts_with(&format!("wasi:cli/run@{version}")));
+    let runs =
+        |version: &str| exports.iter().any(|name| name.starts_with(&format!("wasi:cli/run@{version}")));
     if runs("0.3") {
         let instance = match linked.instantiate_async(&mut *store).await {
             Ok(instance) => instance,
             Err(error) => return Ok(Err(error)),
         };
         let command = p3::bindings::Command::new(&mut *store, &instance).map_err(Error::Link)?;
-        let ended = store
-            .run_concurrent(async |store| command.wasi_cli_run().call_run(store).await)
-            .await;
+        let ended = store.run_concurrent(async |store| command.wasi_cli_run().call_run(store).await).await;
         Ok(ended.flatten().map(exit_code))
     } else if runs("0.2") {
         let command = p2::bindings::CommandPre::new(linked).map_err(Error::Link)?;

@@ -84,11 +84,14 @@ impl FromStr for Peer {
     type Err = Malformed;
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        let (host, port) =
-            text.rsplit_once(':').ok_or(Malformed { reason: "expected `HOST:PORT`, such as `example.com:443`" })?;
+        let (host, port) = text
+            .rsplit_once(':')
+            .ok_or(Malformed { reason: "expected `HOST:PORT`, such as `example.com:443`" })?;
         let port = match port {
             "*" => None,
-            port => Some(port.parse().map_err(|_| Malformed { reason: "the port is neither a number nor `*`" })?),
+            port => {
+                Some(port.parse().map_err(|_| Malformed { reason: "the port is neither a number nor `*`" })?)
+            }
         };
         Ok(Peer { host: host.parse()?, port })
     }
@@ -102,17 +105,23 @@ impl FromStr for PeerHost {
             return Ok(PeerHost::Any);
         }
         if let Some(inner) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
-            let address = inner.parse().map_err(|_| Malformed { reason: "no IPv6 address in the brackets" })?;
+            let address =
+                inner.parse().map_err(|_| Malformed { reason: "no IPv6 address in the brackets" })?;
             return Ok(PeerHost::Address(address));
         }
         if let Ok(address) = host.parse() {
             return Ok(PeerHost::Address(address));
         }
-        let ends_in_number = |name: &str| name.rsplit('.').next().is_some_and(|last| last.parse::<u64>().is_ok());
+        let ends_in_number =
+            |name: &str| name.rsplit('.').next().is_some_and(|last| last.parse::<u64>().is_ok());
         match host {
             "" => Err(Malformed { reason: "the host is empty" }),
-            _ if host.contains(':') => Err(Malformed { reason: "an IPv6 address goes in brackets: `[::1]:80`" }),
-            _ if host.contains(['/', '@', ' ']) => Err(Malformed { reason: "a host and port only, not a URL" }),
+            _ if host.contains(':') => {
+                Err(Malformed { reason: "an IPv6 address goes in brackets: `[::1]:80`" })
+            }
+            _ if host.contains(['/', '@', ' ']) => {
+                Err(Malformed { reason: "a host and port only, not a URL" })
+            }
             _ if ends_in_number(host) => Err(Malformed { reason: "neither an IPv4 address nor a name" }),
             name => Ok(PeerHost::Name(name.trim_end_matches('.').to_ascii_lowercase())),
         }

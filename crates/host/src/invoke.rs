@@ -180,7 +180,8 @@ impl Call<'_> {
         let params: Vec<(&str, Type)> = signature.params().collect();
         let refuse = |reason: String| {
             let shown = |(name, kind): &(&str, Type)| format!("{name}: {}", DisplayType(kind));
-            let results: Vec<String> = signature.results().map(|kind| DisplayType(&kind).to_string()).collect();
+            let results: Vec<String> =
+                signature.results().map(|kind| DisplayType(&kind).to_string()).collect();
             Error::Arguments {
                 name: self.name.to_owned(),
                 reason,
@@ -235,9 +236,7 @@ fn number(kind: &ValType, text: &str) -> Option<Val> {
         .map(Val::I64),
         ValType::F32 => text.parse().ok().map(|value: f32| Val::F32(value.to_bits())),
         ValType::F64 => text.parse().ok().map(|value: f64| Val::F64(value.to_bits())),
-        ValType::V128 => {
-            u128::from_str_radix(hexadecimal?, 16).ok().map(|value| Val::V128(value.into()))
-        }
+        ValType::V128 => u128::from_str_radix(hexadecimal?, 16).ok().map(|value| Val::V128(value.into())),
         ValType::Ref(_) => None,
     }
 }

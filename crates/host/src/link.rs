@@ -14,7 +14,11 @@ use crate::{Host, command, files, net};
 ///
 /// # Errors
 /// Those of Wasmtime, for names defined twice; there are none.
-pub(crate) fn module(engine: &Engine, module: &Module, grants: &Grants) -> wasmtime::Result<wasmtime::Linker<Host>> {
+pub(crate) fn module(
+    engine: &Engine,
+    module: &Module,
+    grants: &Grants,
+) -> wasmtime::Result<wasmtime::Linker<Host>> {
     let mut linker = wasmtime::Linker::new(engine);
     if module.imports().any(|import| import.module() == "wasi_snapshot_preview1") {
         p1::add_to_linker_async(&mut linker, Host::wasi)?;
@@ -79,8 +83,12 @@ pub(crate) fn component(engine: &Engine, component: &Component) -> wasmtime::Res
 /// Whether a component imports any function that takes a path, such as `[method]descriptor.open-at`. One that only
 /// uses streams asks for its directories too, and does not miss them.
 fn names_files(kind: &component::types::Component, engine: &Engine) -> bool {
-    kind.imports(engine).filter(|(name, _)| name.starts_with("wasi:filesystem/types")).any(|(_, item)| match item.ty {
-        ComponentItem::ComponentInstance(types) => types.exports(engine).any(|(function, _)| function.ends_with("-at")),
-        _ => false,
+    kind.imports(engine).filter(|(name, _)| name.starts_with("wasi:filesystem/types")).any(|(_, item)| {
+        match item.ty {
+            ComponentItem::ComponentInstance(types) => {
+                types.exports(engine).any(|(function, _)| function.ends_with("-at"))
+            }
+            _ => false,
+        }
     })
 }

@@ -106,7 +106,8 @@ pub(crate) fn usage(error: &clap::Error) -> ! {
     for line in lines {
         report = report.note(line.trim());
     }
-    let suggested = [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand, ContextKind::SuggestedValue];
+    let suggested =
+        [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand, ContextKind::SuggestedValue];
     let suggestion = suggested.iter().find_map(|kind| match error.get(*kind)? {
         ContextValue::String(name) => Some(name.clone()),
         ContextValue::Strings(names) => names.first().cloned(),

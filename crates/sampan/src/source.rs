@@ -41,12 +41,12 @@ pub(crate) fn explain(path: &Path, error: &Error) -> Report {
     let shown = path.display();
     match error {
         Error::NotWasm(_) | Error::Text(_) => {
-            let report = Report::usage(format!("cannot use `{shown}` as a program")).cause(error).causes_of(error);
+            let report =
+                Report::usage(format!("cannot use `{shown}` as a program")).cause(error).causes_of(error);
             report.hint("a program is a WebAssembly module or component, binary (.wasm) or text (.wat)")
         }
-        Error::Invalid(source) => {
-            Report::usage(format!("`{shown}` is not a valid WebAssembly program")).cause(format!("{source:#}"))
-        }
+        Error::Invalid(source) => Report::usage(format!("`{shown}` is not a valid WebAssembly program"))
+            .cause(format!("{source:#}")),
         Error::Incompatible(source) => Report::usage(format!("`{shown}` was precompiled for another engine"))
             .cause(format!("{source:#}"))
             .hint("build it again from the program with `sampan build`, here and with the same options"),

@@ -25,9 +25,9 @@ pub(crate) fn explain(program: &str, error: &Error, settings: &Settings, denials
             .cause(error)
             .cause(format!("{source:#}"))
             .hint(format!("`sampan inspect {program}` lists what it imports")),
-        Error::NotACommand { exports } => Report::usage(format!("cannot run `{program}`"))
-            .cause(error)
-            .hint(not_a_command(exports)),
+        Error::NotACommand { exports } => {
+            Report::usage(format!("cannot run `{program}`")).cause(error).hint(not_a_command(exports))
+        }
         Error::NoFunction { exports, .. } => {
             Report::usage(error).hint(format!("it exports {}", listed(exports)))
         }
@@ -123,9 +123,9 @@ fn frames(mut report: Report, error: &wasmtime::Error) -> Report {
 }
 
 fn not_a_command(exports: &[String]) -> String {
-    let serves = exports
-        .iter()
-        .any(|export| export.starts_with("wasi:http/incoming-handler") || export.starts_with("wasi:http/handler"));
+    let serves = exports.iter().any(|export| {
+        export.starts_with("wasi:http/incoming-handler") || export.starts_with("wasi:http/handler")
+    });
     match exports {
         _ if serves => "it serves HTTP requests, and `sampan serve` is not built yet".to_owned(),
         [] => "it exports no function at all".to_owned(),

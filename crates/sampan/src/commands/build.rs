@@ -34,8 +34,6 @@ impl Build {
         let engine = engine(self.tuning.settings()?, false)?;
         let bytes = source::read(&self.program)?;
         let seal = home::seal().map_err(|error| Report::usage("cannot seal the code").cause(error))?;
-        engine
-            .build(&bytes, &self.output, &seal)
-            .map_err(|error| source::explain(&self.program, &error))
+        engine.build(&bytes, &self.output, &seal).map_err(|error| source::explain(&self.program, &error))
     }
 }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::process::exit;
 
 use clap::{ArgAction, Args};
-use engine::wasmtime::Store;
 use engine::options::Interrupt;
+use engine::wasmtime::Store;
 use engine::{Engine, Program, Settings};
 use host::grants::{Dir, Peer};
 use host::{Error, Grants, Host, Outcome, Stdio};
@@ -145,9 +145,7 @@ impl Run {
                 let lines: String = results.iter().map(|result| format!("{result}\n")).collect();
                 print(lines.as_bytes()).map(|()| 0)
             }
-            Err(error) => {
-                Err(trap::explain(name, &error, engine.settings(), store.data().denials()))
-            }
+            Err(error) => Err(trap::explain(name, &error, engine.settings(), store.data().denials())),
         }
     }
 
@@ -182,8 +180,10 @@ impl Run {
             Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
             None => match std::env::var(variable) {
                 Ok(value) => Ok((variable.clone(), value)),
-                Err(_) => Err(Report::usage(format!("environment variable `{variable}` is not set, or not UTF-8"))
-                    .hint(format!("`--env {variable}=VALUE` gives it a value"))),
+                Err(_) => {
+                    Err(Report::usage(format!("environment variable `{variable}` is not set, or not UTF-8"))
+                        .hint(format!("`--env {variable}=VALUE` gives it a value")))
+                }
             },
         });
         Ok(Grants {

@@ -48,8 +48,22 @@ pub(crate) enum End {
 pub(crate) const SIGNALS: [(&str, i32); 3] = [("INT", 2), ("PIPE", 13), ("TERM", 15)];
 
 const KEYS: [&str; 16] = [
-    "case", "sampan", "args", "file", "link", "stdin", "stdin-bytes", "host", "exit", "signal", "stdout",
-    "stdout-is-stdin", "stdout~", "stderr~", "after", "source",
+    "case",
+    "sampan",
+    "args",
+    "file",
+    "link",
+    "stdin",
+    "stdin-bytes",
+    "host",
+    "exit",
+    "signal",
+    "stdout",
+    "stdout-is-stdin",
+    "stdout~",
+    "stderr~",
+    "after",
+    "source",
 ];
 
 impl Case {

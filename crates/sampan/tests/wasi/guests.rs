@@ -45,30 +45,36 @@ pub(crate) fn silent() -> Vec<String> {
         gather(&root.join(place), &mut texts);
     }
     let has_case = |guest: &Guest| {
-        !Case::parse_all(&guest.name, &guest.program, &read(&guest.source)).is_ok_and(|cases| cases.is_empty())
+        !Case::parse_all(&guest.name, &guest.program, &read(&guest.source))
+            .is_ok_and(|cases| cases.is_empty())
     };
     let is_named = |guest: &Guest| {
         let (_, short) = guest.name.split_once('/').expect("kind/name");
-        texts.contains(&guest.name) || texts.contains(&format!("{short}.wasm")) || texts.contains(&format!("\"{short}\""))
+        texts.contains(&guest.name)
+            || texts.contains(&format!("{short}.wasm"))
+            || texts.contains(&format!("\"{short}\""))
     };
     guests().filter(|guest| !has_case(guest) && !is_named(guest)).map(|guest| guest.name).collect()
 }
 
 fn guests() -> impl Iterator<Item = Guest> {
-    let built = PathBuf::from(std::env::var_os("SAMPAN_GUESTS").expect("SAMPAN_GUESTS is not set: run `cargo xtask test`"));
+    let built = PathBuf::from(
+        std::env::var_os("SAMPAN_GUESTS").expect("SAMPAN_GUESTS is not set: run `cargo xtask test`"),
+    );
     KINDS.into_iter().flat_map(move |(kind, inside, extension)| {
         let built = built.clone();
         let sources = root().join("guests").join(kind).join(inside);
-        files(&sources).into_iter().filter(move |file| file.extension().is_some_and(|found| found == extension)).map(
-            move |source| {
+        files(&sources)
+            .into_iter()
+            .filter(move |file| file.extension().is_some_and(|found| found == extension))
+            .map(move |source| {
                 let stem = source.file_stem().expect("a file").to_string_lossy().into_owned();
                 let program = match kind {
                     "wat" => source.clone(),
                     kind => built.join(kind).join(format!("{stem}.wasm")),
                 };
                 Guest { name: format!("{kind}/{stem}"), source, program }
-            },
-        )
+            })
     })
 }
 

@@ -33,7 +33,9 @@ pub(crate) fn answer(stream: TcpStream) -> io::Result<()> {
         _ => ("404 Not Found", Vec::new()),
     };
     let length = body.len();
-    let head = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nx-answer: yes\r\nconnection: close\r\n\r\n");
+    let head = format!(
+        "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nx-answer: yes\r\nconnection: close\r\n\r\n"
+    );
     (&stream).write_all(&[head.as_bytes(), &body].concat())
 }
 

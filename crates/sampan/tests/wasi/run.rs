@@ -45,7 +45,11 @@ pub(crate) fn run(case: &Case, profile: &str) -> Result<(), String> {
     if wrong.is_empty() {
         return Ok(());
     }
-    Err(format!("{}\n  all of stderr:\n{}", wrong.join("\n"), indented(&String::from_utf8_lossy(&left.stderr))))
+    Err(format!(
+        "{}\n  all of stderr:\n{}",
+        wrong.join("\n"),
+        indented(&String::from_utf8_lossy(&left.stderr))
+    ))
 }
 
 fn spawn(case: &Case, profile: &str, scene: &Scene) -> io::Result<Child> {
@@ -78,7 +82,14 @@ fn watch(process: u32) -> mpsc::Sender<()> {
     alive
 }
 
-fn compare(case: &Case, scene: &Scene, stdin: &[u8], status: ExitStatus, left: &Left, wrong: &mut Vec<String>) {
+fn compare(
+    case: &Case,
+    scene: &Scene,
+    stdin: &[u8],
+    status: ExitStatus,
+    left: &Left,
+    wrong: &mut Vec<String>,
+) {
     let stderr = String::from_utf8_lossy(&left.stderr);
     if case.end != Some(end_of(status)) {
         let expected = case.end.map_or_else(String::new, shown);

@@ -64,8 +64,9 @@ impl Scene {
     pub(crate) fn trespass(&self) -> Option<String> {
         let names: Vec<_> = fs::read_dir(&self.out).ok()?.flatten().map(|entry| entry.file_name()).collect();
         let content = fs::read_to_string(self.out.join(SECRET_FILE)).unwrap_or_default();
-        (names != [SECRET_FILE] || content != SECRET)
-            .then(|| format!("the directory outside was changed: it holds {names:?}, the secret is {content:?}"))
+        (names != [SECRET_FILE] || content != SECRET).then(|| {
+            format!("the directory outside was changed: it holds {names:?}, the secret is {content:?}")
+        })
     }
 }
 
