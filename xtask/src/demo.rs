@@ -1,16 +1,15 @@
 //! `cargo xtask demo`: real programs on real input, run by the `sampan` just built, each command line shown.
 
-use crate::{process, programs, root, setup};
+use crate::{process, programs, root};
 use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 pub(crate) fn run() -> Result<()> {
-    setup::tools(&[setup::PIP])?;
     let programs = programs::fetch(&["python".to_owned(), "resvg".to_owned()])?;
     let mut cargo = Command::new("cargo");
-    process::run(cargo.current_dir(root()).args(["build", "--release", "--package", "sampan"]))?;
+    process::run(cargo.current_dir(root()).args(["build", "--release", "--workspace"]))?;
 
     let dir = root().join("target/demo");
     fs::create_dir_all(&dir)?;
@@ -22,11 +21,16 @@ pub(crate) fn run() -> Result<()> {
     }
 
     println!("\n$ cd target/demo; PATH=../release:$PATH");
+    println!("\n# Nothing is granted by default: Python may not even read its script …");
+    let denied = sampan(&dir, &["run", "python.wasm", "pi.py", "60"]);
+    ensure!(denied.is_err(), "the program read a file that nobody had granted");
+    println!("\n# … until it is given the directory, here for reading only.");
     sampan(&dir, &["run", "--dir", ".:ro", "python.wasm", "pi.py", "60"])?;
+    println!("\n# Another program, which draws a picture.");
     sampan(&dir, &["run", "--dir", ".", "resvg.wasm", "sampan.svg", "sampan.png"])?;
     let image = fs::read(dir.join("sampan.png")).context("resvg left no `target/demo/sampan.png`")?;
     ensure!(image.starts_with(b"\x89PNG"), "`target/demo/sampan.png` is not a PNG");
-    println!("\nLook at target/demo/sampan.png. Without its `--dir` each of the two would have been denied.");
+    println!("\nLook at target/demo/sampan.png");
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! `cargo xtask programs`: real programs that nobody here wrote, listed in `programs.toml` and pinned by digest.
 
 use crate::registry::{self, Registry};
-use crate::{cache, root, setup};
+use crate::{cache, root};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use std::fs;
@@ -31,7 +31,6 @@ struct Program {
 
 /// Prints `name path` of each program, fetched.
 pub(crate) fn run(names: &[String]) -> Result<()> {
-    setup::tools(&[setup::NPM, setup::PIP])?;
     let dir = fetch(names)?;
     for program in selected(names)? {
         println!("{} {}", program.name, link(&dir, &program).display());

@@ -1,6 +1,6 @@
-//! Packages from npm and PyPI, fetched with the registries' own clients and unpacked into the cache.
+//! Packages from npm and PyPI, fetched with the registries' own clients (installed at need) and unpacked into the cache.
 
-use crate::{cache, process};
+use crate::{cache, process, setup};
 use anyhow::{Context, Result};
 use serde::Deserialize;
 use std::fs;
@@ -20,11 +20,11 @@ pub(crate) fn fetch(registry: Registry, package: &str, version: &str) -> Result<
     let key = format!("{registry:?}-{flat}-{version}").to_lowercase();
     cache::entry(&key, |dir| {
         eprintln!("fetching {package} {version}");
-        match registry {
-            Registry::Npm => unpack_npm(dir, package, version),
-            Registry::Pypi => unpack_wheel(dir, package, version),
-        }
-        .with_context(|| format!("cannot fetch `{package}` {version}"))
+        let unpacked = match registry {
+            Registry::Npm => setup::tools(&[setup::NPM]).and_then(|()| unpack_npm(dir, package, version)),
+            Registry::Pypi => setup::tools(&[setup::PIP]).and_then(|()| unpack_wheel(dir, package, version)),
+        };
+        unpacked.with_context(|| format!("cannot fetch `{package}` {version}"))
     })
 }
 

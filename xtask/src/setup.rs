@@ -18,7 +18,7 @@ pub(crate) const RUST: &[Tool] = &[
     ("/usr/bin/rust-lld", "rust-web-llvm"),
 ];
 
-/// What JavaScript guests and packages from npm need.
+/// What packages from npm need.
 pub(crate) const NPM: &[Tool] = &[("node", "nodejs"), ("npm", "npm")];
 
 /// What packages from PyPI need.
@@ -51,8 +51,8 @@ fn install(packages: &[&str]) -> Result<()> {
     let install = ["apt-get", "install", "--yes", "--no-install-recommends", "--no-remove"];
     if process::find("apt-get").is_none() {
         bail!(
-            "tools are missing, and there is no `apt-get` to install them\n\nhint: install what Debian calls {}; \
-             for Rust `rustup target add wasm32-wasip1 wasm32-wasip2` does as well",
+            "tools are missing, and there is no `apt-get` to install them\n\nhint: install what Debian calls {} \
+             (instead of its Rust, `rustup target add wasm32-wasip1 wasm32-wasip2` will do)",
             packages.join(", ")
         );
     }

@@ -29,10 +29,9 @@ pub(crate) fn code(config: &mut Config, options: &Options) {
             .memory_reservation_for_growth(2 << 30),
         // Nothing is reserved: every access is compared with the memory's length. Costs run time, saves address
         // space.
-        Bounds::Checked => config
-            .memory_reservation(0)
-            .memory_guard_size(0)
-            .memory_reservation_for_growth(1 << 20),
+        Bounds::Checked => {
+            config.memory_reservation(0).memory_guard_size(0).memory_reservation_for_growth(1 << 20)
+        }
     };
 }
 

@@ -3,10 +3,10 @@
 use std::hash::{Hash, Hasher};
 
 use wasmtime::component::ResourceTableError;
-use wasmtime::{Config, Store, Trap};
+use wasmtime::{Config, Store, Trap, WasmCoreDump};
 
 use crate::limits::{EPOCH_TICK, Limits};
-use crate::meter::Metered;
+use crate::meter::{Meter, Metered};
 use crate::options::{Bounds, Codegen, Interrupt, Options, Pool};
 use crate::ticker::Ticker;
 use crate::{Error, Limit, Profile, dense, language, portable};
@@ -20,7 +20,7 @@ pub struct Settings {
     pub options: Options,
     /// What one instance may use.
     pub limits: Limits,
-    /// Keep what is needed to write a core dump when a program traps.
+    /// Keep what is needed for [`Engine::core_dump`] when a program traps.
     pub coredump: bool,
     /// Allow [`Sampler`](crate::Sampler)s.
     pub sample: bool,
@@ -29,7 +29,18 @@ pub struct Settings {
 impl Settings {
     /// A profile as it is, with the default limits.
     pub fn new(profile: Profile) -> Self {
-        Self { profile, options: Options::of(profile), limits: Limits::default(), coredump: false, sample: false }
+        Self {
+            profile,
+            options: Options::of(profile),
+            limits: Limits::default(),
+            coredump: false,
+            sample: false,
+        }
+    }
+
+    /// Whether code checks the epoch clock.
+    fn has_epochs(&self) -> bool {
+        self.sample || self.options.interrupt == Interrupt::Epoch
     }
 }
 
@@ -68,7 +79,7 @@ impl Engine {
             }
             Err(error) => return Err(Error::Setup(error)),
         };
-        let ticker = (settings.options.interrupt == Interrupt::Epoch).then(|| Ticker::start(&wasmtime));
+        let ticker = settings.has_epochs().then(|| Ticker::start(&wasmtime));
         Ok(Self { wasmtime, settings, pool_refused, _ticker: ticker })
     }
 
@@ -87,6 +98,11 @@ impl Engine {
         self.pool_refused.as_ref()
     }
 
+    /// A meter that allows what the engine's limits allow.
+    pub fn meter(&self) -> Meter {
+        Meter::new(&self.settings.limits)
+    }
+
     /// A store for one instance, held to the engine's limits from now on.
     pub fn store<T: Metered>(&self, data: T) -> Store<T> {
         let limits = &self.settings.limits;
@@ -95,7 +111,7 @@ impl Engine {
         if let Some(fuel) = limits.fuel_max {
             store.set_fuel(fuel).expect("an engine with a fuel limit consumes fuel");
         }
-        if self.settings.options.interrupt == Interrupt::Epoch {
+        if self.settings.has_epochs() {
             let ticks = limits.time_max.map_or(u64::MAX / 2, |time| {
                 u64::try_from(time.as_micros().div_ceil(EPOCH_TICK.as_micros())).unwrap_or(u64::MAX / 2)
             });
@@ -122,6 +138,17 @@ impl Engine {
         }
     }
 
+    /// What a debugger can read of a program that trapped: its memories, globals and stack, in the format of the
+    /// tool conventions' `Coredump.md`. `None` unless the engine was made with [`Settings::coredump`].
+    pub fn core_dump<T: Metered>(
+        &self,
+        store: &mut Store<T>,
+        error: &wasmtime::Error,
+        name: &str,
+    ) -> Option<Vec<u8>> {
+        Some(error.downcast_ref::<WasmCoreDump>()?.serialize(store, name))
+    }
+
     /// Names everything that decides whether compiled code fits this engine: its version, the processor's features,
     /// the profile and the options that reach the code.
     pub(crate) fn compatibility(&self) -> [u8; 32] {
@@ -136,6 +163,7 @@ fn wasmtime_engine(settings: &Settings, slots: Option<u32>) -> wasmtime::Result<
     let Settings { options, limits, coredump, .. } = settings;
     let mut config = Config::new();
     language::configure(&mut config, options, limits);
+    config.epoch_interruption(settings.has_epochs());
     match options.codegen {
         Codegen::Cranelift => dense::code(&mut config, options),
         Codegen::Pulley => portable::code(&mut config)?,

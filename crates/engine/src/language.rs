@@ -1,9 +1,9 @@
 //! What every profile shares: the WebAssembly that is understood, the stack, and determinism.
 
-use wasmtime::Config;
+use wasmtime::{Config, WasmBacktraceDetails};
 
 use crate::limits::{HOST_STACK_BYTES, Limits};
-use crate::options::{Interrupt, Options};
+use crate::options::Options;
 
 /// Writes into `config` what does not depend on the profile.
 pub(crate) fn configure(config: &mut Config, options: &Options, limits: &Limits) {
@@ -27,15 +27,14 @@ pub(crate) fn configure(config: &mut Config, options: &Options, limits: &Limits)
         .relaxed_simd_deterministic(options.deterministic)
         .cranelift_nan_canonicalization(options.deterministic);
 
-    // Both checks are compiled in, and paid for, only where somebody asked for them.
-    config
-        .consume_fuel(limits.fuel_max.is_some())
-        .epoch_interruption(options.interrupt == Interrupt::Epoch);
+    // The check is compiled in, and paid for, only where somebody asked for it.
+    config.consume_fuel(limits.fuel_max.is_some());
 
     // Host functions run on the guest's fiber, above the guest's own part of the stack.
-    config
-        .max_wasm_stack(limits.stack_bytes_max)
-        .async_stack_size(limits.stack_bytes_max + HOST_STACK_BYTES);
+    config.max_wasm_stack(limits.stack_bytes_max).async_stack_size(limits.stack_bytes_max + HOST_STACK_BYTES);
+
+    // Source lines in traps cost nothing until there is one.
+    config.wasm_backtrace_details(WasmBacktraceDetails::Enable);
 
     // A data segment becomes a copy-on-write mapping instead of a copy.
     config.memory_init_cow(true);

@@ -1,5 +1,25 @@
 //! How a program runs: profiles over Wasmtime, limits, compiled code and its cache.
+//!
+//! An [`Engine`] is one position of the dial (a [`Profile`]) with its fine print ([`Options`]) and [`Limits`]. It
+//! [loads](Engine::load) programs, taking their code from a [`CodeCache`] where it can, and makes stores that hold
+//! an instance to its limits. Linking, calling and typed functions are Wasmtime's own, re-exported as [`wasmtime`].
+//!
+//! # Run a module
+//! ```
+#![doc = include_str!("../examples/run_module.rs")]
+//! ```
+//!
+//! # Call an export
+//! ```
+#![doc = include_str!("../examples/call_export.rs")]
+//! ```
+//!
+//! # Give a host function
+//! ```
+#![doc = include_str!("../examples/host_function.rs")]
+//! ```
 
+mod anatomy;
 mod cache;
 mod dense;
 mod engine;
@@ -12,9 +32,11 @@ pub mod options;
 mod portable;
 mod profile;
 mod program;
+mod sampler;
 mod seal;
 mod ticker;
 
+pub use anatomy::{Anatomy, Item};
 pub use cache::{CACHE_BYTES_MAX, CodeCache};
 pub use engine::{Engine, Settings};
 pub use error::{Error, Limit};
@@ -23,6 +45,7 @@ pub use limits::Limits;
 pub use meter::{Meter, Metered};
 pub use options::Options;
 pub use profile::Profile;
-pub use program::{Program, bounded, read};
+pub use program::{Program, binary, bounded, read};
+pub use sampler::Sampler;
 pub use seal::Seal;
 pub use wasmtime;

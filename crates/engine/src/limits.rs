@@ -77,7 +77,9 @@ mod tests {
 
     #[test]
     fn bytes_as_people_write_them() {
-        for (text, bytes) in [("0", 0), ("65536", 65_536), ("64K", 65_536), ("64kib", 65_536), ("2G", 2 << 30)] {
+        for (text, bytes) in
+            [("0", 0), ("65536", 65_536), ("64K", 65_536), ("64kib", 65_536), ("2G", 2 << 30)]
+        {
             assert_eq!(parse_bytes(text), Some(bytes), "{text}");
         }
         for text in ["", "K", "-1", "1.5G", "1T", "1 G", "99999999999G"] {

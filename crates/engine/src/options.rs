@@ -97,11 +97,7 @@ pub const HELP: [Help; 8] = [
         values: "none | epoch",
         summary: "`epoch` lets a time limit end with a Wasm backtrace, and slows tight loops 2.4 times",
     },
-    Help {
-        key: "pool",
-        values: "auto | off | SLOTS",
-        summary: "instances in slots reserved beforehand",
-    },
+    Help { key: "pool", values: "auto | off | SLOTS", summary: "instances in slots reserved beforehand" },
     Help {
         key: "deterministic",
         values: "no | yes",
@@ -112,11 +108,7 @@ pub const HELP: [Help; 8] = [
         values: "sealed | any",
         summary: "which precompiled files run: your own, or any (their code is not checked)",
     },
-    Help {
-        key: "stack",
-        values: "SIZE from 64K to 256M",
-        summary: "WebAssembly stack of the program (1M)",
-    },
+    Help { key: "stack", values: "SIZE from 64K to 256M", summary: "WebAssembly stack of the program (1M)" },
     Help {
         key: "handles",
         values: "COUNT from 8 to 1000000",
@@ -131,7 +123,14 @@ impl Options {
             Profile::Portable => (Codegen::Pulley, Bounds::Checked),
             Profile::Dense | Profile::Sealed | Profile::Trusted => (Codegen::Cranelift, Bounds::Guarded),
         };
-        Self { codegen, bounds, interrupt: Interrupt::None, pool: Pool::Auto, deterministic: false, precompiled: Precompiled::Sealed }
+        Self {
+            codegen,
+            bounds,
+            interrupt: Interrupt::None,
+            pool: Pool::Auto,
+            deterministic: false,
+            precompiled: Precompiled::Sealed,
+        }
     }
 }
 

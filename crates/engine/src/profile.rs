@@ -36,9 +36,13 @@ impl Profile {
     /// One line for help: what the profile keeps and what it pays.
     pub fn summary(self) -> &'static str {
         match self {
-            Profile::Dense => "isolation + efficiency: compiled code, guard pages, pooled instances (default)",
+            Profile::Dense => {
+                "isolation + efficiency: compiled code, guard pages, pooled instances (default)"
+            }
             Profile::Sealed => "isolation + performance: a process of its own (not built yet)",
-            Profile::Trusted => "performance + efficiency: relaxed checks for trusted programs (not built yet)",
+            Profile::Trusted => {
+                "performance + efficiency: relaxed checks for trusted programs (not built yet)"
+            }
             Profile::Portable => "reach: an interpreter, no machine code made at run time",
         }
     }

@@ -1,5 +1,6 @@
 //! A program made ready: from a file in any form, through the cache, to code in memory.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -51,6 +52,14 @@ pub fn bounded(stream: impl Read) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// The binary form of a program in either form.
+///
+/// # Errors
+/// [`Error::Text`].
+pub fn binary(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Error> {
+    wat::parse_bytes(bytes).map_err(Error::Text)
+}
+
 impl Engine {
     /// Makes the program at `path` ready. Only for a precompiled one is `seal` asked for.
     ///
@@ -97,18 +106,14 @@ impl Engine {
     /// As [`load`](Self::load), and [`Error::Write`].
     pub fn build(&self, bytes: &[u8], path: &Path, seal: &Seal) -> Result<(), Error> {
         let code = self.compile(bytes)?;
-        seal.write(path, BUILT, &code)
-            .map_err(|source| Error::Write { path: path.to_owned(), source })
+        seal.write(path, BUILT, &code).map_err(|source| Error::Write { path: path.to_owned(), source })
     }
 
     fn compile(&self, bytes: &[u8]) -> Result<Vec<u8>, Error> {
         match Form::detect(bytes).map_err(Error::NotWasm)? {
             Form::Module => self.wasmtime().precompile_module(bytes).map_err(Error::Invalid),
             Form::Component => self.wasmtime().precompile_component(bytes).map_err(Error::Invalid),
-            Form::Text => {
-                let binary = wat::parse_bytes(bytes).map_err(Error::Text)?;
-                self.compile(&binary)
-            }
+            Form::Text => self.compile(&binary(bytes)?),
             Form::Compiled => Err(Error::NotWasm("compiled already".to_owned())),
         }
     }

@@ -47,8 +47,11 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the program was never begun.
-    pub fn is_usage(&self) -> bool {
-        !matches!(self, Error::Limit { .. } | Error::Trap(_))
+    /// The engine's error, with backtrace and core dump, of a program that was begun.
+    pub fn from_program(&self) -> Option<&wasmtime::Error> {
+        match self {
+            Error::Limit { source, .. } | Error::Trap(source) => Some(source),
+            _ => None,
+        }
     }
 }

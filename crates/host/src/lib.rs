@@ -10,6 +10,7 @@ mod http;
 mod invoke;
 pub mod limits;
 mod link;
+mod needs;
 mod net;
 
 pub use command::run;
@@ -18,3 +19,4 @@ pub use error::Error;
 pub use grants::Grants;
 pub use host::{DirError, Host, Stdio};
 pub use invoke::{Outcome, invoke};
+pub use needs::{Need, needs};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use engine::limits::parse_bytes;
 use engine::options::HELP;
-use engine::{Engine, Profile, Settings};
+use engine::{Engine, Limits, Profile, Settings};
 
 use crate::report::{Report, print};
 
@@ -24,7 +24,7 @@ pub(crate) struct Tuning {
     #[arg(long, value_name = "UNITS", help_heading = "Limits")]
     pub(crate) fuel: Option<u64>,
 
-    /// End the program when its memories and tables together pass this [default: 4G]
+    /// End the program when its memories and tables together pass this [default: 4G, or half of the machine's]
     #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Limits")]
     memory: Option<usize>,
 
@@ -52,11 +52,25 @@ impl Tuning {
         }
         settings.limits.fuel_max = self.fuel;
         settings.limits.time_max = self.timeout;
-        if let Some(bytes) = self.memory {
-            settings.limits.memory_bytes_max = bytes;
-        }
+        settings.limits.memory_bytes_max = self.memory.unwrap_or_else(|| memory_default(&settings.limits));
         Ok(settings)
     }
+}
+
+/// The engine's own default, but no more than half of what the machine has.
+fn memory_default(limits: &Limits) -> usize {
+    match physical_memory_bytes() {
+        Some(bytes) => limits.memory_bytes_max.min(bytes / 2),
+        None => limits.memory_bytes_max,
+    }
+}
+
+/// Linux's count of the machine's memory. Elsewhere unknown.
+fn physical_memory_bytes() -> Option<usize> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kibibytes: usize = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    kibibytes.checked_mul(1_024)
 }
 
 /// An engine with these settings.

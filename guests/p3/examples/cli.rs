@@ -122,7 +122,8 @@ impl wasip3::exports::cli::run::Guest for Cli {
                 p3::print("for the reader\n").await;
             }
             "terminal" => {
-                let (stdin, stdout, stderr) = (get_terminal_stdin(), get_terminal_stdout(), get_terminal_stderr());
+                let (stdin, stdout, stderr) =
+                    (get_terminal_stdin(), get_terminal_stdout(), get_terminal_stderr());
                 p3::print(format!("{} {} {}\n", stdin.is_some(), stdout.is_some(), stderr.is_some())).await;
             }
             "forever" => loop {
@@ -133,7 +134,8 @@ impl wasip3::exports::cli::run::Guest for Cli {
             "exit-error" => exit::exit(Err(())),
             "exit-with-code" => exit::exit_with_code(args[2].parse().expect("a code")),
             "clocks" => {
-                p3::print(format!("{} {} {} {}\n", monotonic(), now_is_now(), sleeps().await, random())).await;
+                p3::print(format!("{} {} {} {}\n", monotonic(), now_is_now(), sleeps().await, random()))
+                    .await;
             }
             "together" => together().await,
             "spin" => {

@@ -29,7 +29,9 @@
 //! stderr~: hint: `-O handles=COUNT` sets the limit
 
 use wasip3::filesystem::preopens::get_directories;
-use wasip3::filesystem::types::{Descriptor, DescriptorFlags, DescriptorType, ErrorCode, OpenFlags, PathFlags};
+use wasip3::filesystem::types::{
+    Descriptor, DescriptorFlags, DescriptorType, ErrorCode, OpenFlags, PathFlags,
+};
 
 struct Files;
 
@@ -58,7 +60,12 @@ impl wasip3::exports::cli::run::Guest for Files {
     }
 }
 
-async fn open(at: &Descriptor, path: &str, how: OpenFlags, flags: DescriptorFlags) -> Result<Descriptor, ErrorCode> {
+async fn open(
+    at: &Descriptor,
+    path: &str,
+    how: OpenFlags,
+    flags: DescriptorFlags,
+) -> Result<Descriptor, ErrorCode> {
     at.open_at(PathFlags::SYMLINK_FOLLOW, path.to_owned(), how, flags).await
 }
 

@@ -47,7 +47,7 @@
 //! sampan: --http=127.0.0.1:$PORT
 //! args: post 127.0.0.1:$PORT /close
 //! exit: 1
-//! stdout~: failed: 
+//! stdout~: failed:
 //! case: nothing granted
 //! args: get 127.0.0.1:$PORT /hello
 //! exit: 1

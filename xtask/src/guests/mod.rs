@@ -32,7 +32,7 @@ struct Program {
 }
 
 pub(crate) fn run(names: &[String]) -> Result<()> {
-    setup::tools(&[setup::C, setup::RUST, setup::NPM])?;
+    setup::tools(&[setup::C, setup::RUST])?;
     let rust = crate::sysroot::rust()?;
     let kinds: [Box<dyn Kind>; 5] = [
         Box::new(c::C::new()?),

@@ -1,13 +1,15 @@
 //! `sampan run`: runs a program to its end.
 
+use std::fs::File;
+use std::io::BufWriter;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::exit;
 
 use clap::{ArgAction, Args};
 use engine::options::Interrupt;
 use engine::wasmtime::Store;
-use engine::{Engine, Program, Settings};
+use engine::{Engine, Program, Sampler, Settings};
 use host::grants::{Dir, Peer};
 use host::{Error, Grants, Host, Outcome, Stdio};
 
@@ -85,6 +87,13 @@ fn http_peer(text: &str) -> Result<Peer, host::grants::Malformed> {
     })
 }
 
+/// Exit code of a process that a user ended with Ctrl-C: 128 and the number of SIGINT.
+const INTERRUPTED: i32 = 130;
+
+fn cannot_write(what: &str, path: &Path, error: impl std::fmt::Display) -> Report {
+    Report::failure(format!("cannot write {what} to `{}`", path.display())).cause(error)
+}
+
 impl Run {
     /// Runs the program and returns its exit code.
     pub(crate) fn execute(self) -> Result<i32, Report> {
@@ -108,10 +117,23 @@ impl Run {
             .build()
             .map_err(|error| Report::failure("cannot start").cause(error))?;
         let mut store = engine.store(host);
-        let ended = runtime.block_on(self.run(&engine, &mut store, &program, &grants));
-        let code = self.finish(&name, ended, &mut store, &engine)?;
-        // Not `return`: a thread may still wait for standard input.
-        exit(code)
+        let sampler = self.sampler(&engine, &mut store, &program, &name)?;
+        let ended = runtime.block_on(async {
+            if sampler.is_none() {
+                return Some(self.run(&engine, &mut store, &program, &grants).await);
+            }
+            // What was sampled of a server is wanted just when somebody stops it.
+            tokio::select! {
+                ended = self.run(&engine, &mut store, &program, &grants) => Some(ended),
+                _ = tokio::signal::ctrl_c() => None,
+            }
+        });
+        self.write_samples(sampler)?;
+        match ended {
+            // Not `return`: a thread may still wait for standard input.
+            Some(ended) => exit(self.finish(&name, ended, &mut store, &engine)?),
+            None => exit(INTERRUPTED),
+        }
     }
 
     async fn run(
@@ -145,8 +167,49 @@ impl Run {
                 let lines: String = results.iter().map(|result| format!("{result}\n")).collect();
                 print(lines.as_bytes()).map(|()| 0)
             }
-            Err(error) => Err(trap::explain(name, &error, engine.settings(), store.data().denials())),
+            Err(error) => {
+                self.write_core_dump(name, &error, store, engine)?;
+                Err(trap::explain(name, &error, engine.settings(), store.data().denials()))
+            }
         }
+    }
+
+    fn write_core_dump(
+        &self,
+        name: &str,
+        error: &Error,
+        store: &mut Store<Host>,
+        engine: &Engine,
+    ) -> Result<(), Report> {
+        let (Some(path), Some(source)) = (&self.coredump, error.from_program()) else {
+            return Ok(());
+        };
+        let Some(dump) = engine.core_dump(store, source, name) else {
+            return Ok(());
+        };
+        std::fs::write(path, dump).map_err(|error| cannot_write("core dump", path, error))
+    }
+
+    fn sampler(
+        &self,
+        engine: &Engine,
+        store: &mut Store<Host>,
+        program: &Program,
+        name: &str,
+    ) -> Result<Option<Sampler>, Report> {
+        if self.sample.is_none() {
+            return Ok(None);
+        }
+        let sampler = Sampler::start(engine, store, program, name);
+        sampler.map(Some).map_err(|error| Report::failure("cannot sample the program").cause(error))
+    }
+
+    fn write_samples(&self, sampler: Option<Sampler>) -> Result<(), Report> {
+        let (Some(path), Some(sampler)) = (&self.sample, sampler) else {
+            return Ok(());
+        };
+        let file = File::create(path).map_err(|error| cannot_write("samples", path, error))?;
+        sampler.finish(BufWriter::new(file)).map_err(|error| cannot_write("samples", path, error))
     }
 
     fn load(&self, engine: &Engine) -> Result<Program, Report> {

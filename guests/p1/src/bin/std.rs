@@ -52,11 +52,14 @@ fn files() {
     fs::write("/data/a/b/c/f", "").expect("written");
     assert_eq!(fs::remove_dir("/data/a").expect_err("not empty").raw_os_error(), Some(ENOTEMPTY));
     fs::remove_dir_all("/data/a").expect("removed");
-    let mut names: Vec<_> = fs::read_dir("/data").expect("read").map(|entry| entry.expect("entry").file_name()).collect();
+    let mut names: Vec<_> =
+        fs::read_dir("/data").expect("read").map(|entry| entry.expect("entry").file_name()).collect();
     names.sort();
     assert_eq!(names, ["copy.txt", "in.txt", "made.txt"]);
     assert_eq!(fs::read("/data/none").expect_err("not there").kind(), ErrorKind::NotFound);
-    assert!(fs::metadata("/data/in.txt").expect("described").modified().expect("a time") > SystemTime::UNIX_EPOCH);
+    assert!(
+        fs::metadata("/data/in.txt").expect("described").modified().expect("a time") > SystemTime::UNIX_EPOCH
+    );
 }
 
 fn clocks() {

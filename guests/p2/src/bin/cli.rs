@@ -126,7 +126,9 @@ fn main() -> ExitCode {
             eprintln!("for the user");
             println!("for the reader");
         }
-        "terminal" => println!("{} {} {}", stdin().is_terminal(), stdout().is_terminal(), stderr().is_terminal()),
+        "terminal" => {
+            println!("{} {} {}", stdin().is_terminal(), stdout().is_terminal(), stderr().is_terminal())
+        }
         "forever" => loop {
             if writeln!(stdout(), "y").is_err() {
                 return ExitCode::from(9);
@@ -195,5 +197,8 @@ fn sleeps() -> bool {
 fn random() -> bool {
     use wasip2::random::random::{get_random_bytes, get_random_u64};
     let first = get_random_bytes(100);
-    first.len() == 100 && first != get_random_bytes(100) && get_random_u64() != get_random_u64() && get_random_bytes(0).is_empty()
+    first.len() == 100
+        && first != get_random_bytes(100)
+        && get_random_u64() != get_random_u64()
+        && get_random_bytes(0).is_empty()
 }

@@ -53,7 +53,13 @@ fn main() -> ExitCode {
 }
 
 fn stays_inside() {
-    for path in ["/etc/passwd", "/data/../out/secret.txt", "/data/out", "/data/parent/out/secret.txt", "/data/x/../../out"] {
+    for path in [
+        "/etc/passwd",
+        "/data/../out/secret.txt",
+        "/data/out",
+        "/data/parent/out/secret.txt",
+        "/data/x/../../out",
+    ] {
         let refused = fs::read(path).expect_err(path).kind();
         assert!(matches!(refused, ErrorKind::PermissionDenied | ErrorKind::NotFound), "{path}: {refused:?}");
     }
@@ -61,7 +67,8 @@ fn stays_inside() {
 
 fn uses() {
     stays_inside();
-    let mut file = OpenOptions::new().read(true).write(true).create_new(true).open("/data/made").expect("made");
+    let mut file =
+        OpenOptions::new().read(true).write(true).create_new(true).open("/data/made").expect("made");
     file.write_all(b"NEW and more").expect("written");
     file.seek(SeekFrom::Start(0)).expect("sought");
     file.write_all(b"new\n").expect("written over");
@@ -79,7 +86,8 @@ fn uses() {
     fs::hard_link("/data/d/moved", "/data/hard").expect("linked");
     fs::remove_dir_all("/data/d").expect("removed");
     assert_eq!(fs::read("/data/hard").expect("read"), b"content\n");
-    let mut names: Vec<_> = fs::read_dir("/data").expect("read").map(|entry| entry.expect("entry").file_name()).collect();
+    let mut names: Vec<_> =
+        fs::read_dir("/data").expect("read").map(|entry| entry.expect("entry").file_name()).collect();
     names.sort();
     assert_eq!(names, ["hard", "made", "out", "parent"]);
 }

@@ -47,7 +47,7 @@
 //! sampan: --http=127.0.0.1:$PORT
 //! args: post 127.0.0.1:$PORT /close
 //! exit: 1
-//! stdout~: failed: 
+//! stdout~: failed:
 //! case: nothing granted
 //! args: get 127.0.0.1:$PORT /hello
 //! exit: 1
@@ -76,7 +76,9 @@ use std::io::Read;
 use std::process::ExitCode;
 
 use wasip2::http::outgoing_handler::handle;
-use wasip2::http::types::{ErrorCode, Fields, IncomingResponse, Method, OutgoingBody, OutgoingRequest, Scheme};
+use wasip2::http::types::{
+    ErrorCode, Fields, IncomingResponse, Method, OutgoingBody, OutgoingRequest, Scheme,
+};
 
 const CHUNK: usize = 1_000;
 const CHUNKS: usize = 300;
