@@ -44,7 +44,7 @@
 // exit: 1
 // stderr~: error: `args.wasm` trapped
 // stderr~: at abort
-// stderr~: profile: 
+// stderr~: profile:
 // source: POSIX.1-2024 abort: the program ends abnormally; a module can only trap
 #include <stdio.h>
 #include <stdlib.h>

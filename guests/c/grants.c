@@ -78,7 +78,7 @@
 // exit: 2
 // stderr~: error: cannot open directory `$DIR/in.txt`
 // stderr~: cause: Not a directory
-// stderr~: hint: 
+// stderr~: hint:
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

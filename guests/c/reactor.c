@@ -60,12 +60,12 @@
 // args: 2 4294967296
 // exit: 2
 // stderr~: `4294967296` is no value of type i32
-// stderr~: hint: 
+// stderr~: hint:
 // case: no such function
 // sampan: --invoke subtract
 // exit: 2
 // stderr~: error: the program exports no function `subtract`
-// stderr~: hint: it exports 
+// stderr~: hint: it exports
 // stderr~: `add`
 // case: a trap names the function
 // sampan: --invoke divide
@@ -77,7 +77,7 @@
 // case: it is no command
 // exit: 2
 // stderr~: error: cannot run `reactor.wasm`
-// stderr~: hint: `--invoke NAME` calls one function; it exports 
+// stderr~: hint: `--invoke NAME` calls one function; it exports
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

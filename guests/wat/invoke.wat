@@ -83,22 +83,22 @@
 ;; sampan: --invoke place
 ;; args: "{x: 1, z: 2}"
 ;; exit: 2
-;; stderr~: error: cannot call `place`: argument `p`: 
-;; stderr~: hint: it is called as `place(p: 
+;; stderr~: error: cannot call `place`: argument `p`:
+;; stderr~: hint: it is called as `place(p:
 ;; case: a number out of range
 ;; sampan: --invoke "add(1, 2147483648)"
 ;; exit: 2
-;; stderr~: error: cannot call `add`: 
+;; stderr~: error: cannot call `add`:
 ;; stderr~: hint: it is called as `add(a: s32, b: s32) -> s32`
 ;; case: no such function
 ;; sampan: --invoke subtract
 ;; exit: 2
 ;; stderr~: error: the program exports no function `subtract`
-;; stderr~: hint: it exports 
+;; stderr~: hint: it exports
 ;; case: it is no command
 ;; exit: 2
 ;; stderr~: error: cannot run `invoke.wat`
-;; stderr~: hint: `--invoke NAME` calls one function; it exports 
+;; stderr~: hint: `--invoke NAME` calls one function; it exports
 (component
   (core module $core
     (memory (export "memory") 1)

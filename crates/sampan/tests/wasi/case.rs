@@ -1,6 +1,7 @@
 //! The first lines of a guest: what is set up for it, how it is run, and what must come of it.
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 /// One run of one guest.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -107,7 +108,6 @@ impl Case {
     }
 
     fn set(&mut self, key: &str, path: &str, value: &str) -> Result<(), String> {
-        let number = || value.parse().map_err(|_| format!("`{value}` is no number"));
         let line = || format!("{value}\n");
         match key {
             "sampan" => self.flags.extend(words(value)?),
@@ -115,9 +115,9 @@ impl Case {
             "file" => self.files.push((path.to_owned(), line())),
             "link" => self.links.push((path.to_owned(), value.to_owned())),
             "stdin" => self.stdin += &line(),
-            "stdin-bytes" => self.stdin_bytes = Some(number()? as usize),
+            "stdin-bytes" => self.stdin_bytes = Some(number(value)?),
             "host" => self.host = Some(value.to_owned()),
-            "exit" => self.end = Some(End::Exit(number()?)),
+            "exit" => self.end = Some(End::Exit(number(value)?)),
             "signal" => {
                 let signal = SIGNALS.iter().find(|(name, _)| *name == value);
                 self.end = Some(End::Signal(signal.ok_or(format!("unknown signal `{value}`"))?.1));
@@ -132,6 +132,10 @@ impl Case {
         }
         Ok(())
     }
+}
+
+fn number<T: FromStr>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| format!("`{text}` is no number"))
 }
 
 /// The text of the comment lines that a source begins with.
