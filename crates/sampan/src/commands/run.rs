@@ -1,10 +1,13 @@
 //! `sampan run`: runs a program to its end.
 
 use std::fs::File;
+use std::future::poll_fn;
 use std::io::BufWriter;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::process::exit;
+use std::task::Poll;
 
 use clap::{ArgAction, Args};
 use engine::options::Interrupt;
@@ -123,10 +126,13 @@ impl Run {
                 return Some(self.run(&engine, &mut store, &program, &grants).await);
             }
             // What was sampled of a server is wanted just when somebody stops it.
-            tokio::select! {
-                ended = self.run(&engine, &mut store, &program, &grants) => Some(ended),
-                _ = tokio::signal::ctrl_c() => None,
-            }
+            let mut stopped = pin!(tokio::signal::ctrl_c());
+            let mut run = pin!(self.run(&engine, &mut store, &program, &grants));
+            poll_fn(|context| match stopped.as_mut().poll(context) {
+                Poll::Ready(_) => Poll::Ready(None),
+                Poll::Pending => run.as_mut().poll(context).map(Some),
+            })
+            .await
         });
         self.write_samples(sampler)?;
         match ended {
