@@ -36,10 +36,7 @@ impl Network {
             SocketAddrUse::UdpReceive => !self.0.listen.is_empty() || self.reaches(address).await,
             SocketAddrUse::TcpAccept => !self.0.listen.is_empty(),
             SocketAddrUse::TcpListen => self.listens(address),
-            // Port 0 is what a client binds to, by itself or by the system's choice.
-            SocketAddrUse::TcpBind | SocketAddrUse::UdpBind => {
-                (address.port() == 0 && !self.0.net.is_empty()) || self.binds(address)
-            }
+            SocketAddrUse::TcpBind | SocketAddrUse::UdpBind => self.binds(address),
         };
         if !allowed {
             match usage {
@@ -73,8 +70,11 @@ impl Network {
         false
     }
 
+    /// A client binds to port 0. Before one that does not bind at all connects or sends, the question comes for it,
+    /// with no address: that is no use of the network yet, and what follows is asked for by itself.
     fn binds(&self, address: SocketAddr) -> bool {
-        self.0.listen.contains(&address)
+        let client = address.port() == 0 && (address.ip().is_unspecified() || !self.0.net.is_empty());
+        client || self.0.listen.contains(&address)
     }
 
     /// As [`binds`](Self::binds), once the system has chosen a port where 0 was granted.
