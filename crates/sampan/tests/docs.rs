@@ -112,7 +112,9 @@ fn lines_agree(expected: &[&str], actual: &[&str]) -> bool {
 fn line_agrees(expected: &str, actual: &str) -> bool {
     match expected.split_once('…') {
         Some((before, after)) => {
-            actual.len() >= before.len() + after.len() && actual.starts_with(before) && actual.ends_with(after)
+            actual.len() >= before.len() + after.len()
+                && actual.starts_with(before)
+                && actual.ends_with(after)
         }
         None => expected.trim_end() == actual.trim_end(),
     }
@@ -126,7 +128,8 @@ fn directory_with_programs() -> tempfile::TempDir {
         (built("SAMPAN_PROGRAMS").join("python.wasm"), "python.wasm"),
     ];
     for (from, name) in copies {
-        fs::copy(&from, directory.path().join(name)).unwrap_or_else(|error| panic!("{}: {error}", from.display()));
+        fs::copy(&from, directory.path().join(name))
+            .unwrap_or_else(|error| panic!("{}: {error}", from.display()));
     }
     directory
 }
