@@ -38,8 +38,8 @@ impl Settings {
         }
     }
 
-    /// Whether code checks the epoch clock.
-    fn has_epochs(&self) -> bool {
+    /// Whether a program checks its time limit itself, by the epoch clock.
+    pub fn has_epochs(&self) -> bool {
         self.sample || self.options.interrupt == Interrupt::Epoch
     }
 }

@@ -104,7 +104,7 @@ fn frames(mut report: Report, error: &wasmtime::Error) -> Report {
             continue;
         }
         let unnamed = || match frame.func_name() {
-            Some(name) => name.to_owned(),
+            Some(name) => demangled(name),
             None => format!("function {}", frame.func_index()),
         };
         if frame.symbols().is_empty() {
@@ -112,7 +112,7 @@ fn frames(mut report: Report, error: &wasmtime::Error) -> Report {
         }
         // One frame of machine code stands for several source functions where some were inlined.
         for symbol in frame.symbols() {
-            let name = symbol.name().map_or_else(unnamed, str::to_owned);
+            let name = symbol.name().map_or_else(unnamed, demangled);
             report = report.note(match (symbol.file(), symbol.line()) {
                 (Some(file), Some(line)) => format!("at {name} ({file}:{line})"),
                 _ => format!("at {name}"),
@@ -120,6 +120,15 @@ fn frames(mut report: Report, error: &wasmtime::Error) -> Report {
         }
     }
     report
+}
+
+/// A function's name as its programmer wrote it, if it is one that a Rust or C++ compiler mangled.
+fn demangled(name: &str) -> String {
+    if let Ok(rust) = rustc_demangle::try_demangle(name) {
+        return format!("{rust:#}");
+    }
+    let cpp = cpp_demangle::Symbol::new(name).ok().and_then(|symbol| symbol.demangle().ok());
+    cpp.unwrap_or_else(|| name.to_owned())
 }
 
 fn not_a_command(exports: &[String]) -> String {
