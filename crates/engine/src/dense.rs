@@ -2,6 +2,7 @@
 
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, Strategy};
 
+use crate::limits::GROWTH_RESERVED_BYTES;
 use crate::options::{Bounds, Options};
 
 /// Bytes of address space that one memory slot reserves; also the largest memory that fits a slot.
@@ -26,11 +27,12 @@ pub(crate) fn code(config: &mut Config, options: &Options) {
             .memory_reservation(SLOT_BYTES as u64)
             .memory_guard_size(32 << 20)
             .memory_reservation_for_growth(2 << 30),
-        // Nothing is reserved: every access is compared with the memory's length. Costs run time, saves address
+        // Little is reserved: every access is compared with the memory's length. Costs run time, saves address
         // space.
-        Bounds::Checked => {
-            config.memory_reservation(0).memory_guard_size(0).memory_reservation_for_growth(1 << 20)
-        }
+        Bounds::Checked => config
+            .memory_reservation(0)
+            .memory_guard_size(0)
+            .memory_reservation_for_growth(GROWTH_RESERVED_BYTES),
     };
 }
 

@@ -60,11 +60,12 @@ impl Engine {
     /// [`pool_refused`](Self::pool_refused) then says why.
     ///
     /// # Errors
-    /// [`Error::ProfileNotBuilt`], and [`Error::Setup`] when the machine refuses what the profile needs.
+    /// [`Error::ProfileNotBuilt`], [`Error::Option`] for options that do not go together, and [`Error::Setup`] when the machine refuses what the profile needs.
     pub fn new(settings: Settings) -> Result<Self, Error> {
         if matches!(settings.profile, Profile::Sealed | Profile::Trusted) {
             return Err(Error::ProfileNotBuilt(settings.profile));
         }
+        settings.options.check()?;
         let (slots, fallback) = match settings.options.pool {
             Pool::Off => (None, false),
             Pool::Slots(slots) => (Some(slots), false),
@@ -81,6 +82,19 @@ impl Engine {
         };
         let ticker = settings.has_epochs().then(|| Ticker::start(&wasmtime));
         Ok(Self { wasmtime, settings, pool_refused, _ticker: ticker })
+    }
+
+    /// Whether instances live in a pool.
+    pub(crate) fn is_pooled(&self) -> bool {
+        self.wasmtime.pooling_allocator_metrics().is_some()
+    }
+
+    /// The same engine without its pool, for a program that [does not fit](Error::Unfit) one. `None` where there
+    /// is no pool, or one was asked for.
+    pub fn without_pool(&self) -> Option<Result<Self, Error>> {
+        let mut settings = self.settings.clone();
+        settings.options.pool = Pool::Off;
+        (self.is_pooled() && self.settings.options.pool == Pool::Auto).then(|| Self::new(settings))
     }
 
     /// The Wasmtime engine underneath, for linkers.

@@ -14,6 +14,10 @@ pub const TABLE_ELEMENT_BYTES: usize = 8;
 /// Bytes of host stack beyond the guest's own that a call is given, for host functions.
 pub const HOST_STACK_BYTES: usize = 1 << 20;
 
+/// Bytes of address space that a memory without guard pages is given to grow into. Past them it moves, and for that
+/// moment takes twice its size; a small number would make growth in small steps quadratic.
+pub const GROWTH_RESERVED_BYTES: u64 = 256 << 20;
+
 /// Slots that a pool may be asked to have: more than fit the address space at 4 GiB each.
 pub const POOL_SLOTS_MAX: u32 = 20_000;
 

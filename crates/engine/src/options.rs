@@ -134,11 +134,30 @@ impl Options {
     }
 }
 
+impl Options {
+    /// Whether the options go together; they are set one by one, in any order.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let refuse = |option: String, reason: &str| Err(Error::Option { option, reason: reason.to_owned() });
+        match (self.codegen, self.bounds, self.pool) {
+            (Codegen::Pulley, Bounds::Guarded, _) => {
+                let reason = "the interpreter checks every access itself: it goes with `bounds=checked`";
+                refuse("codegen=pulley".to_owned(), reason)
+            }
+            (_, Bounds::Checked, Pool::Slots(slots)) => {
+                let reason = "a slot of the pool is made of guard pages: it goes with `bounds=guarded`";
+                refuse(format!("pool={slots}"), reason)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Settings {
     /// Changes one setting, as `key=value` says.
     ///
     /// # Errors
-    /// [`Error::Option`] for an unknown key or value, and for one that breaks the promise of the profile.
+    /// [`Error::Option`] for an unknown key or value, and for one that breaks the promise of the profile. Whether all
+    /// options go together is seen when the engine is made.
     pub fn set(&mut self, option: &str) -> Result<(), Error> {
         let refuse = |reason: String| Error::Option { option: option.to_owned(), reason };
         let Some((key, value)) = option.split_once('=') else {
@@ -183,18 +202,6 @@ impl Settings {
             },
             _ => return Err(malformed()),
         }
-        self.consistent().map_err(|reason| refuse(reason.to_owned()))
-    }
-
-    /// Whether the settings go together.
-    fn consistent(&self) -> Result<(), &'static str> {
-        let Options { codegen, bounds, pool, .. } = self.options;
-        match (codegen, bounds, pool) {
-            (Codegen::Pulley, Bounds::Guarded, _) => {
-                Err("the interpreter checks every access itself: it goes with `bounds=checked`")
-            }
-            (_, Bounds::Checked, Pool::Slots(_)) => Err("a slot of the pool is made of guard pages"),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 }

@@ -2,6 +2,8 @@
 
 use wasmtime::Config;
 
+use crate::limits::GROWTH_RESERVED_BYTES;
+
 /// Bytecode for Pulley, with the pointer width of this machine.
 ///
 /// # Errors
@@ -14,6 +16,6 @@ pub(crate) fn code(config: &mut Config) -> wasmtime::Result<()> {
         .signals_based_traps(false)
         .memory_reservation(0)
         .memory_guard_size(0)
-        .memory_reservation_for_growth(1 << 20);
+        .memory_reservation_for_growth(GROWTH_RESERVED_BYTES);
     Ok(())
 }

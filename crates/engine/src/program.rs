@@ -82,7 +82,8 @@ impl Engine {
     /// if it is there, else compiled, and kept there.
     ///
     /// # Errors
-    /// [`Error::NotWasm`], [`Error::Text`] and [`Error::Invalid`]; [`Error::Unfit`] where there is a pool.
+    /// [`Error::NotWasm`], [`Error::Text`] and [`Error::Invalid`]; [`Error::Unfit`] where there is a pool, for which
+    /// [`without_pool`](Self::without_pool) is the cure.
     pub fn load(&self, bytes: &[u8], cache: Option<&CodeCache>) -> Result<Program, Error> {
         let Some(cache) = cache else {
             return self.from_code(&self.compile(bytes)?);
@@ -90,8 +91,8 @@ impl Engine {
         let key = Key::new(&self.compatibility(), bytes);
         if let Some((path, file)) = cache.get(key) {
             match self.from_sealed(&path, file) {
-                Ok(program) => return Ok(program),
-                Err(_) => cache.remove(key),
+                Err(Error::Incompatible(_)) => cache.remove(key),
+                loaded => return loaded,
             }
         }
         let code = self.compile(bytes)?;
@@ -130,8 +131,7 @@ impl Engine {
             }
         };
         // The code is sound and this very engine's own: what can still refuse it is the pool, or the machine.
-        let pooled = self.wasmtime().pooling_allocator_metrics().is_some();
-        program.map_err(if pooled { Error::Unfit } else { Error::Setup })
+        program.map_err(if self.is_pooled() { Error::Unfit } else { Error::Setup })
     }
 
     fn load_built(&self, path: &Path, seal: Option<Seal>) -> Result<Program, Error> {
@@ -157,6 +157,8 @@ impl Engine {
                 _ => Module::deserialize_open_file(self.wasmtime(), file).map(Program::Module),
             }
         };
-        program.map_err(Error::Incompatible)
+        // Wasmtime has no type that tells code that does not fit the pool from code that is not for this engine.
+        // Without the pool it is the latter.
+        program.map_err(if self.is_pooled() { Error::Unfit } else { Error::Incompatible })
     }
 }

@@ -58,6 +58,8 @@ pub struct Malformed {
     reason: &'static str,
 }
 
+const NOT_A_URL: &str = "a host and port only, not a URL";
+
 impl Peer {
     /// Every host and port.
     pub const ANY: Peer = Peer { host: PeerHost::Any, port: None };
@@ -84,6 +86,9 @@ impl FromStr for Peer {
     type Err = Malformed;
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
+        if text.contains('/') {
+            return Err(Malformed { reason: NOT_A_URL });
+        }
         let (host, port) = text
             .rsplit_once(':')
             .ok_or(Malformed { reason: "expected `HOST:PORT`, such as `example.com:443`" })?;
@@ -107,23 +112,25 @@ impl FromStr for PeerHost {
         if let Some(inner) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
             let address =
                 inner.parse().map_err(|_| Malformed { reason: "no IPv6 address in the brackets" })?;
-            return Ok(PeerHost::Address(address));
+            return Ok(PeerHost::Address(IpAddr::V6(address)));
         }
         if let Ok(address) = host.parse() {
-            return Ok(PeerHost::Address(address));
+            return Ok(PeerHost::Address(IpAddr::V4(address)));
         }
         let ends_in_number =
             |name: &str| name.rsplit('.').next().is_some_and(|last| last.parse::<u64>().is_ok());
-        match host {
+        let in_name = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+        match host.trim_end_matches('.') {
             "" => Err(Malformed { reason: "the host is empty" }),
             _ if host.contains(':') => {
                 Err(Malformed { reason: "an IPv6 address goes in brackets: `[::1]:80`" })
             }
-            _ if host.contains(['/', '@', ' ']) => {
-                Err(Malformed { reason: "a host and port only, not a URL" })
+            _ if host.contains(['/', '@']) => Err(Malformed { reason: NOT_A_URL }),
+            _ if host.contains('*') => Err(Malformed { reason: "`*` is any host, not a part of a name" }),
+            name if ends_in_number(name) || !name.chars().all(in_name) => {
+                Err(Malformed { reason: "neither an IPv4 address nor a name" })
             }
-            _ if ends_in_number(host) => Err(Malformed { reason: "neither an IPv4 address nor a name" }),
-            name => Ok(PeerHost::Name(name.trim_end_matches('.').to_ascii_lowercase())),
+            name => Ok(PeerHost::Name(name.to_lowercase())),
         }
     }
 }
@@ -163,6 +170,109 @@ impl fmt::Display for Peer {
         match self.port {
             Some(port) => write!(f, ":{port}"),
             None => f.write_str(":*"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(text: &str) -> Result<Peer, &'static str> {
+        text.parse().map_err(|error: Malformed| error.reason)
+    }
+
+    #[test]
+    fn a_peer_is_read_as_it_is_shown() {
+        for text in
+            ["*:*", "*:80", "example.com:443", "a-b_c.d:*", "127.0.0.1:1", "[::1]:65535", "[2001:db8::1]:*"]
+        {
+            assert_eq!(peer(text).expect(text).to_string(), text);
+        }
+        // What a person may write otherwise.
+        for (text, shown) in [("EXAMPLE.com.:80", "example.com:80"), ("[0:0::0001]:80", "[::1]:80")] {
+            assert_eq!(peer(text).expect(text).to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn every_address_and_port_is_read_as_it_is_shown() {
+        // Some of each kind: all patterns of set bytes, each at a port of its own.
+        for pattern in 0..=u16::MAX {
+            let byte = |at: u32| if pattern >> at & 1 == 1 { 0x9a_u8.wrapping_mul(at as u8 + 1) } else { 0 };
+            let v6 = IpAddr::from(std::array::from_fn::<u8, 16, _>(|at| byte(at as u32)));
+            let v4 = IpAddr::from(std::array::from_fn::<u8, 4, _>(|at| byte(at as u32)));
+            for address in [v4, v6] {
+                let peer = Peer { host: PeerHost::Address(address), port: Some(pattern) };
+                assert_eq!(peer.to_string().parse(), Ok(peer.clone()), "{peer}");
+                assert!(peer.covers(&address.to_string(), pattern), "{peer}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_could_mean_another_peer_is_refused() {
+        for (text, reason) in [
+            ("", "expected `HOST:PORT`, such as `example.com:443`"),
+            ("example.com", "expected `HOST:PORT`, such as `example.com:443`"),
+            (":80", "the host is empty"),
+            (".:80", "the host is empty"),
+            ("example.com:", "the port is neither a number nor `*`"),
+            ("example.com:65536", "the port is neither a number nor `*`"),
+            ("example.com:-1", "the port is neither a number nor `*`"),
+            ("https://example.com:443", NOT_A_URL),
+            ("example.com:443/path", NOT_A_URL),
+            ("me@example.com:443", NOT_A_URL),
+            ("::1:80", "an IPv6 address goes in brackets: `[::1]:80`"),
+            ("[::1:80", "an IPv6 address goes in brackets: `[::1]:80`"),
+            ("[example.com]:80", "no IPv6 address in the brackets"),
+            ("[127.0.0.1]:80", "no IPv6 address in the brackets"),
+            ("1.2.3:80", "neither an IPv4 address nor a name"),
+            ("1.2.3.256:80", "neither an IPv4 address nor a name"),
+            ("a b:80", "neither an IPv4 address nor a name"),
+            ("a\0b:80", "neither an IPv4 address nor a name"),
+            ("*.example.com:80", "`*` is any host, not a part of a name"),
+        ] {
+            assert_eq!(peer(text), Err(reason), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_grant_covers_its_own_host_and_port_only() {
+        let granted = peer("example.com:443").expect("a peer");
+        assert!(granted.covers("example.com", 443) && granted.covers("Example.COM.", 443));
+        for (host, port) in
+            [("example.com", 80), ("www.example.com", 443), ("example.com.evil", 443), ("", 443)]
+        {
+            assert!(!granted.covers(host, port), "{host}:{port}");
+        }
+        let granted = peer("[::1]:*").expect("a peer");
+        assert!(granted.covers("::1", 1) && granted.covers("[::1]", 2) && granted.covers("0:0::1", 3));
+        assert!(!granted.covers("::2", 1) && !granted.covers("localhost", 1));
+    }
+
+    #[test]
+    fn a_directory_is_read_with_its_name_and_mode() {
+        let dir = |text: &str| text.parse::<Dir>().map_err(|error| error.reason);
+        let granted = |host: &str, guest: &str, read_only| {
+            Ok(Dir { host: host.into(), guest: guest.to_owned(), read_only })
+        };
+        for (text, expected) in [
+            (".", granted(".", ".", false)),
+            ("/data:ro", granted("/data", "/data", true)),
+            ("/data:rw", granted("/data", "/data", false)),
+            ("a b:/in", granted("a b", "/in", false)),
+            (".:/in:ro", granted(".", "/in", true)),
+            ("ro", granted("ro", "ro", false)),
+            ("", Err("the directory is empty")),
+            (":ro", Err("the directory is empty")),
+            (":/in", Err("the directory is empty")),
+            ("/data:", Err("the guest's name for it is empty")),
+            ("/data::ro", Err("the guest's name for it is empty")),
+            ("a:b:c", Err("expected `HOST[:GUEST][:ro]`")),
+            ("a:b:RO", Err("expected `HOST[:GUEST][:ro]`")),
+        ] {
+            assert_eq!(dir(text), expected, "{text}");
         }
     }
 }

@@ -33,6 +33,7 @@ pub struct Host {
     outgoing: Outgoing,
     /// Made at the first use: its root certificates take a while to read.
     tls: Option<WasiTlsCtx>,
+    stdio: Stdio,
     network: Network,
     denials: Denials,
     meter: Meter,
@@ -85,6 +86,7 @@ impl Host {
             http: WasiHttpCtx::new(),
             outgoing: Outgoing { granted: grants.http.clone(), denials: denials.clone() },
             tls: None,
+            stdio,
             network,
             denials,
             meter: Meter::new(limits),
@@ -94,6 +96,11 @@ impl Host {
     /// What the program asked for and was denied so far.
     pub fn denials(&self) -> &Denials {
         &self.denials
+    }
+
+    /// Whether there is a standard error to write to.
+    pub(crate) fn has_stderr(&self) -> bool {
+        self.stdio == Stdio::Inherit
     }
 
     pub(crate) fn wasi(&mut self) -> &mut WasiP1Ctx {

@@ -9,7 +9,8 @@ mod host;
 mod http;
 mod invoke;
 pub mod limits;
-mod link;
+pub mod link;
+mod logging;
 mod needs;
 mod net;
 

@@ -8,17 +8,13 @@ use engine::wasmtime::{Engine, Module};
 use wasmtime_wasi::{p1, p2, p3};
 
 use crate::grants::Grants;
-use crate::{Host, command, files, net};
+use crate::{Host, command, files, logging, net};
 
 /// Everything that `module` may import.
 ///
 /// # Errors
 /// Those of Wasmtime, for names defined twice; there are none.
-pub(crate) fn module(
-    engine: &Engine,
-    module: &Module,
-    grants: &Grants,
-) -> wasmtime::Result<wasmtime::Linker<Host>> {
+pub fn module(engine: &Engine, module: &Module, grants: &Grants) -> wasmtime::Result<wasmtime::Linker<Host>> {
     let mut linker = wasmtime::Linker::new(engine);
     if module.imports().any(|import| import.module() == "wasi_snapshot_preview1") {
         p1::add_to_linker_async(&mut linker, Host::wasi)?;
@@ -35,7 +31,7 @@ pub(crate) fn module(
 ///
 /// # Errors
 /// Those of Wasmtime, for names defined twice; there are none.
-pub(crate) fn component(engine: &Engine, component: &Component) -> wasmtime::Result<component::Linker<Host>> {
+pub fn component(engine: &Engine, component: &Component) -> wasmtime::Result<component::Linker<Host>> {
     let mut linker = component::Linker::new(engine);
     linker.allow_shadowing(true);
 
@@ -76,6 +72,9 @@ pub(crate) fn component(engine: &Engine, component: &Component) -> wasmtime::Res
         if imports_any("wasi:tls", "0.3") {
             wasmtime_wasi_tls::p3::add_to_linker(&mut linker)?;
         }
+    }
+    for interface in imports.iter().filter(|name| name.starts_with(logging::INTERFACE)) {
+        logging::link(&mut linker, interface)?;
     }
     Ok(linker)
 }

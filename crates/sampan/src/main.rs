@@ -8,6 +8,7 @@ mod report;
 mod source;
 mod trap;
 mod tuning;
+mod usage;
 mod watchdog;
 
 use std::ffi::OsString;
@@ -41,7 +42,7 @@ enum Command {
 fn main() {
     let cli = match Cli::try_parse_from(arguments()) {
         Ok(cli) => cli,
-        Err(error) => report::usage(&error),
+        Err(error) => usage::end(&error),
     };
     let ended = match cli.command {
         Command::Run(run) => run.execute(),

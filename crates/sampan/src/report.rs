@@ -5,8 +5,6 @@ use std::fmt::Display;
 use std::io::{ErrorKind, IsTerminal, Write, stderr, stdout};
 use std::process::exit;
 
-use clap::error::{ContextKind, ContextValue, ErrorKind as UsageKind};
-
 /// The program failed, trapped, or reached a limit.
 pub(crate) const FAILED: i32 = 1;
 /// The command was used wrongly, or the program could not be begun.
@@ -50,13 +48,13 @@ impl Report {
 
     /// Adds why.
     pub(crate) fn cause(mut self, cause: impl Display) -> Self {
-        self.causes.push(cause.to_string());
+        self.causes.push(plain(&cause.to_string()));
         self
     }
 
     /// Adds a line of detail, `label: text`.
     pub(crate) fn note(mut self, note: impl Display) -> Self {
-        self.notes.push(note.to_string());
+        self.notes.push(plain(&note.to_string()));
         self
     }
 
@@ -85,41 +83,6 @@ impl Report {
     }
 }
 
-/// Prints what a user of this command line got wrong, or the help that was asked for, and ends the process.
-pub(crate) fn usage(error: &clap::Error) -> ! {
-    if !error.use_stderr() {
-        if print(error.render().to_string().as_bytes()).is_err() {
-            exit(FAILED)
-        }
-        exit(0)
-    }
-    if error.kind() == UsageKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        eprint!("{}", error.render());
-        exit(USAGE)
-    }
-    // Clap's first paragraph says what is wrong, with the names in single quotes; its suggestions become the hint.
-    let rendered = error.render().to_string();
-    let message = rendered.split("\n\n").next().unwrap_or_default();
-    let message = message.trim_start_matches("error: ").replace('\'', "`");
-    let mut lines = message.lines();
-    let mut report = Report::usage(lines.next().unwrap_or_default());
-    for line in lines {
-        report = report.note(line.trim());
-    }
-    let suggested =
-        [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand, ContextKind::SuggestedValue];
-    let suggestion = suggested.iter().find_map(|kind| match error.get(*kind)? {
-        ContextValue::String(name) => Some(name.clone()),
-        ContextValue::Strings(names) => names.first().cloned(),
-        _ => None,
-    });
-    match suggestion {
-        Some(name) => report.hint(format!("did you mean `{name}`?")),
-        None => report.hint("`sampan --help` and `sampan COMMAND --help` list what there is"),
-    }
-    .print_and_exit()
-}
-
 /// Prints data on standard output. A reader that has seen enough ends this process, quietly.
 pub(crate) fn print(data: &[u8]) -> Result<(), Report> {
     let mut stdout = stdout().lock();
@@ -127,6 +90,18 @@ pub(crate) fn print(data: &[u8]) -> Result<(), Report> {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => exit(0),
         Err(error) => Err(Report::failure("cannot write to standard output").cause(error)),
         Ok(()) => Ok(()),
+    }
+}
+
+/// A cause or note in the style of all: in lower case, and without the number of the system's error and what follows it.
+fn plain(text: &str) -> String {
+    let text = text.split(" (os error ").next().unwrap_or_default();
+    let mut chars = text.chars();
+    match (chars.next(), chars.next()) {
+        (Some(first), Some(second)) if !second.is_uppercase() => {
+            first.to_lowercase().chain([second]).chain(chars).collect()
+        }
+        _ => text.to_owned(),
     }
 }
 

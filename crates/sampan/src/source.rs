@@ -1,9 +1,9 @@
 //! Where a program comes from: a file, or standard input.
 
-use std::io::stdin;
+use std::io::{self, ErrorKind, stdin};
 use std::path::Path;
 
-use engine::{CodeCache, Engine, Error, Program};
+use engine::{CodeCache, Engine, Error, Program, wasmtime};
 
 use crate::home;
 use crate::report::Report;
@@ -17,13 +17,21 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Report> {
     engine::read(path).map_err(|error| explain(path, &error))
 }
 
-/// The program at `path`, ready to run; `-` is standard input.
-pub(crate) fn load(engine: &Engine, path: &Path, cache: Option<&CodeCache>) -> Result<Program, Report> {
-    let program = if is_stdin(path) {
-        engine.load(&read(path)?, cache)
-    } else {
-        engine.load_file(path, cache, || home::seal().ok())
+/// The program at `path`, ready to run on `engine`, which loses its pool if the program does not fit it; `-` is
+/// standard input.
+pub(crate) fn load(engine: &mut Engine, path: &Path, cache: Option<&CodeCache>) -> Result<Program, Report> {
+    let piped = if is_stdin(path) { Some(read(path)?) } else { None };
+    let load = |engine: &Engine| match &piped {
+        Some(bytes) => engine.load(bytes, cache),
+        None => engine.load_file(path, cache, || home::seal().ok()),
     };
+    let mut program = load(engine);
+    if let Err(Error::Unfit(_)) = program
+        && let Some(other) = engine.without_pool()
+    {
+        *engine = other.map_err(|error| explain(path, &error))?;
+        program = load(engine);
+    }
     program.map_err(|error| explain(path, &error))
 }
 
@@ -40,23 +48,50 @@ fn is_stdin(path: &Path) -> bool {
 pub(crate) fn explain(path: &Path, error: &Error) -> Report {
     let shown = path.display();
     match error {
-        Error::NotWasm(_) | Error::Text(_) => {
-            let report =
-                Report::usage(format!("cannot use `{shown}` as a program")).cause(error).causes_of(error);
-            report.hint("a program is a WebAssembly module or component, binary (.wasm) or text (.wat)")
-        }
-        Error::Invalid(source) => Report::usage(format!("`{shown}` is not a valid WebAssembly program"))
-            .cause(format!("{source:#}")),
+        Error::Read { source, .. } => unreadable(path, source),
+        Error::NotWasm(reason) => Report::usage(format!("`{shown}` is not a WebAssembly program"))
+            .cause(reason)
+            .hint("a program is a WebAssembly module or component, binary (.wasm) or text (.wat)"),
+        Error::Text(source) => Report::usage(format!("`{shown}` is not valid WebAssembly text"))
+            .cause(source.to_string().replace("<anon>", &shown.to_string())),
+        Error::Invalid(source) => invalid(&shown.to_string(), source),
         Error::Incompatible(source) => Report::usage(format!("`{shown}` was precompiled for another engine"))
             .cause(format!("{source:#}"))
             .hint("build it again from the program with `sampan build`, here and with the same options"),
         Error::Unsealed => Report::usage(format!("`{shown}` is precompiled code that was not built here"))
             .cause("such code is run unchecked: whoever made the file could do all that you can")
             .hint("run the program it was made from, or, if you trust its maker, add `-O precompiled=any`"),
+        Error::Setup(source) => Report::usage(format!("cannot load `{shown}`")).cause(format!("{source:#}")),
         Error::Unfit(source) => Report::usage(format!("`{shown}` does not fit the pool"))
             .cause(format!("{source:#}"))
             .hint("run it without the pool: `-O pool=off`"),
-        Error::Setup(source) => Report::usage(error).cause(format!("{source:#}")),
         _ => Report::from_error(error),
+    }
+}
+
+fn unreadable(path: &Path, source: &io::Error) -> Report {
+    let report = Report::usage(format!("cannot read `{}`", path.display())).cause(source);
+    match source.kind() {
+        ErrorKind::NotFound => report.hint("name the file of a program; `-` reads it from standard input"),
+        ErrorKind::IsADirectory => report.hint("name the file of a program in it"),
+        _ => report,
+    }
+}
+
+/// Tells what the validator found, and where, without the names of the compiler's own layers around it.
+fn invalid(shown: &str, source: &wasmtime::Error) -> Report {
+    let report = Report::usage(format!("`{shown}` is not a valid WebAssembly program"));
+    let found = source.root_cause().to_string();
+    let (found, byte) = match found.strip_prefix("Invalid input WebAssembly code at offset ") {
+        Some(found) => found.split_once(": ").map_or((found, None), |(byte, found)| (found, Some(byte))),
+        None => (found.as_str(), None),
+    };
+    let function = source.to_string();
+    let function = function.rsplit_once("::function[").map(|(_, number)| number.replace(']', ""));
+    match (function, byte) {
+        (Some(function), Some(byte)) => {
+            report.cause(found).note(format!("in function {}, at byte {byte}", function.replace("::", " ")))
+        }
+        _ => report.cause(found),
     }
 }

@@ -1,13 +1,13 @@
 //! What a user reads when a program did not come to its own end.
 
-use engine::wasmtime::{self, Trap, WasmBacktrace};
+use engine::wasmtime::{self, FrameInfo, FrameSymbol, Trap, WasmBacktrace};
 use engine::{Limit, Settings};
 use host::{Denial, Denials, Error};
 
 use crate::report::Report;
 
-/// Wasm frames that are shown of a backtrace; the middle of a deeper one is left out.
-const FRAMES_SHOWN: usize = 20;
+/// Wasm frames that Wasmtime keeps of a backtrace, from the innermost.
+const FRAMES_MAX: usize = 20;
 
 /// Explains why `program` did not run to its end.
 pub(crate) fn explain(program: &str, error: &Error, settings: &Settings, denials: &Denials) -> Report {
@@ -23,7 +23,7 @@ pub(crate) fn explain(program: &str, error: &Error, settings: &Settings, denials
         }
         Error::Link(source) => Report::usage(format!("cannot run `{program}`"))
             .cause(error)
-            .cause(format!("{source:#}"))
+            .cause(source.root_cause())
             .hint(format!("`sampan inspect {program}` lists what it imports")),
         Error::NotACommand { exports } => {
             Report::usage(format!("cannot run `{program}`")).cause(error).hint(not_a_command(exports))
@@ -60,14 +60,28 @@ fn advice(denial: &Denial) -> String {
 fn limited(limit: Limit) -> String {
     match limit {
         Limit::Memory { bytes_max, asked } => {
-            format!("memory limit of {bytes_max} bytes: it asked for {asked} bytes in all")
+            format!("memory limit of {}: it asked for {} in all", size(bytes_max), size(asked))
         }
         Limit::Instances => "limit of instances, memories or tables".to_owned(),
         Limit::Time(time) => format!("time limit of {}", humantime::format_duration(time)),
         Limit::Fuel(fuel) => format!("fuel limit of {fuel}"),
-        Limit::Stack(bytes) => format!("stack limit of {bytes} bytes"),
+        Limit::Stack(bytes) => format!("stack limit of {}", size(bytes)),
         Limit::Handles(count) => format!("limit of {count} open files and other host resources"),
         limit => limit.to_string(),
+    }
+}
+
+/// Bytes as a person reads them.
+fn size(bytes: usize) -> String {
+    let of = |unit: usize| {
+        let number = format!("{:.1}", bytes as f64 / unit as f64);
+        number.trim_end_matches(".0").to_owned()
+    };
+    match bytes {
+        0..0x400 => format!("{bytes} bytes"),
+        0x400..0x10_0000 => format!("{} KiB", of(0x400)),
+        0x10_0000..0x4000_0000 => format!("{} MiB", of(0x10_0000)),
+        _ => format!("{} GiB", of(0x4000_0000)),
     }
 }
 
@@ -84,40 +98,25 @@ fn raise(limit: Limit) -> &'static str {
 
 fn reason(error: &wasmtime::Error) -> String {
     match error.downcast_ref::<Trap>() {
-        Some(trap) => trap.to_string(),
+        Some(trap) => trap.to_string().trim_start_matches("wasm trap: ").replace("wasm `", "`"),
         None => error.root_cause().to_string(),
     }
 }
 
-/// Adds the Wasm functions that were running, innermost first, with their source lines where the program has them.
+/// Adds the Wasm functions that were running, innermost first; those of a recursion once.
 fn frames(mut report: Report, error: &wasmtime::Error) -> Report {
     let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else {
         return report;
     };
-    let frames = backtrace.frames();
-    for (position, frame) in frames.iter().enumerate() {
-        let left_out = frames.len().saturating_sub(FRAMES_SHOWN);
-        if left_out > 0 && position == FRAMES_SHOWN / 2 {
-            report = report.note(format!("… {left_out} more"));
-        }
-        if left_out > 0 && (FRAMES_SHOWN / 2..FRAMES_SHOWN / 2 + left_out).contains(&position) {
-            continue;
-        }
-        let unnamed = || match frame.func_name() {
-            Some(name) => demangled(name),
-            None => format!("function {}", frame.func_index()),
+    let lines: Vec<String> = backtrace.frames().iter().flat_map(functions).collect();
+    for same in lines.chunk_by(|one, next| one == next) {
+        report = match same.len() {
+            1 => report.note(format!("at {}", same[0])),
+            times => report.note(format!("at {} ({times} times)", same[0])),
         };
-        if frame.symbols().is_empty() {
-            report = report.note(format!("at {}", unnamed()));
-        }
-        // One frame of machine code stands for several source functions where some were inlined.
-        for symbol in frame.symbols() {
-            let name = symbol.name().map_or_else(unnamed, demangled);
-            report = report.note(match (symbol.file(), symbol.line()) {
-                (Some(file), Some(line)) => format!("at {name} ({file}:{line})"),
-                _ => format!("at {name}"),
-            });
-        }
+    }
+    if backtrace.frames().len() >= FRAMES_MAX {
+        report = report.note("…");
     }
     report
 }
@@ -129,6 +128,26 @@ fn demangled(name: &str) -> String {
     }
     let cpp = cpp_demangle::Symbol::new(name).ok().and_then(|symbol| symbol.demangle().ok());
     cpp.unwrap_or_else(|| name.to_owned())
+}
+
+/// The functions of one frame of machine code: several where some were inlined. With the lines of their source where
+/// the program has them.
+fn functions(frame: &FrameInfo) -> Vec<String> {
+    let unnamed = || match frame.func_name() {
+        Some(name) => demangled(name),
+        None => format!("function {}", frame.func_index()),
+    };
+    if frame.symbols().is_empty() {
+        return vec![unnamed()];
+    }
+    let shown = |symbol: &FrameSymbol| {
+        let name = symbol.name().map_or_else(unnamed, demangled);
+        match (symbol.file(), symbol.line()) {
+            (Some(file), Some(line)) => format!("{name} ({file}:{line})"),
+            _ => name,
+        }
+    };
+    frame.symbols().iter().map(shown).collect()
 }
 
 fn not_a_command(exports: &[String]) -> String {

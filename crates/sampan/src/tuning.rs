@@ -1,54 +1,83 @@
 //! The flags by which a user sets the dial, its fine print and the limits; shared by the commands that make code.
 
+use std::ffi::OsStr;
 use std::time::Duration;
 
-use clap::Args;
+use clap::builder::{PossibleValuesParser, StringValueParser, TypedValueParser};
+use clap::error::ErrorKind;
+use clap::{Arg, Args, Command};
 use engine::limits::parse_bytes;
 use engine::options::HELP;
-use engine::{Engine, Limits, Profile, Settings};
+use engine::{Engine, Error, Limits, Profile, Settings};
 
-use crate::report::{Report, print};
+use crate::report::Report;
 
 /// How a program's code is made, and what it may use up.
 #[derive(Args)]
 pub(crate) struct Tuning {
     /// Position of the dial: dense, portable, sealed or trusted
-    #[arg(long, value_name = "NAME", default_value_t, help_heading = "Dial")]
+    #[arg(long, value_name = "NAME", default_value_t, value_parser = profile(), hide_possible_values = true,
+          help_heading = "Dial")]
     pub(crate) profile: Profile,
 
     /// Fine print under the profile; `-O help` lists it
-    #[arg(short = 'O', value_name = "KEY=VALUE", help_heading = "Dial")]
+    #[arg(short = 'O', value_name = "KEY=VALUE", value_parser = OptionParser, help_heading = "Dial")]
     options: Vec<String>,
 
     /// End the program after so many units of work, about one per instruction
-    #[arg(long, value_name = "UNITS", help_heading = "Limits")]
+    #[arg(long, value_name = "UNITS", value_parser = units, allow_negative_numbers = true, help_heading = "Limits")]
     pub(crate) fuel: Option<u64>,
 
     /// End the program when its memories and tables together pass this [default: 4G, or half of the machine's]
-    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Limits")]
+    #[arg(long, value_name = "SIZE", value_parser = size, allow_negative_numbers = true, help_heading = "Limits")]
     memory: Option<usize>,
 
     /// End the program after this time, such as 500ms, 10s or 1h [default: none]
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, help_heading = "Limits")]
+    #[arg(long, value_name = "TIME", value_parser = time, allow_negative_numbers = true, help_heading = "Limits")]
     pub(crate) timeout: Option<Duration>,
+}
+
+fn profile() -> impl TypedValueParser<Value = Profile> {
+    PossibleValuesParser::new(Profile::ALL.map(Profile::name)).try_map(|name| name.parse::<Profile>())
+}
+
+fn units(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "expected a whole number, such as 1000000".to_owned())
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    let expected = || "expected a time such as 500ms, 10s or 1h".to_owned();
+    match humantime::parse_duration(text).map_err(|_| expected())? {
+        Duration::ZERO => Err("a program needs some time".to_owned()),
+        time => Ok(time),
+    }
 }
 
 fn size(text: &str) -> Result<usize, String> {
     parse_bytes(text).ok_or_else(|| "expected a size such as 65536, 64K, 512M or 4G".to_owned())
 }
 
-impl Tuning {
-    /// The settings that these flags ask for. `-O help` prints its table and ends the process.
-    pub(crate) fn settings(&self) -> Result<Settings, Report> {
-        if self.options.iter().any(|option| option == "help") {
-            print(help().as_bytes())?;
-            std::process::exit(0);
+/// Takes any text, and gives help where `help` is asked for: at once, as `--help` does, without a program.
+#[derive(Clone)]
+struct OptionParser;
+
+impl TypedValueParser for OptionParser {
+    type Value = String;
+
+    fn parse_ref(&self, command: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<String, clap::Error> {
+        if value == "help" {
+            return Err(clap::Error::raw(ErrorKind::DisplayHelp, help()));
         }
+        StringValueParser::new().parse_ref(command, arg, value)
+    }
+}
+
+impl Tuning {
+    /// The settings that these flags ask for.
+    pub(crate) fn settings(&self) -> Result<Settings, Report> {
         let mut settings = Settings::new(self.profile);
         for option in &self.options {
-            settings
-                .set(option)
-                .map_err(|error| Report::from_error(&error).hint("`-O help` lists the options"))?;
+            settings.set(option).map_err(|error| explain(&error))?;
         }
         settings.limits.fuel_max = self.fuel;
         settings.limits.time_max = self.timeout;
@@ -75,19 +104,27 @@ fn physical_memory_bytes() -> Option<usize> {
 
 /// An engine with these settings.
 pub(crate) fn engine(settings: Settings, verbose: bool) -> Result<Engine, Report> {
-    let engine = Engine::new(settings).map_err(|error| {
-        let report = Report::from_error(&error);
-        match error {
-            engine::Error::ProfileNotBuilt(_) => report.hint("use `--profile dense` or `--profile portable`"),
-            _ => report,
-        }
-    })?;
+    let engine = Engine::new(settings).map_err(|error| explain(&error))?;
     if let Some(refused) = engine.pool_refused()
         && verbose
     {
         eprintln!("sampan: no pool of instances, each is made on demand: {refused}");
     }
     Ok(engine)
+}
+
+/// What a user reads when there can be no engine with these settings.
+fn explain(error: &Error) -> Report {
+    match error {
+        Error::Option { option, reason } => Report::usage(format!("cannot use `-O {option}`"))
+            .cause(reason)
+            .hint("`-O help` lists the options"),
+        Error::ProfileNotBuilt(_) => {
+            Report::usage(error).hint("use `--profile dense` or `--profile portable`")
+        }
+        Error::Setup(source) => Report::usage(error).cause(format!("{source:#}")),
+        error => Report::from_error(error),
+    }
 }
 
 fn help() -> String {

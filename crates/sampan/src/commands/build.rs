@@ -1,5 +1,7 @@
 //! `sampan build`: compiles a program once, so that every later start only maps its code.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -31,9 +33,29 @@ pub(crate) struct Build {
 
 impl Build {
     pub(crate) fn execute(self) -> Result<(), Report> {
+        self.check_output()?;
         let engine = engine(self.tuning.settings()?, false)?;
         let bytes = source::read(&self.program)?;
         let seal = home::seal().map_err(|error| Report::usage("cannot seal the code").cause(error))?;
         engine.build(&bytes, &self.output, &seal).map_err(|error| source::explain(&self.program, &error))
+    }
+
+    /// Refuses an output that is no file of its own: it is replaced whole, whatever it was.
+    fn check_output(&self) -> Result<(), Report> {
+        let shown = self.output.display();
+        let refuse = |reason: &str| {
+            let report = Report::usage(format!("cannot write `{shown}`")).cause(reason);
+            Err(report.hint("name a new file with `-o`, such as `app.code`"))
+        };
+        let (Ok(output), program) = (fs::metadata(&self.output), fs::metadata(&self.program)) else {
+            return if self.output.as_os_str() == "-" { refuse("code needs a file") } else { Ok(()) };
+        };
+        if !output.is_file() {
+            return refuse("it is not a regular file");
+        }
+        if program.is_ok_and(|program| (program.dev(), program.ino()) == (output.dev(), output.ino())) {
+            return refuse("it is the program itself");
+        }
+        Ok(())
     }
 }

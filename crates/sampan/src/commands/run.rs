@@ -1,5 +1,7 @@
 //! `sampan run`: runs a program to its end.
 
+use std::env::VarError;
+use std::ffi::OsString;
 use std::fs::File;
 use std::future::poll_fn;
 use std::io::BufWriter;
@@ -12,7 +14,7 @@ use std::task::Poll;
 use clap::{ArgAction, Args};
 use engine::wasmtime::Store;
 use engine::{Engine, Program, Sampler, Settings};
-use host::grants::{Dir, Peer};
+use host::grants::{Dir, Malformed, Peer};
 use host::{Error, Grants, Host, Outcome, Stdio};
 
 use crate::report::{Report, print};
@@ -22,20 +24,21 @@ use crate::{home, source, trap};
 
 /// Run a program: a module or component, binary or text
 #[derive(Args)]
-#[command(after_help = "\
+#[command(
+    override_usage = "sampan run [OPTIONS] <PROGRAM> [ARGS]...",
+    after_help = "\
 Examples:
   sampan run hello.wasm one two
   sampan run --dir .:/work:ro --env LANG report.wasm /work/data.csv
   sampan run --http=example.com fetch.wasm https://example.com/
   sampan run --invoke 'add(1, 2)' calculator.wasm
-  echo '(module (func (export \"_start\")))' | sampan run -")]
+  echo '(module (func (export \"_start\")))' | sampan run -"
+)]
 pub(crate) struct Run {
-    /// The program; `-` reads it from standard input
-    program: PathBuf,
-
-    /// Arguments for the program, or for the function that `--invoke` names
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    args: Vec<String>,
+    /// The program, or `-` to read it from standard input, and arguments for it or for the function that `--invoke`
+    /// names: all that stands behind the program is for it, flags too
+    #[arg(value_names = ["PROGRAM", "ARGS"], required = true, num_args = 1.., trailing_var_arg = true)]
+    program_and_args: Vec<OsString>,
 
     /// Call this exported function: NAME with ARGS, or NAME(VALUE, …)
     #[arg(long, value_name = "NAME")]
@@ -54,7 +57,7 @@ pub(crate) struct Run {
     net: Vec<Peer>,
 
     /// Let it receive on a local address
-    #[arg(long, value_name = "ADDR:PORT", help_heading = "Grants")]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = local_address, help_heading = "Grants")]
     listen: Vec<SocketAddr>,
 
     /// Let it send HTTP requests, to one host or to any
@@ -83,11 +86,15 @@ pub(crate) struct Run {
 }
 
 /// A server: as for `--net`, but every port where none is named.
-fn http_peer(text: &str) -> Result<Peer, host::grants::Malformed> {
-    text.parse().or_else(|error| match text.parse() {
-        Ok(host) => Ok(Peer { host, port: None }),
-        Err(_) => Err(error),
-    })
+fn http_peer(text: &str) -> Result<Peer, Malformed> {
+    if text.contains(':') && !text.ends_with(']') {
+        return text.parse();
+    }
+    Ok(Peer { host: text.parse()?, port: None })
+}
+
+fn local_address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| "expected `ADDR:PORT`, such as `127.0.0.1:8080` or `[::1]:8080`")
 }
 
 /// Exit code of a process that a user ended with Ctrl-C: 128 and the number of SIGINT.
@@ -107,26 +114,28 @@ async fn unless_interrupted<T>(run: impl Future<Output = T>) -> Option<T> {
 }
 
 fn cannot_write(what: &str, path: &Path, error: impl std::fmt::Display) -> Report {
-    Report::failure(format!("cannot write {what} to `{}`", path.display())).cause(error)
+    Report::usage(format!("cannot write {what} to `{}`", path.display())).cause(error)
 }
 
 impl Run {
     /// Runs the program and returns its exit code.
     pub(crate) fn execute(self) -> Result<i32, Report> {
-        let name = source::name(&self.program);
+        let (name, shown) = (source::name(self.program()), self.program().display().to_string());
+        let args = self.args()?;
         let grants = self.grants()?;
         let mut settings = self.tuning.settings()?;
         settings.coredump = self.coredump.is_some();
         settings.sample = self.sample.is_some();
-        let watchdog = settings.limits.time_max.map(|limit| Watchdog::start(limit, name.clone()));
-        let engine = engine(settings, self.verbose)?;
-        let program = self.load(&engine)?;
+        let watchdog = settings.limits.time_max.map(|limit| Watchdog::start(limit, shown.clone()));
+        self.check_core_dump()?;
+        let mut engine = engine(settings, self.verbose)?;
+        let program = self.load(&mut engine)?;
         if let Some(watchdog) = &watchdog
             && engine.settings().has_epochs()
         {
             watchdog.stand_by();
         }
-        let host = self.host(&name, &grants, engine.settings())?;
+        let host = self.host(&name, &args, &grants, engine.settings())?;
 
         // A write to a pipe that nobody reads ends a native program, silently; so here.
         sigpipe::reset();
@@ -137,17 +146,21 @@ impl Run {
         let mut store = engine.store(host);
         let sampler = self.sampler(&engine, &mut store, &program, &name)?;
         let ended = runtime.block_on(async {
-            let run = self.run(&engine, &mut store, &program, &grants);
+            let run = self.run(&engine, &mut store, &program, &grants, &args);
             match sampler {
                 // What was sampled of a server is wanted just when somebody stops it.
                 Some(_) => unless_interrupted(run).await,
                 None => Some(run.await),
             }
         });
-        self.write_samples(sampler)?;
+        if let Some((sampler, file)) = sampler
+            && let Err(error) = sampler.finish(BufWriter::new(file))
+        {
+            eprintln!("sampan: the samples are not whole: {error}");
+        }
         match ended {
             // Not `return`: a thread may still wait for standard input.
-            Some(ended) => exit(self.finish(&name, ended, &mut store, &engine)?),
+            Some(ended) => exit(self.finish(&shown, ended, &mut store, &engine)?),
             None => exit(INTERRUPTED),
         }
     }
@@ -158,9 +171,10 @@ impl Run {
         store: &mut Store<Host>,
         program: &Program,
         grants: &Grants,
+        args: &[String],
     ) -> Result<Outcome, Error> {
         match &self.invoke {
-            Some(call) => host::invoke(engine, store, program, grants, call, &self.args).await,
+            Some(call) => host::invoke(engine, store, program, grants, call, args).await,
             None => host::run(engine, store, program, grants).await.map(Outcome::Exited),
         }
     }
@@ -168,7 +182,7 @@ impl Run {
     /// Prints what came of the program, and returns its exit code.
     fn finish(
         &self,
-        name: &str,
+        shown: &str,
         ended: Result<Outcome, Error>,
         store: &mut Store<Host>,
         engine: &Engine,
@@ -184,26 +198,43 @@ impl Run {
                 print(lines.as_bytes()).map(|()| 0)
             }
             Err(error) => {
-                self.write_core_dump(name, &error, store, engine)?;
-                Err(trap::explain(name, &error, engine.settings(), store.data().denials()))
+                let report = trap::explain(shown, &error, engine.settings(), store.data().denials());
+                Err(self.write_core_dump(report, &error, store, engine))
             }
         }
     }
 
+    /// Writes the core dump that was asked for, or tells why not beside what else there is to tell.
     fn write_core_dump(
         &self,
-        name: &str,
+        report: Report,
         error: &Error,
         store: &mut Store<Host>,
         engine: &Engine,
-    ) -> Result<(), Report> {
+    ) -> Report {
         let (Some(path), Some(source)) = (&self.coredump, error.from_program()) else {
+            return report;
+        };
+        let Some(dump) = engine.core_dump(store, source, &source::name(self.program())) else {
+            return report;
+        };
+        match std::fs::write(path, dump) {
+            Ok(()) => report,
+            Err(error) => report.note(format!("no core dump: cannot write `{}`: {error}", path.display())),
+        }
+    }
+
+    /// Refuses, before the program runs, a core dump that could not be written after it.
+    fn check_core_dump(&self) -> Result<(), Report> {
+        let Some(path) = &self.coredump else {
             return Ok(());
         };
-        let Some(dump) = engine.core_dump(store, source, name) else {
-            return Ok(());
-        };
-        std::fs::write(path, dump).map_err(|error| cannot_write("core dump", path, error))
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        match directory.unwrap_or(Path::new(".")).metadata() {
+            _ if path.is_dir() => Err(cannot_write("a core dump", path, "is a directory")),
+            Ok(directory) if !directory.is_dir() => Err(cannot_write("a core dump", path, "not a directory")),
+            directory => directory.map(drop).map_err(|error| cannot_write("a core dump", path, error)),
+        }
     }
 
     fn sampler(
@@ -212,25 +243,33 @@ impl Run {
         store: &mut Store<Host>,
         program: &Program,
         name: &str,
-    ) -> Result<Option<Sampler>, Report> {
-        if self.sample.is_none() {
+    ) -> Result<Option<(Sampler, File)>, Report> {
+        let Some(path) = &self.sample else {
             return Ok(None);
-        }
-        let sampler = Sampler::start(engine, store, program, name);
-        sampler.map(Some).map_err(|error| Report::failure("cannot sample the program").cause(error))
-    }
-
-    fn write_samples(&self, sampler: Option<Sampler>) -> Result<(), Report> {
-        let (Some(path), Some(sampler)) = (&self.sample, sampler) else {
-            return Ok(());
         };
         let file = File::create(path).map_err(|error| cannot_write("samples", path, error))?;
-        sampler.finish(BufWriter::new(file)).map_err(|error| cannot_write("samples", path, error))
+        match Sampler::start(engine, store, program, name) {
+            Ok(sampler) => Ok(Some((sampler, file))),
+            Err(error) => Err(Report::failure("cannot sample the program").cause(error)),
+        }
     }
 
-    fn load(&self, engine: &Engine) -> Result<Program, Report> {
+    fn program(&self) -> &Path {
+        Path::new(&self.program_and_args[0])
+    }
+
+    fn args(&self) -> Result<Vec<String>, Report> {
+        let text = |arg: &OsString| match arg.to_str() {
+            Some(arg) => Ok(arg.to_owned()),
+            None => Err(Report::usage(format!("argument `{}` is not UTF-8", arg.display()))
+                .hint("WebAssembly programs take text only")),
+        };
+        self.program_and_args[1..].iter().map(text).collect()
+    }
+
+    fn load(&self, engine: &mut Engine) -> Result<Program, Report> {
         let cache = if self.no_cache { None } else { self.cache() };
-        source::load(engine, &self.program, cache.as_ref())
+        source::load(engine, self.program(), cache.as_ref())
     }
 
     /// The code cache, if there can be one here. Without it everything works, only slower.
@@ -244,33 +283,52 @@ impl Run {
         cache.ok()
     }
 
-    fn host(&self, name: &str, grants: &Grants, settings: &Settings) -> Result<Host, Report> {
-        let mut args = vec![name.to_owned()];
+    fn host(
+        &self,
+        name: &str,
+        args: &[String],
+        grants: &Grants,
+        settings: &Settings,
+    ) -> Result<Host, Report> {
+        let mut argv = vec![name.to_owned()];
         if self.invoke.is_none() {
-            args.extend(self.args.iter().cloned());
+            argv.extend_from_slice(args);
         }
-        Host::new(&args, Stdio::Inherit, grants, &settings.limits)
+        Host::new(&argv, Stdio::Inherit, grants, &settings.limits)
             .map_err(|error| Report::from_error(&error).hint("`--dir` takes a directory that is there"))
     }
 
     fn grants(&self) -> Result<Grants, Report> {
-        let env = self.env.iter().map(|variable| match variable.split_once('=') {
-            Some(("", _)) => Err(Report::usage(format!("`--env {variable}` names no variable"))),
-            Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
-            None => match std::env::var(variable) {
-                Ok(value) => Ok((variable.clone(), value)),
-                Err(_) => {
-                    Err(Report::usage(format!("environment variable `{variable}` is not set, or not UTF-8"))
-                        .hint(format!("`--env {variable}=VALUE` gives it a value")))
-                }
-            },
-        });
         Ok(Grants {
             dirs: self.dir.clone(),
-            env: env.collect::<Result<_, _>>()?,
+            env: self.env.iter().map(|variable| grant_env(variable)).collect::<Result<_, _>>()?,
             net: self.net.clone(),
             listen: self.listen.clone(),
             http: self.http.clone(),
         })
     }
+}
+
+/// The variable that `NAME=VALUE` sets, or that `NAME` passes on.
+fn grant_env(variable: &str) -> Result<(String, String), Report> {
+    let (name, value) = match variable.split_once('=') {
+        Some((name, value)) => (name, Some(value)),
+        None => (variable, None),
+    };
+    if name.is_empty() {
+        return Err(Report::usage(format!("`--env {variable}` names no variable"))
+            .hint("`--env NAME=VALUE` sets a variable, `--env NAME` passes one on"));
+    }
+    let unset = |what| {
+        let report = Report::usage(format!("environment variable `{name}` is {what}"));
+        report.hint(format!("`--env {name}=VALUE` gives it a value"))
+    };
+    let value = match value {
+        Some(value) => value.to_owned(),
+        None => std::env::var(name).map_err(|error| match error {
+            VarError::NotPresent => unset("not set"),
+            VarError::NotUnicode(_) => unset("not UTF-8"),
+        })?,
+    };
+    Ok((name.to_owned(), value))
 }

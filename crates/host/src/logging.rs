@@ -1,0 +1,44 @@
+//! `wasi:logging`: what a component logs goes to standard error, one line a message.
+//!
+//! The interface is a draft without a released version: <https://github.com/WebAssembly/wasi-logging>.
+
+use std::io::{Write, stderr};
+
+use engine::wasmtime;
+use engine::wasmtime::component::{Linker, Val};
+
+use crate::Host;
+
+/// How the import begins, with whatever version.
+pub(crate) const INTERFACE: &str = "wasi:logging/logging";
+
+/// Puts the log behind the import called `interface`.
+pub(crate) fn link(linker: &mut Linker<Host>, interface: &str) -> wasmtime::Result<()> {
+    linker.instance(interface)?.func_new("log", |store, _, params, _| {
+        if let [Val::Enum(level), Val::String(context), Val::String(message)] = params
+            && store.data().has_stderr()
+        {
+            // As with the program's own writes: nobody is told that standard error is closed.
+            let _ = stderr().write_all(line(level, context, message).as_bytes());
+        }
+        Ok(())
+    })
+}
+
+fn line(level: &str, context: &str, message: &str) -> String {
+    match context {
+        "" => format!("{level}: {message}\n"),
+        context => format!("{level}: {context}: {message}\n"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::line;
+
+    #[test]
+    fn a_line_names_the_level_and_the_context_if_there_is_one() {
+        assert_eq!(line("warn", "codec", "odd level"), "warn: codec: odd level\n");
+        assert_eq!(line("info", "", "begun"), "info: begun\n");
+    }
+}

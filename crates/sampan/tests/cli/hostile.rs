@@ -1,0 +1,237 @@
+//! Programs that will not end, will not stop asking, or attack before they even start: each is ended by its limit,
+//! with one message, and takes nothing down with it.
+//!
+//! What is not bounded: the bytes that a program writes into a directory it was granted. That is for a quota of the
+//! file system, which knows of all writers.
+
+use std::io::Read;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::child::{Ended, sampan};
+use crate::memory::is_bounded;
+use crate::programs::guest;
+
+/// Far more than a run with a limit of `LIMIT` takes on the busiest machine.
+const SAFE: Duration = Duration::from_secs(60);
+const LIMIT: &str = "300ms";
+const SIGPIPE: i32 = 13;
+
+/// A directory with `program.wat` in it.
+pub(crate) struct Place {
+    dir: TempDir,
+}
+
+impl Place {
+    pub(crate) fn of(text: &str) -> Self {
+        let dir = tempfile::tempdir().expect("a directory is made");
+        std::fs::write(dir.path().join("program.wat"), text).expect("the program is written");
+        Self { dir }
+    }
+
+    pub(crate) fn program(&self) -> PathBuf {
+        self.dir.path().join("program.wat")
+    }
+
+    /// Runs the program with these flags.
+    pub(crate) fn run(&self, flags: &[&str]) -> Ended {
+        sampan(&[&["run"], flags].concat()).arg(self.program()).dir(self.dir.path()).run()
+    }
+}
+
+const LOOP: &str = "(module (func $spin (loop (br 0))) (func (export \"_start\") (call $spin)))";
+
+/// A command that imports one function of WASI 0.1 and has one page of memory.
+fn wasi(import: &str, memory: &str, body: &str) -> String {
+    format!(
+        "(module (import \"wasi_snapshot_preview1\" {import})
+           (memory (export \"memory\") 1) {memory}
+           (func (export \"_start\") {body}))"
+    )
+}
+
+/// Writes 32 KiB without end.
+fn flood(descriptor: u32) -> String {
+    wasi(
+        "\"fd_write\" (func $write (param i32 i32 i32 i32) (result i32))",
+        "(data (i32.const 0) \"\\00\\80\\00\\00\\00\\80\\00\\00\")",
+        &format!(
+            "(memory.fill (i32.const 32768) (i32.const 97) (i32.const 32768))
+             (loop (drop (call $write (i32.const {descriptor}) (i32.const 0) (i32.const 1) (i32.const 16))) (br 0))"
+        ),
+    )
+}
+
+#[track_caller]
+fn ends_in_time(ended: &Ended) {
+    ended.fails(1, &format!("reached its time limit of {LIMIT}"));
+    assert!(ended.time < SAFE, "{ended:?}");
+}
+
+#[test]
+fn a_loop_ends_at_its_time_limit() {
+    let place = Place::of(LOOP);
+    ends_in_time(&place.run(&["--timeout", LIMIT]));
+    ends_in_time(&place.run(&["--timeout", LIMIT, "--profile", "portable"]));
+    let with_clock = place.run(&["--timeout", LIMIT, "-O", "interrupt=epoch"]);
+    ends_in_time(&with_clock);
+    assert!(with_clock.stderr.contains("  at spin\n"), "{with_clock:?}");
+}
+
+#[test]
+fn a_loop_ends_at_its_fuel_limit() {
+    let place = Place::of(LOOP);
+    for profile in ["dense", "portable"] {
+        place
+            .run(&["--fuel", "1000000", "--profile", profile])
+            .fails(1, "reached its fuel limit of 1000000\n");
+    }
+}
+
+#[test]
+fn a_loop_in_the_start_section_ends_at_its_time_limit() {
+    let place = Place::of("(module (func $spin (loop (br 0))) (start $spin) (func (export \"_start\")))");
+    ends_in_time(&place.run(&["--timeout", LIMIT]));
+    ends_in_time(&place.run(&["--timeout", LIMIT, "--invoke", "_start"]));
+}
+
+#[test]
+fn recursion_ends_at_its_stack_limit() {
+    let place = Place::of("(module (func $down (export \"_start\") (call $down)))");
+    let in_start = Place::of("(module (func $down (call $down)) (start $down) (func (export \"_start\")))");
+    for profile in ["dense", "portable"] {
+        for place in [&place, &in_start] {
+            let ended = place.run(&["--profile", profile]);
+            ended.fails(1, "reached its stack limit of 1 MiB\n");
+            assert!(ended.stderr.lines().count() < 10, "a frame is shown once: {ended:?}");
+        }
+        place.run(&["--profile", profile, "-O", "stack=64K"]).fails(1, "reached its stack limit of 64 KiB\n");
+        place.run(&["--profile", profile, "-O", "stack=64M"]).fails(1, "reached its stack limit of 64 MiB\n");
+    }
+}
+
+#[test]
+fn a_trap_in_the_start_section_is_a_trap() {
+    let place = Place::of("(module (func $start unreachable) (start $start) (func (export \"_start\")))");
+    place.run(&[]).fails(1, "trapped\n  cause: `unreachable` instruction executed\n  at start\n");
+    let place = Place::of("(module (memory 1) (data (i32.const 65536) \"a\") (func (export \"_start\")))");
+    place.run(&[]).fails(1, "trapped\n  cause: out of bounds memory access\n");
+}
+
+#[test]
+fn a_program_that_waits_ends_at_its_time_limit() {
+    let reading = Place::of(&wasi(
+        "\"fd_read\" (func $read (param i32 i32 i32 i32) (result i32))",
+        "(data (i32.const 0) \"\\00\\80\\00\\00\\00\\10\\00\\00\")",
+        "(drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 16)))",
+    ));
+    let run = sampan(&["run", "--timeout", LIMIT]).arg(reading.program());
+    ends_in_time(&run.run_waiting());
+
+    // An hour on the monotonic clock.
+    let sleeping = Place::of(&wasi(
+        "\"poll_oneoff\" (func $poll (param i32 i32 i32 i32) (result i32))",
+        "(data (i32.const 16) \"\\01\")",
+        "(i64.store (i32.const 24) (i64.const 3600000000000))
+         (drop (call $poll (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 128)))",
+    ));
+    ends_in_time(&sleeping.run(&["--timeout", LIMIT]));
+}
+
+#[test]
+fn a_program_that_is_slow_to_compile_ends_at_its_time_limit() {
+    // One function of a million additions, each of which the optimiser looks at.
+    let mut body = "(local.get 0) (local.get 1) i32.add (local.set 0)\n".repeat(1_000_000);
+    body.insert_str(0, "(module (func (export \"f\") (param i32 i32)\n");
+    let place = Place::of(&(body + "))"));
+    ends_in_time(&place.run(&["--timeout", LIMIT, "--no-cache", "--invoke", "f(1, 2)"]));
+}
+
+#[test]
+fn output_without_end_ends_with_its_reader() {
+    let place = Place::of(&flood(1));
+    let ended = sampan(&["run"]).arg(place.program()).run_reading(|mut stdout| {
+        stdout.read_exact(&mut vec![0; 1 << 20]).expect("a mebibyte is there");
+    });
+    // As a native program does: `yes | head -1`.
+    assert_eq!((ended.signal, ended.stderr.as_str()), (Some(SIGPIPE), ""), "{ended:?}");
+}
+
+#[test]
+fn output_that_nobody_reads_takes_no_memory() {
+    let place = Place::of(&flood(1));
+    for program in [place.program(), guest("p2/flood.wasm"), guest("p3/flood.wasm")] {
+        let run = sampan(&["run", "--memory", "64M", "--timeout", "2s"]).arg(&program);
+        let ended = run.run_reading(|stdout| stdout);
+        ended.fails(1, "reached its time limit of 2s");
+        is_bounded(&ended);
+    }
+}
+
+#[test]
+fn talk_without_end_ends_at_its_time_limit() {
+    let place = Place::of(&flood(2));
+    let ended = place.run(&["--timeout", LIMIT]);
+    assert_eq!(ended.code, Some(1));
+    let (flood, message) = ended.stderr.split_at(ended.stderr.find("error: ").expect("a message"));
+    assert!(flood.len() >= 32768 && flood.bytes().all(|byte| byte == b'a'), "{} bytes", flood.len());
+    assert!(message.contains(&format!("reached its time limit of {LIMIT}")), "{message}");
+}
+
+#[test]
+fn open_files_end_at_the_limit_of_handles() {
+    let place = Place::of(&wasi(
+        "\"path_open\" (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32))",
+        "(data (i32.const 0) \"f\")",
+        "(loop (br_if 0 (i32.eqz (call $open (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 1)
+           (i64.const 66) (i64.const 0) (i32.const 0) (i32.const 16))))) unreachable",
+    ));
+    for (flags, limit) in [(&["--dir", "."][..], 1_024), (&["--dir", ".", "-O", "handles=64"], 64)] {
+        place
+            .run(flags)
+            .fails(1, &format!("reached its limit of {limit} open files and other host resources\n"));
+    }
+}
+
+#[test]
+fn instances_end_at_their_limit() {
+    let module = "(core module $m (func (export \"f\")))";
+    let many =
+        |count: usize| format!("(component {module} {})", "(core instance (instantiate $m))".repeat(count));
+    // As many as the pool of one program has no slots for, and the program is no less a program.
+    let place = Place::of(&many(500));
+    let ended = place.run(&[]);
+    ended.fails(2, "is not a command");
+    let place = Place::of(&many(5_000));
+    for profile in ["dense", "portable"] {
+        place.run(&["--profile", profile, "--invoke", "f"]).is_calm();
+    }
+}
+
+#[test]
+fn an_argument_of_any_length_arrives() {
+    let place = Place::of(&wasi(
+        "\"args_sizes_get\" (func $sizes (param i32 i32) (result i32))",
+        "",
+        "(drop (call $sizes (i32.const 0) (i32.const 4)))
+         (if (i32.lt_u (i32.load (i32.const 4)) (i32.const 1000000)) (then unreachable))",
+    ));
+    let long = "x".repeat(100_000);
+    let run = (0..10).fold(sampan(&["run"]).arg(place.program()), |run, _| run.arg(&long));
+    assert_eq!(run.run().well(), "");
+}
+
+#[test]
+fn nesting_without_end_is_refused() {
+    for (open, close) in [("(block ", ")"), ("(component ", ")")] {
+        let deep = format!("{}{}", open.repeat(100_000), close.repeat(100_000));
+        let text = if open == "(block " { format!("(module (func {deep}))") } else { deep };
+        let place = Place::of(&text);
+        for command in ["run", "inspect"] {
+            let ended = sampan(&[command]).arg(place.program()).run();
+            ended.fails(2, "nest");
+        }
+    }
+}
