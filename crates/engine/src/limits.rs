@@ -8,6 +8,9 @@ pub const PROGRAM_BYTES_MAX: u64 = 1 << 30;
 /// Core instances, and as many memories and tables, that one store may hold.
 pub const INSTANCES_MAX: usize = 1_000;
 
+/// Components inside components, so deep. Compiling them takes memory with the square of the depth: 3 GB at 10,000.
+pub const COMPONENT_DEPTH_MAX: usize = 100;
+
 /// Bytes that one table element costs the host: Wasmtime stores a pointer per element.
 pub const TABLE_ELEMENT_BYTES: usize = 8;
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use engine::{Engine, Error, Profile, Settings};
 
 /// Bytes by which the process may grow while one of these is loaded.
-const RSS_MAX: u64 = 3 << 30;
+const RSS_MAX: u64 = 1 << 30;
 
 /// Far longer than any of these takes.
 const TIME_MAX: Duration = Duration::from_secs(120);
@@ -18,65 +18,39 @@ enum Fate {
 }
 use Fate::{Loaded, Refused};
 
+/// What is to become of a program, what it is, and its bytes.
+type Bomb = (Fate, &'static str, Vec<u8>);
+
 #[test]
 fn every_bomb_is_refused_or_compiled_within_bounds() {
     let engines =
         [Profile::Dense, Profile::Portable].map(|profile| Engine::new(Settings::new(profile)).unwrap());
-    println!("{:9}{:9}{:>9}{:>10}{:>12}{:>8}  what", "profile", "fate", "KiB", "ms", "ns/byte", "MiB");
-    for (fate, what, bytes) in bombs() {
+    println!("{:9}{:>9}{:>9}{:>10}{:>8}  what", "", "KiB", "ms", "ns/byte", "MiB");
+    for (fate, what, bytes) in
+        [counts(), functions(), types(), memories(), texts(), components()].into_iter().flatten()
+    {
         for engine in &engines {
+            let profile = engine.settings().profile.name();
             let before = reset_peak_rss();
             let start = Instant::now();
-            let loaded = engine.load(&bytes, None);
-            let took = start.elapsed();
-            let grown = peak_rss_bytes() - before;
-            let profile = engine.settings().profile;
-            let met = match &loaded {
+            let met = match engine.load(&bytes, None) {
                 Ok(_) => Loaded,
-                Err(Error::Invalid(_) | Error::Text(_) | Error::Unfit(_)) => Refused,
-                Err(error) => panic!("{what}: {error:?}"),
+                Err(Error::Invalid(_) | Error::Text(_)) => Refused,
+                Err(error) => panic!("{what} under {profile}: {error:?}"),
             };
-            println!(
-                "{:9}{:9}{:9}{:10}{:12}{:8}  {what}{}",
-                profile.name(),
-                format!("{met:?}"),
-                bytes.len() >> 10,
-                took.as_millis(),
-                took.as_nanos() / bytes.len() as u128,
-                grown >> 20,
-                loaded.err().map_or(String::new(), |e| format!(
-                    " -- {:.100?}",
-                    e.to_string()
-                        + &std::error::Error::source(&e).map_or(String::new(), |s| format!(": {s:#}"))
-                )
-                .replace('\n', " ")),
-            );
-            if std::env::var_os("EXPLORE").is_none() {
-                assert_eq!(met, fate, "{what} under {profile}");
-                assert!(took < TIME_MAX, "{what} under {profile} took {took:?}");
-                assert!(grown < RSS_MAX, "{what} under {profile} took {grown} bytes");
-            }
+            let took = start.elapsed();
+            let grown = peak_rss_bytes().saturating_sub(before);
+            let (kib, ns) = (bytes.len() >> 10, took.as_nanos() / bytes.len() as u128);
+            println!("{profile:9}{kib:9}{:9}{ns:10}{:8}  {what}: {met:?}", took.as_millis(), grown >> 20);
+            assert_eq!(met, fate, "{what} under {profile}");
+            assert!(took < TIME_MAX, "{what} under {profile} took {took:?}");
+            assert!(grown < RSS_MAX, "{what} under {profile} took {grown} bytes");
         }
     }
 }
 
-fn bombs() -> Vec<(Fate, &'static str, Vec<u8>)> {
-    let mut bombs = counts();
-    bombs.extend(functions());
-    bombs.extend(types());
-    bombs.extend(memories());
-    bombs.extend(texts());
-    bombs.extend(components());
-    if let Some(only) = std::env::var_os("ONLY") {
-        bombs.retain(|(_, what, _)| {
-            what.contains(only.to_str().unwrap()) != std::env::var_os("NOT").is_some()
-        });
-    }
-    bombs
-}
-
 /// Sections whose counts and lengths promise more than there is, or are as large as they may be.
-fn counts() -> Vec<(Fate, &'static str, Vec<u8>)> {
+fn counts() -> Vec<Bomb> {
     let declared = |id: u8| module(&[section(id, &leb(0xffff_ffff))]);
     let long_name = [&[1][..], &leb(50_000_004), &[1, 0], &leb(50_000_000), &vec![b'x'; 50_000_000]].concat();
     let many_names =
@@ -119,11 +93,11 @@ fn counts() -> Vec<(Fate, &'static str, Vec<u8>)> {
         ),
         (
             Loaded,
-            "100,000 empty functions",
+            "20,000 empty functions",
             module(&[
                 no_type(),
-                section(3, &vector(100_000, &[0])),
-                section(10, &vector(100_000, &[2, 0, 0x0b])),
+                section(3, &vector(20_000, &[0])),
+                section(10, &vector(20_000, &[2, 0, 0x0b])),
             ]),
         ),
         (
@@ -146,33 +120,29 @@ fn counts() -> Vec<(Fate, &'static str, Vec<u8>)> {
 }
 
 /// Single functions that are deep, wide, or long.
-fn functions() -> Vec<(Fate, &'static str, Vec<u8>)> {
+fn functions() -> Vec<Bomb> {
     let body = |bytes: &[u8]| function(&[0], bytes);
     let repeat = |bytes: &[u8], count: usize| body(&bytes.repeat(count));
     let nested = |open: &[u8], count: usize| body(&[open.repeat(count), vec![0x0b; count]].concat());
-    let table = |count: usize| {
-        body(&[&[0x41, 0, 0x0e][..], &vec_of(&leb(count as u32)), &vec![0; count + 1]].concat())
-    };
+    let table =
+        |count: usize| body(&[&[0x41, 0, 0x0e][..], &leb(count as u32), &vec![0; count + 1]].concat());
     vec![
         (Loaded, "blocks 50,000 deep", nested(&[0x02, 0x40], 50_000)),
         (Loaded, "loops 50,000 deep", nested(&[0x03, 0x40], 50_000)),
         (Loaded, "ifs 50,000 deep", nested(&[0x41, 1, 0x04, 0x40], 50_000)),
         (Loaded, "tries 20,000 deep", nested(&[0x1f, 0x40, 0], 20_000)),
-        (Loaded, "a table of a million branches", table(1_000_000)),
+        (Loaded, "a table of 10,000 branches", table(10_000)),
+        (Refused, "a table of a million branches", table(1_000_000)),
         (Loaded, "100,000 loops in a row", repeat(&[0x03, 0x40, 0x0b], 100_000)),
         (Loaded, "100,000 calls in a row", repeat(&[0x10, 0], 100_000)),
         (Loaded, "50,000 vector locals", function(&[&[1][..], &leb(50_000), &[0x7b]].concat(), &[])),
         (Refused, "4 billion locals", function(&[&[1][..], &leb(0xffff_ffff), &[0x7b]].concat(), &[])),
         (Refused, "a function of 8 MB", repeat(&[0x01], 8_000_000)),
         (Loaded, "7 MB of nothing", repeat(&[0x01], 7_000_000)),
-        (Loaded, "A1 1,000 values alive at once", alive(1_000)),
-        (Loaded, "A2 5,000 values alive at once", alive(5_000)),
-        (Loaded, "A3 10,000 values alive at once", alive(10_000)),
-        (Loaded, "A4 20,000 values alive at once", alive(20_000)),
-        (Loaded, "branches with 1,000 values each", wide_branches(1_000, 1_000)),
-        (Loaded, "300 loops deep, 300 locals", phis(300, 300)),
-        (Loaded, "P 1,000 loops deep, 1,000 locals", phis(1_000, 1_000)),
-        (Loaded, "P 100 loops deep, 100 locals", phis(100, 100)),
+        // Time grows with the square of the values that are alive at once, and of loops times locals.
+        (Loaded, "2,000 values alive at once", alive(2_000)),
+        (Loaded, "branches with 500 values each", wide_branches(500, 500)),
+        (Loaded, "80 loops deep, 80 locals", phis(80, 80)),
     ]
 }
 
@@ -210,11 +180,11 @@ fn phis(depth: usize, locals: usize) -> Vec<u8> {
     function(&[&[1][..], &leb(locals as u32), &[0x7f]].concat(), &body)
 }
 
-fn types() -> Vec<(Fate, &'static str, Vec<u8>)> {
+fn types() -> Vec<Bomb> {
     let arrays = |count: u32| {
         section(
             1,
-            &[leb(count), (0..count).flat_map(|i| [&[0x5e, 0x63][..], &leb(i), &[0]].concat()).collect()]
+            &[leb(count), (0..count).flat_map(|i| [&[0x5e, 0x63][..], &index(i), &[0]].concat()).collect()]
                 .concat(),
         )
     };
@@ -255,7 +225,7 @@ fn types() -> Vec<(Fate, &'static str, Vec<u8>)> {
     ]
 }
 
-fn memories() -> Vec<(Fate, &'static str, Vec<u8>)> {
+fn memories() -> Vec<Bomb> {
     let text = |text: &str| wat::parse_str(text).unwrap();
     let sparse =
         (0..1_000).map(|i| format!("(data (i32.const {}) \"x\")", i * 4_000_000)).collect::<String>();
@@ -279,15 +249,10 @@ fn memories() -> Vec<(Fate, &'static str, Vec<u8>)> {
                 section(11, &[&[1, 0, 0x41, 0, 0x0b][..], &leb(100_000_000), &vec![1; 100_000_000]].concat()),
             ]),
         ),
-        (
-            Refused,
-            "a memory of 4 GiB and a page",
-            text("(module (memory i64 1))").iter().copied().chain([]).collect(),
-        ),
     ]
 }
 
-fn texts() -> Vec<(Fate, &'static str, Vec<u8>)> {
+fn texts() -> Vec<Bomb> {
     let nested = |open: &str, count: usize, close: &str| {
         [open.repeat(count), close.repeat(count)].concat().into_bytes()
     };
@@ -295,7 +260,7 @@ fn texts() -> Vec<(Fate, &'static str, Vec<u8>)> {
         (Refused, "100,000 parentheses", nested("(", 100_000, ")")),
         (Refused, "100,000 modules in text, one in another", nested("(module ", 100_000, ")")),
         (
-            Refused,
+            Loaded,
             "100,000 folded instructions",
             format!("(module (func {}))", String::from_utf8(nested("(block ", 100_000, ")")).unwrap())
                 .into_bytes(),
@@ -308,7 +273,7 @@ fn texts() -> Vec<(Fate, &'static str, Vec<u8>)> {
                 .into_bytes(),
         ),
         (
-            Refused,
+            Loaded,
             "a comment 1,000,000 deep",
             format!("(module {})", String::from_utf8(nested("(;", 1_000_000, ";)")).unwrap()).into_bytes(),
         ),
@@ -321,7 +286,7 @@ fn texts() -> Vec<(Fate, &'static str, Vec<u8>)> {
     ]
 }
 
-fn components() -> Vec<(Fate, &'static str, Vec<u8>)> {
+fn components() -> Vec<Bomb> {
     let doubling = |times: usize| {
         let types: String = (1..=times).map(|i| format!("(type $t{i} (tuple $t{0} $t{0}))", i - 1)).collect();
         format!("(component (type $t0 (tuple u8 u8)) {types} (export \"t\" (type $t{times})))").into_bytes()
@@ -339,13 +304,6 @@ fn components() -> Vec<(Fate, &'static str, Vec<u8>)> {
             (instance $a (instantiate $callee)) (instance (instantiate $caller (with \"f\" (func $a \"f\")))))").into_bytes()
     };
     let modules = |count: usize| format!("(component {})", "(core module (func))".repeat(count)).into_bytes();
-    let nested = |depth: usize| {
-        let mut bytes = b"\0asm\x0d\0\x01\0".to_vec();
-        for _ in 0..depth {
-            bytes = [&b"\0asm\x0d\0\x01\0"[..], &section(4, &bytes)].concat();
-        }
-        bytes
-    };
     vec![
         (Refused, "a type that doubles 40 times", doubling(40)),
         (Loaded, "a type that doubles 15 times", doubling(15)),
@@ -355,7 +313,22 @@ fn components() -> Vec<(Fate, &'static str, Vec<u8>)> {
         (Refused, "2,000 modules in a component", modules(2_000)),
         (Loaded, "components 50 deep", nested(50)),
         (Refused, "components 5,000 deep", nested(5_000)),
+        (Refused, "components 100,000 deep", nested(100_000)),
     ]
+}
+
+/// Components one in another, without a quadratic copy of the inner ones.
+fn nested(depth: usize) -> Vec<u8> {
+    const HEADER: [u8; 8] = *b"\0asm\x0d\0\x01\0";
+    let mut reversed: Vec<u8> = HEADER.iter().rev().copied().collect();
+    for _ in 0..depth {
+        let length = leb(reversed.len() as u32);
+        reversed.extend(length.iter().rev());
+        reversed.push(4);
+        reversed.extend(HEADER.iter().rev());
+    }
+    reversed.reverse();
+    reversed
 }
 
 fn module(sections: &[Vec<u8>]) -> Vec<u8> {
@@ -385,10 +358,6 @@ fn vector(count: u32, item: &[u8]) -> Vec<u8> {
     [leb(count), item.repeat(count as usize)].concat()
 }
 
-fn vec_of(bytes: &[u8]) -> Vec<u8> {
-    bytes.to_vec()
-}
-
 fn name(name: &str) -> Vec<u8> {
     [&leb(name.len() as u32), name.as_bytes()].concat()
 }
@@ -402,6 +371,11 @@ fn leb(mut number: u32) -> Vec<u8> {
     }
     bytes.push(number as u8);
     bytes
+}
+
+/// A type's index as a heap type: a signed number, here always of five bytes.
+fn index(index: u32) -> [u8; 5] {
+    [0, 7, 14, 21, 28].map(|shift| (index >> shift) as u8 & 0x7f | if shift < 28 { 0x80 } else { 0 })
 }
 
 /// Forgets the peak so far, and returns what the process has now.
