@@ -25,7 +25,7 @@ pub(crate) const NPM: &[Tool] = &[("node", "nodejs"), ("npm", "npm")];
 pub(crate) const PIP: &[Tool] = &[("pip3", "python3-pip")];
 
 /// What the benchmarks need.
-pub(crate) const BENCH: &[Tool] = &[("clang-22", "clang-22"), ("hyperfine", "hyperfine")];
+pub(crate) const BENCH: &[Tool] = &[("clang-22", "clang-22"), ("cc", "gcc")];
 
 /// Everything that any verb needs.
 pub(crate) fn run() -> Result<()> {

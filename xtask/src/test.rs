@@ -1,6 +1,6 @@
 //! `cargo xtask test`: the one line that a person and continuous integration run.
 
-use crate::{guests, guests_dir, process, programs, root, setup, tidy};
+use crate::{bench, guests, guests_dir, process, programs, root, setup, tidy};
 use anyhow::Result;
 use std::process::Command;
 use std::time::Instant;
@@ -21,6 +21,9 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     let mut test = Command::new("cargo");
     test.current_dir(root()).args(["test", "--release"]).args(cargo_test_args(args));
     test.env("SAMPAN_GUESTS", guests_dir()).env("SAMPAN_PROGRAMS", programs);
+    if let Some(wasmtime) = bench::installed_wasmtime()? {
+        test.env("SAMPAN_WASMTIME", wasmtime);
+    }
     process::run(&mut test)?;
     eprintln!("passed: formatting, tidy, clippy, tests, in {} s", start.elapsed().as_secs());
     Ok(())

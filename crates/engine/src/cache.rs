@@ -7,13 +7,16 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use crate::seal::{Seal, TEMPORARY_PREFIX};
+use crate::seal::{Seal, TEMPORARY_PREFIX, TRAILER_BYTES};
 
 /// Bytes that a cache holds unless another number is given.
 pub const CACHE_BYTES_MAX: u64 = 2 << 30;
 
 /// A file still being written after this long was left behind by a process that died.
 const WRITING_MAX: Duration = Duration::from_secs(3_600);
+
+/// How the names of the cache's files end.
+const EXTENSION: &str = "code";
 
 /// A directory of sealed compiled code, bounded in bytes.
 pub struct CodeCache {
@@ -64,7 +67,7 @@ impl CodeCache {
 
     /// Keeps `code` for `key`, and makes room for it if need be.
     pub(crate) fn put(&self, key: Key, code: &[u8]) -> io::Result<()> {
-        if code.len() as u64 > self.bytes_max {
+        if (code.len() + TRAILER_BYTES) as u64 > self.bytes_max {
             return Ok(());
         }
         self.seal.write(&self.path(key), key.0.as_bytes(), code)?;
@@ -78,7 +81,7 @@ impl CodeCache {
     }
 
     fn path(&self, key: Key) -> PathBuf {
-        self.directory.join(format!("{}.code", key.0.to_hex()))
+        self.directory.join(format!("{}.{EXTENSION}", key.0.to_hex()))
     }
 
     /// Removes the files used longest ago until the rest fits, and what dead processes left half-written.
@@ -90,10 +93,14 @@ impl CodeCache {
             // A file that is gone by now was evicted by another process.
             let Ok(metadata) = entry.metadata() else { continue };
             let used = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-            if !entry.file_name().to_string_lossy().starts_with(TEMPORARY_PREFIX) {
-                files.push((used, metadata.len(), entry.path()));
-            } else if now.duration_since(used).is_ok_and(|age| age > WRITING_MAX) {
-                remove_if_there(&entry.path())?;
+            let path = entry.path();
+            // Nothing else in the directory is the cache's to remove.
+            if path.extension().is_some_and(|extension| extension == EXTENSION) {
+                files.push((used, metadata.len(), path));
+            } else if entry.file_name().to_string_lossy().starts_with(TEMPORARY_PREFIX)
+                && now.duration_since(used).is_ok_and(|age| age > WRITING_MAX)
+            {
+                remove_if_there(&path)?;
             }
         }
         files.sort();

@@ -3,7 +3,7 @@
 use std::hash::{Hash, Hasher};
 
 use wasmtime::component::ResourceTableError;
-use wasmtime::{Config, Store, Trap, WasmCoreDump};
+use wasmtime::{Config, GcHeapOutOfMemory, Store, Trap, WasmCoreDump};
 
 use crate::limits::{EPOCH_TICK, Limits};
 use crate::meter::{Meter, Metered};
@@ -38,8 +38,8 @@ impl Settings {
         }
     }
 
-    /// Whether code checks the epoch clock.
-    fn has_epochs(&self) -> bool {
+    /// Whether a program checks its time limit itself, by the epoch clock.
+    pub fn has_epochs(&self) -> bool {
         self.sample || self.options.interrupt == Interrupt::Epoch
     }
 }
@@ -143,6 +143,9 @@ impl Engine {
         }
         if let Some(ResourceTableError::Full) = error.downcast_ref() {
             return Some(Limit::Handles(limits.handles_max));
+        }
+        if error.is::<GcHeapOutOfMemory<()>>() {
+            return Some(Limit::Heap(limits.memory_bytes_max));
         }
         if is_count_refused(error) {
             return Some(Limit::Instances);

@@ -47,9 +47,6 @@ pub enum Error {
     /// The bytes are WebAssembly, but not valid, or use what is not enabled.
     #[error("not a valid WebAssembly program")]
     Invalid(#[source] wasmtime::Error),
-    /// The components inside unfold to more instances than could be compiled, let alone run.
-    #[error("its components unfold to more than {} instances", crate::limits::UNFOLDED_INSTANCES_MAX)]
-    Unfolds,
     /// A precompiled program was made by another build of the engine, for another processor, or with other options.
     #[error("precompiled for another engine")]
     Incompatible(#[source] wasmtime::Error),
@@ -76,6 +73,9 @@ pub enum Limit {
         /// The total that was refused.
         asked: usize,
     },
+    /// More than is left of the same limit for the heap of objects that the garbage collector looks after.
+    #[error("memory limit of {0} bytes reached by the garbage-collected heap")]
+    Heap(usize),
     /// More instances, memories or tables than one store may hold.
     #[error("limit of {} instances, memories or tables reached", crate::limits::INSTANCES_MAX)]
     Instances,

@@ -13,6 +13,9 @@ pub enum Form {
     Compiled,
 }
 
+/// The operating system that the header of Wasmtime's object files names.
+const ELFOSABI_WASMTIME: u8 = 200;
+
 impl Form {
     /// Looks at the first bytes.
     ///
@@ -28,6 +31,9 @@ impl Form {
                 None => "the file ends within its first eight bytes".to_owned(),
             }),
             _ if wasmtime::Engine::detect_precompiled(bytes).is_some() => Ok(Form::Compiled),
+            [0x7f, b'E', b'L', b'F', _, _, _, ELFOSABI_WASMTIME, ..] => {
+                Err("precompiled code that is damaged or cut short".to_owned())
+            }
             [0x7f, b'E', b'L', b'F', ..] => Err("an ELF file, made for this operating system".to_owned()),
             [b'#', b'!', ..] => Err("a script".to_owned()),
             [0x1f, 0x8b, ..] => Err("a gzip archive; unpack it first".to_owned()),

@@ -14,6 +14,9 @@ pub const UNFOLDED_INSTANCES_MAX: u64 = 10_000;
 /// Places in a component that may make an instance of a component which is given to it.
 pub const FOREIGN_INSTANCES_MAX: u64 = 8;
 
+/// Components inside components, so deep. Compiling them takes memory with the square of the depth: 3 GB at 10,000.
+pub const COMPONENT_DEPTH_MAX: usize = 100;
+
 /// Bytes that one table element costs the host: Wasmtime stores a pointer per element.
 pub const TABLE_ELEMENT_BYTES: usize = 8;
 
@@ -49,7 +52,8 @@ pub struct Limits {
     pub fuel_max: Option<u64>,
     /// Run time. The engine enforces it where `interrupt = epoch`; else its embedder must.
     pub time_max: Option<Duration>,
-    /// Bytes of Wasm stack.
+    /// Bytes of Wasm stack. A synchronous call uses the stack of the thread that makes it, which has to be larger than
+    /// this, or the process ends; an asynchronous call has a stack of its own.
     pub stack_bytes_max: usize,
     /// Open host resources (files, sockets, streams, requests) at once.
     pub handles_max: usize,

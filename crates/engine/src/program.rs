@@ -113,8 +113,10 @@ impl Engine {
     fn compile(&self, bytes: &[u8]) -> Result<Vec<u8>, Error> {
         match Form::detect(bytes).map_err(Error::NotWasm)? {
             Form::Module => self.wasmtime().precompile_module(bytes).map_err(Error::Invalid),
-            Form::Component if !unfold::is_bounded(bytes) => Err(Error::Unfolds),
-            Form::Component => self.wasmtime().precompile_component(bytes).map_err(Error::Invalid),
+            Form::Component => {
+                unfold::check(bytes).map_err(Error::Invalid)?;
+                self.wasmtime().precompile_component(bytes).map_err(Error::Invalid)
+            }
             Form::Text => self.compile(&binary(bytes)?),
             Form::Compiled => Err(Error::NotWasm("compiled already".to_owned())),
         }

@@ -12,7 +12,8 @@ use memmap2::Mmap;
 
 /// Names the format of the trailer; changes with it.
 const MAGIC: [u8; 8] = *b"sampan\0\x01";
-const TRAILER_BYTES: usize = MAGIC.len() + blake3::OUT_LEN;
+/// Bytes that the trailer adds to the code.
+pub(crate) const TRAILER_BYTES: usize = MAGIC.len() + blake3::OUT_LEN;
 
 /// The key that makes and checks seals. Whoever has it can make code that will be run.
 #[derive(Clone)]

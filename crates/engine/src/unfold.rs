@@ -6,20 +6,33 @@ use wasmparser::{
     Encoding, Instance, Parser, Payload,
 };
 
-use crate::limits::{FOREIGN_INSTANCES_MAX, UNFOLDED_INSTANCES_MAX};
+use wasmtime::bail;
 
-/// Whether the component is within the limits. One that is malformed is: the compiler says what is wrong with it.
-pub(crate) fn is_bounded(component: &[u8]) -> bool {
+use crate::limits::{COMPONENT_DEPTH_MAX, FOREIGN_INSTANCES_MAX, UNFOLDED_INSTANCES_MAX};
+
+/// Refuses a component past the limits. Whatever else is wrong with one, the compiler says.
+pub(crate) fn check(component: &[u8]) -> wasmtime::Result<()> {
     let mut unfolding = Unfolding::default();
     let read = Parser::new(0).parse_all(component).try_for_each(|payload| unfolding.read(&payload?));
-    let Unfolding { instances, foreign, .. } = unfolding;
-    read.is_err() || (instances <= UNFOLDED_INSTANCES_MAX && foreign <= FOREIGN_INSTANCES_MAX)
+    let Unfolding { depth, instances, foreign, .. } = unfolding;
+    if depth > COMPONENT_DEPTH_MAX {
+        bail!("components nested more than {COMPONENT_DEPTH_MAX} deep");
+    }
+    if read.is_ok() && instances > UNFOLDED_INSTANCES_MAX {
+        bail!("components unfold to more than {UNFOLDED_INSTANCES_MAX} instances");
+    }
+    if read.is_ok() && foreign > FOREIGN_INSTANCES_MAX {
+        bail!("components make instances of what they are given in more than {FOREIGN_INSTANCES_MAX} places");
+    }
+    Ok(())
 }
 
 #[derive(Default)]
 struct Unfolding {
     /// The modules and components that are being read, each inside the one before.
     scopes: Vec<Scope>,
+    /// The most of them at once.
+    depth: usize,
     /// Instances that one instance of the component that was read last consists of.
     instances: u64,
     /// Places, anywhere in the file, that make an instance of a component which came from outside its scope: what it
@@ -38,6 +51,7 @@ impl Unfolding {
     fn read(&mut self, payload: &Payload<'_>) -> Result<(), BinaryReaderError> {
         if let Payload::Version { encoding, .. } = payload {
             self.scopes.push(Scope { encoding: *encoding, instances: 0, components: Vec::new() });
+            self.depth = self.depth.max(self.scopes.len());
         }
         let Some(scope) = self.scopes.last_mut() else {
             return Ok(());
@@ -119,7 +133,7 @@ impl Scope {
 
 #[cfg(test)]
 mod tests {
-    use super::{Unfolding, is_bounded};
+    use super::{Unfolding, check};
     use wasmparser::Parser;
 
     fn count(text: &str) -> (u64, u64) {
@@ -166,10 +180,16 @@ mod tests {
 
     #[test]
     fn a_pyramid_without_end_is_not_bounded() {
-        let bounded = |text: String| is_bounded(&wat::parse_str(text).expect("it is valid text"));
-        assert!(bounded(format!("(component {})", pyramid(3, 10))));
+        let refused = |depth, width| {
+            let text = format!("(component {})", pyramid(depth, width));
+            let component = wat::parse_str(text).expect("it is valid text");
+            check(&component).err().map(|error| error.to_string())
+        };
+        assert_eq!(refused(3, 10), None);
         for depth in [4, 8, 90] {
-            assert!(!bounded(format!("(component {})", pyramid(depth, 10))), "{depth}");
+            let reason = "components unfold to more than 10000 instances";
+            assert_eq!(refused(depth, 10).as_deref(), Some(reason), "{depth}");
         }
+        assert_eq!(refused(120, 1).as_deref(), Some("components nested more than 100 deep"));
     }
 }

@@ -9,7 +9,8 @@ use crate::limits::DENIALS_MAX;
 /// One thing that a program asked for and was not granted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Denial {
-    /// Any directory at all: none is granted.
+    /// Any directory at all: none is granted. Most components look for one when they start, whether they then open
+    /// a file or not.
     Directory,
     /// To send to an address.
     Connect(SocketAddr),
@@ -37,7 +38,7 @@ impl Denial {
 impl fmt::Display for Denial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Denial::Directory => f.write_str("it looked for files, and no directory is granted"),
+            Denial::Directory => f.write_str("it was granted no directory for its files"),
             Denial::Connect(address) => write!(f, "it was denied to send to {address}"),
             Denial::LookUp(name) => write!(f, "it was denied to look up `{name}`"),
             Denial::Listen(address) => write!(f, "it was denied to receive on {address}"),
@@ -59,8 +60,10 @@ impl Denials {
         }
     }
 
-    /// All that are remembered.
+    /// All that are remembered, in order; [`Denial::Directory`] last, for it is the least certain reason to fail.
     pub fn list(&self) -> Vec<Denial> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let mut denials = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        denials.sort_by_key(|denial| *denial == Denial::Directory);
+        denials
     }
 }

@@ -5,3 +5,6 @@ pub const DENIALS_MAX: usize = 16;
 
 /// Bytes of random numbers that one call returns.
 pub const RANDOM_BYTES_MAX: u64 = 1 << 20;
+
+/// Senders of datagrams that a listening program may answer.
+pub const UDP_PEERS_MAX: usize = 4_096;

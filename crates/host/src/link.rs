@@ -2,12 +2,13 @@
 //! time at every start.
 
 use engine::wasmtime;
+use engine::wasmtime::component::types::ComponentItem;
 use engine::wasmtime::component::{self, Component};
 use engine::wasmtime::{Engine, Module};
 use wasmtime_wasi::{p1, p2, p3};
 
 use crate::grants::Grants;
-use crate::{Host, files, logging, net};
+use crate::{Host, command, files, logging, net};
 
 /// Everything that `module` may import.
 ///
@@ -17,8 +18,9 @@ pub fn module(engine: &Engine, module: &Module, grants: &Grants) -> wasmtime::Re
     let mut linker = wasmtime::Linker::new(engine);
     if module.imports().any(|import| import.module() == "wasi_snapshot_preview1") {
         p1::add_to_linker_async(&mut linker, Host::wasi)?;
+        linker.allow_shadowing(true);
+        command::link_p1(&mut linker)?;
         if grants.dirs.is_empty() {
-            linker.allow_shadowing(true);
             files::link_p1(&mut linker)?;
         }
     }
@@ -46,7 +48,9 @@ pub fn component(engine: &Engine, component: &Component) -> wasmtime::Result<com
         let mut options = p2::bindings::LinkOptions::default();
         options.network_error_code(true);
         p2::add_to_linker_with_options_async(&mut linker, &options)?;
-        files::link_p2(&mut linker)?;
+        if names_files(&kind, engine) {
+            files::link_p2(&mut linker)?;
+        }
         net::link_p2(&mut linker)?;
         if imports_any("wasi:http", "0.2") {
             wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
@@ -58,7 +62,9 @@ pub fn component(engine: &Engine, component: &Component) -> wasmtime::Result<com
     }
     if imports_any("wasi:", "0.3") {
         p3::add_to_linker(&mut linker)?;
-        files::link_p3(&mut linker)?;
+        if names_files(&kind, engine) {
+            files::link_p3(&mut linker)?;
+        }
         net::link_p3(&mut linker)?;
         if imports_any("wasi:http", "0.3") {
             wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
@@ -71,4 +77,17 @@ pub fn component(engine: &Engine, component: &Component) -> wasmtime::Result<com
         logging::link(&mut linker, interface)?;
     }
     Ok(linker)
+}
+
+/// Whether a component imports any function that takes a path, such as `[method]descriptor.open-at`. One that only
+/// uses streams asks for its directories too, and does not miss them.
+fn names_files(kind: &component::types::Component, engine: &Engine) -> bool {
+    kind.imports(engine).filter(|(name, _)| name.starts_with("wasi:filesystem/types")).any(|(_, item)| {
+        match item.ty {
+            ComponentItem::ComponentInstance(types) => {
+                types.exports(engine).any(|(function, _)| function.ends_with("-at"))
+            }
+            _ => false,
+        }
+    })
 }

@@ -1,7 +1,8 @@
 //! The network: which addresses a program may use, and which names it may look up.
 
+use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use wasmtime_wasi::sockets::{SocketAddrUse, WasiSockets, WasiSocketsCtxView, WasiSocketsView};
 use wasmtime_wasi::{p2, p3};
@@ -12,6 +13,7 @@ use engine::wasmtime::component::{Accessor, HasData, Linker, Resource};
 use crate::Host;
 use crate::denials::{Denial, Denials};
 use crate::grants::{Grants, Peer, PeerHost};
+use crate::limits::UDP_PEERS_MAX;
 
 /// The network grants of one program, and where what they refuse is remembered.
 #[derive(Clone)]
@@ -21,25 +23,26 @@ struct Granted {
     net: Vec<Peer>,
     listen: Vec<SocketAddr>,
     denials: Denials,
+    /// Who sent datagrams to a program that listens: it may answer them.
+    heard: Mutex<HashSet<SocketAddr>>,
 }
 
 impl Network {
     pub(crate) fn new(grants: &Grants, denials: Denials) -> Self {
-        Self(Arc::new(Granted { net: grants.net.clone(), listen: grants.listen.clone(), denials }))
+        let (net, listen) = (grants.net.clone(), grants.listen.clone());
+        Self(Arc::new(Granted { net, listen, denials, heard: Mutex::default() }))
     }
 
     /// Whether the program may use `address` so.
     pub(crate) async fn allows(self, address: SocketAddr, usage: SocketAddrUse) -> bool {
         let allowed = match usage {
-            SocketAddrUse::TcpConnect | SocketAddrUse::UdpSend => self.reaches(address).await,
+            SocketAddrUse::TcpConnect => self.reaches(address).await,
+            SocketAddrUse::UdpSend => self.heard(address) || self.reaches(address).await,
             // A reply comes from whom the program may send to; a request, to where it may listen.
-            SocketAddrUse::UdpReceive => !self.0.listen.is_empty() || self.reaches(address).await,
+            SocketAddrUse::UdpReceive => self.hears(address) || self.reaches(address).await,
             SocketAddrUse::TcpAccept => !self.0.listen.is_empty(),
             SocketAddrUse::TcpListen => self.listens(address),
-            // Port 0 is what a client binds to, by itself or by the system's choice.
-            SocketAddrUse::TcpBind | SocketAddrUse::UdpBind => {
-                (address.port() == 0 && !self.0.net.is_empty()) || self.binds(address)
-            }
+            SocketAddrUse::TcpBind | SocketAddrUse::UdpBind => self.binds(address),
         };
         if !allowed {
             match usage {
@@ -54,6 +57,24 @@ impl Network {
             }
         }
         allowed
+    }
+
+    /// Whether a program that listens may take a datagram from `address`, and answer it.
+    fn hears(&self, address: SocketAddr) -> bool {
+        if self.0.listen.is_empty() {
+            return false;
+        }
+        let mut heard = self.0.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        // A flood of senders makes it forget those of before, not grow.
+        if heard.len() >= UDP_PEERS_MAX {
+            heard.clear();
+        }
+        heard.insert(address);
+        true
+    }
+
+    fn heard(&self, address: SocketAddr) -> bool {
+        self.0.heard.lock().unwrap_or_else(PoisonError::into_inner).contains(&address)
     }
 
     /// Whether some granted peer is at `address`, by its address or by what its name means now.
@@ -73,8 +94,11 @@ impl Network {
         false
     }
 
+    /// A client binds to port 0. Before one that does not bind at all connects or sends, the question comes for it,
+    /// with no address: that is no use of the network yet, and what follows is asked for by itself.
     fn binds(&self, address: SocketAddr) -> bool {
-        self.0.listen.contains(&address)
+        let client = address.port() == 0 && (address.ip().is_unspecified() || !self.0.net.is_empty());
+        client || self.0.listen.contains(&address)
     }
 
     /// As [`binds`](Self::binds), once the system has chosen a port where 0 was granted.

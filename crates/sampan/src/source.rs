@@ -57,7 +57,6 @@ pub(crate) fn explain(path: &Path, error: &Error) -> Report {
         Error::NotWasm(reason) => Report::usage(format!("{shown} is not a WebAssembly program"))
             .cause(reason)
             .hint("a program is a WebAssembly module or component, binary (.wasm) or text (.wat)"),
-        Error::Unfolds => Report::usage(format!("cannot load {shown}")).cause(error),
         Error::Text(source) => Report::usage(format!("{shown} is not valid WebAssembly text"))
             .cause(source.to_string().replace("<anon>", shown.trim_matches('`'))),
         Error::Invalid(source) => invalid(&shown, source),

@@ -96,7 +96,7 @@ fn size(bytes: usize) -> String {
 
 fn raise(limit: Limit) -> &'static str {
     match limit {
-        Limit::Memory { .. } => "`--memory` sets the limit",
+        Limit::Memory { .. } | Limit::Heap(_) => "`--memory` sets the limit",
         Limit::Time(_) => "`--timeout` sets the limit",
         Limit::Fuel(_) => "`--fuel` sets the limit",
         Limit::Stack(_) => "`-O stack=SIZE` sets the limit; a recursion without end needs another cure",
@@ -130,18 +130,27 @@ fn frames(mut report: Report, error: &wasmtime::Error) -> Report {
     report
 }
 
+/// A function's name as its programmer wrote it, if it is one that a Rust or C++ compiler mangled.
+fn demangled(name: &str) -> String {
+    if let Ok(rust) = rustc_demangle::try_demangle(name) {
+        return format!("{rust:#}");
+    }
+    let cpp = cpp_demangle::Symbol::new(name).ok().and_then(|symbol| symbol.demangle().ok());
+    cpp.unwrap_or_else(|| name.to_owned())
+}
+
 /// The functions of one frame of machine code: several where some were inlined. With the lines of their source where
 /// the program has them.
 fn functions(frame: &FrameInfo) -> Vec<String> {
     let unnamed = || match frame.func_name() {
-        Some(name) => name.to_owned(),
+        Some(name) => demangled(name),
         None => format!("function {}", frame.func_index()),
     };
     if frame.symbols().is_empty() {
         return vec![unnamed()];
     }
     let shown = |symbol: &FrameSymbol| {
-        let name = symbol.name().map_or_else(unnamed, str::to_owned);
+        let name = symbol.name().map_or_else(unnamed, demangled);
         match (symbol.file(), symbol.line()) {
             (Some(file), Some(line)) => format!("{name} ({file}:{line})"),
             _ => name,

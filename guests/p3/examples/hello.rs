@@ -1,4 +1,9 @@
 //! Prints `hello`, and its arguments if there are any.
+//!
+//! args: big world
+//! exit: 0
+//! stdout: hello big world
+//! source: WASI 0.3 wasi:cli/environment, stdout, run
 
 struct Hello;
 

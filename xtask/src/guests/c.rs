@@ -1,4 +1,5 @@
-//! `guests/c/*.c`: each file is one WASI 0.1 program, compiled by clang against wasi-libc.
+//! `guests/c/*.c` and `guests/bench/*.c`: each file is one WASI 0.1 program, compiled by clang against wasi-libc. Those
+//! of `bench` are also compiled for this machine, to `NAME.native`, as what the benchmarks compare with.
 //!
 //! A first line `// cflags: …` adds flags, for instance `-mexec-model=reactor` or `-nostartfiles -Wl,--no-entry`.
 
@@ -12,30 +13,48 @@ const CLANG: &str = "clang-22";
 /// `--no-wasm-opt`: clang would run whatever `wasm-opt` lies in `PATH`, and old ones reject its output.
 const FLAGS: [&str; 6] = ["--target=wasm32-wasip1", "--no-wasm-opt", "-O3", "-msimd128", "-Wall", "-Werror"];
 
+/// As fast as the guests may be: the processor's baseline, no fused multiplication, for results to be the same.
+const NATIVE_FLAGS: [&str; 4] = ["-O3", "-ffp-contract=off", "-Wall", "-Werror"];
+
 pub(super) struct C {
+    directory: &'static str,
+    native: bool,
     sysroot: PathBuf,
     clang_version: String,
 }
 
 impl C {
-    pub(super) fn new() -> Result<Self> {
+    /// The programs of tests and examples.
+    pub(super) fn plain() -> Result<Self> {
+        Self::new("c", false)
+    }
+
+    /// The programs of the benchmarks.
+    pub(super) fn bench() -> Result<Self> {
+        Self::new("bench", true)
+    }
+
+    fn new(directory: &'static str, native: bool) -> Result<Self> {
         let clang_version = process::output(Command::new(CLANG).arg("--version"))?;
-        Ok(Self { sysroot: sysroot::c()?, clang_version })
+        Ok(Self { directory, native, sysroot: sysroot::c()?, clang_version })
     }
 
     fn compile(&self, source: &Path, to: &Path) -> Result<()> {
-        let unfinished = to.with_extension("unfinished");
-        let mut clang = Command::new(CLANG);
-        clang.args(FLAGS).arg("--sysroot").arg(&self.sysroot).arg("-resource-dir").arg(&self.sysroot);
-        clang.args(cflags(&fs::read_to_string(source)?)).arg(source).arg("-o").arg(&unfinished);
-        process::run(&mut clang)?;
-        Ok(fs::rename(unfinished, to)?)
+        let text = fs::read_to_string(source)?;
+        let mut wasm = Command::new(CLANG);
+        wasm.args(FLAGS).arg("--sysroot").arg(&self.sysroot).arg("-resource-dir").arg(&self.sysroot);
+        link(wasm.args(cflags(&text)).arg(source), to)?;
+        if self.native {
+            let mut native = Command::new(CLANG);
+            link(native.args(NATIVE_FLAGS).args(cflags(&text)).arg(source), &to.with_extension("native"))?;
+        }
+        Ok(())
     }
 }
 
 impl Kind for C {
     fn name(&self) -> &'static str {
-        "c"
+        self.directory
     }
 
     fn programs(&self, sources: &Path) -> Result<Vec<Program>> {
@@ -45,11 +64,12 @@ impl Kind for C {
             .filter(|file| file.extension().is_some_and(|extension| extension == "h"))
             .cloned()
             .collect();
+        let flags = if self.native { [&FLAGS[..], &NATIVE_FLAGS].concat() } else { FLAGS.to_vec() };
         let with_key = |name: String| {
             let key =
                 Key::default().field(&self.clang_version).field(self.sysroot.as_os_str().as_encoded_bytes());
             let key =
-                key.field(FLAGS.join(" ")).files(&headers)?.files(&[sources.join(format!("{name}.c"))])?;
+                key.field(flags.join(" ")).files(&headers)?.files(&[sources.join(format!("{name}.c"))])?;
             Ok(Program { name, key: key.hex() })
         };
         stems(&files, "c").into_iter().map(with_key).collect()
@@ -71,6 +91,13 @@ impl Kind for C {
             workers.into_iter().try_for_each(|worker| worker.join().expect("no worker panics"))
         })
     }
+}
+
+/// Runs the compiler; `to` appears whole or not at all.
+fn link(clang: &mut Command, to: &Path) -> Result<()> {
+    let unfinished = to.with_extension("unfinished");
+    process::run(clang.arg("-o").arg(&unfinished))?;
+    Ok(fs::rename(unfinished, to)?)
 }
 
 /// The flags that the source's first line asks for.

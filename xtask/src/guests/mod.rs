@@ -34,8 +34,9 @@ struct Program {
 pub(crate) fn run(names: &[String]) -> Result<()> {
     setup::tools(&[setup::C, setup::RUST])?;
     let rust = crate::sysroot::rust()?;
-    let kinds: [Box<dyn Kind>; 5] = [
-        Box::new(c::C::new()?),
+    let kinds: [Box<dyn Kind>; 6] = [
+        Box::new(c::C::plain()?),
+        Box::new(c::C::bench()?),
         Box::new(rust::Rust::p1(&rust)),
         Box::new(rust::Rust::p2(&rust)),
         Box::new(rust::Rust::p3(&rust)),

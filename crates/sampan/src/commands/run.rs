@@ -12,7 +12,6 @@ use std::process::exit;
 use std::task::Poll;
 
 use clap::{ArgAction, Args};
-use engine::options::Interrupt;
 use engine::wasmtime::Store;
 use engine::{Engine, Program, Sampler, Settings};
 use host::grants::{Dir, Malformed, Peer};
@@ -20,7 +19,8 @@ use host::{Error, Grants, Host, Outcome, Stdio};
 
 use crate::report::{Report, print};
 use crate::tuning::{Tuning, engine};
-use crate::{home, source, trap, watchdog};
+use crate::watchdog::Watchdog;
+use crate::{home, source, trap};
 
 /// Run a program: a module or component, binary or text
 #[derive(Args)]
@@ -126,13 +126,15 @@ impl Run {
         let mut settings = self.tuning.settings()?;
         settings.coredump = self.coredump.is_some();
         settings.sample = self.sample.is_some();
-        if let Some(limit) = settings.limits.time_max {
-            let checks_time_itself = settings.options.interrupt == Interrupt::Epoch || settings.sample;
-            watchdog::start(limit, shown.clone(), checks_time_itself);
-        }
+        let watchdog = settings.limits.time_max.map(|limit| Watchdog::start(limit, shown.clone()));
         self.check_core_dump()?;
         let mut engine = engine(settings, self.verbose)?;
         let program = self.load(&mut engine)?;
+        if let Some(watchdog) = &watchdog
+            && engine.settings().has_epochs()
+        {
+            watchdog.stand_by();
+        }
         let host = self.host(&name, &args, &grants, engine.settings())?;
 
         // A write to a pipe that nobody reads ends a native program, silently; so here.

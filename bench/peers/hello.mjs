@@ -1,0 +1,2 @@
+// The least a Node program can do.
+console.log('hello');

@@ -1,0 +1,75 @@
+//! What the project promises of these numbers: each promise is held or missed.
+
+use crate::contest::{Outcome, Row, WASMTIME};
+
+/// Microseconds in which a pooled instance is there.
+const INSTANTIATE_US_MAX: f64 = 10.0;
+
+/// The least ratio that is a loss: it would be printed as 1.01.
+pub(crate) const LOSS: f64 = 1.005;
+
+/// A promise and what became of it.
+pub(crate) struct Verdict {
+    pub(crate) goal: String,
+    pub(crate) measured: String,
+    pub(crate) held: bool,
+}
+
+/// The promises that these outcomes decide.
+pub(crate) fn verdicts(outcomes: &[Outcome]) -> Vec<Verdict> {
+    let mut verdicts = Vec::new();
+    for outcome in outcomes {
+        let Some(ours) = outcome.row("sampan dense") else { continue };
+        if let Some(wasmtime) = outcome.row(WASMTIME) {
+            verdicts.extend(never_slower(&outcome.name, ours, wasmtime));
+        }
+        if outcome.name.starts_with("instantiate") {
+            let us = ours.time_ns / 1e3;
+            verdicts.push(Verdict {
+                goal: format!("{}: within {INSTANTIATE_US_MAX} µs", outcome.name),
+                measured: format!("{us:.1} µs"),
+                held: us <= INSTANTIATE_US_MAX,
+            });
+        }
+    }
+    verdicts
+}
+
+/// Never slower than Wasmtime, nor with more memory.
+fn never_slower(benchmark: &str, ours: &Row, wasmtime: &Row) -> Vec<Verdict> {
+    let verdict = |what: &str, ours: f64, theirs: f64| {
+        let ratio = ours / theirs;
+        Verdict {
+            goal: format!("{benchmark}: {what} at most Wasmtime's"),
+            measured: format!("{ratio:.2}"),
+            held: ratio < LOSS,
+        }
+    };
+    let mut verdicts = vec![verdict("time", ours.time_ns, wasmtime.time_ns)];
+    if let (Some(ours), Some(theirs)) = (ours.memory_bytes, wasmtime.memory_bytes) {
+        verdicts.push(verdict("memory", ours, theirs));
+    }
+    verdicts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(contestant: &'static str, time_ns: f64) -> Row {
+        Row { contestant, rounds: 1, time_ns, spread_ns: 0.0, cpu_ns: None, memory_bytes: Some(time_ns) }
+    }
+
+    fn held(name: &str, ours_ns: f64, wasmtime_ns: f64) -> Vec<bool> {
+        let rows = vec![row("sampan dense", ours_ns), row(WASMTIME, wasmtime_ns)];
+        verdicts(&[Outcome { name: name.to_owned(), rows }]).iter().map(|verdict| verdict.held).collect()
+    }
+
+    #[test]
+    fn a_win_holds_and_a_loss_misses() {
+        assert_eq!(held("hello", 90.0, 100.0), [true, true]);
+        assert_eq!(held("hello", 101.0, 100.0), [false, false]);
+        assert_eq!(held("instantiate", 9e3, 8e3), [false, false, true]);
+        assert_eq!(held("instantiate", 11e3, 12e3), [true, true, false]);
+    }
+}

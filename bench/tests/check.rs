@@ -1,0 +1,60 @@
+//! The benchmarks cannot rot: each one runs with everybody who is here, and computes what it should.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+/// Every benchmark of `--check`, and who must take part in it on any machine.
+const EXPECTED: [(&str, &[&str]); 14] = [
+    ("hello, cached", &["native", "sampan dense", "sampan portable"]),
+    ("hello, cold", &["sampan dense", "sampan portable"]),
+    ("hello component, cached", &["native", "sampan dense", "sampan portable"]),
+    ("hello component, cold", &["sampan dense", "sampan portable"]),
+    ("set up an engine", IN_PROCESS_SET_UP),
+    ("instantiate, no memory", IN_PROCESS),
+    ("instantiate, 1 MiB of data, 16 pages written", IN_PROCESS),
+    ("call host → guest", IN_PROCESS),
+    ("call guest → host", IN_PROCESS),
+    ("compute integer", &["native", "sampan dense", "sampan portable"]),
+    ("compute gemm", &["native", "sampan dense", "sampan portable"]),
+    ("compute lu", &["native", "sampan dense", "sampan portable"]),
+    ("compute jacobi-2d", &["native", "sampan dense", "sampan portable"]),
+    ("compute nussinov", &["native", "sampan dense", "sampan portable"]),
+];
+const IN_PROCESS_SET_UP: &[&str] = &["sampan dense", "sampan portable", "Wasmtime", "Wasmtime, defaults"];
+const IN_PROCESS: &[&str] =
+    &["sampan dense", "sampan dense, pool=off", "sampan portable", "Wasmtime", "Wasmtime, defaults"];
+
+#[test]
+fn every_benchmark_runs_and_computes_what_it_should() {
+    let directory = tempfile::tempdir().expect("a place for the results");
+    let json = directory.path().join("results.json");
+    let mut bench = Command::new(env!("CARGO_BIN_EXE_bench"));
+    let output = bench.args(["--check", "--json"]).arg(&json).env("RUST_BACKTRACE", "0").output();
+    let output = output.expect("the benchmarks start");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+
+    let json = std::fs::read_to_string(json).expect("the results are written");
+    let results: Value = serde_json::from_str(&json).expect("they are JSON");
+    let benchmarks = results["benchmarks"].as_array().expect("a list");
+    let found: Vec<&str> = benchmarks.iter().filter_map(|benchmark| benchmark["name"].as_str()).collect();
+    assert_eq!(found, EXPECTED.map(|(name, _)| name));
+    for ((name, expected), benchmark) in EXPECTED.iter().zip(benchmarks) {
+        let rows = benchmark["rows"].as_array().expect("a list");
+        let ran: Vec<&str> = rows.iter().filter_map(|row| row["contestant"].as_str()).collect();
+        assert!(expected.iter().all(|contestant| ran.contains(contestant)), "`{name}` ran only {ran:?}");
+        assert!(rows.iter().all(|row| row["time_ns"].as_f64().is_some_and(|ns| ns > 0.0)), "{name}");
+    }
+    // Said where it is seen: who is not on this machine was not checked.
+    for peer in ["Wasmtime", "Node"] {
+        println!("{peer}: {}", results["machine"][peer].as_str().expect("the header names the peer"));
+    }
+}
+
+#[test]
+fn a_slow_environment_is_refused() {
+    let output = Command::new(env!("CARGO_BIN_EXE_bench")).env("RUST_BACKTRACE", "1").output();
+    let output = output.expect("the benchmarks start");
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("RUST_BACKTRACE"));
+}
