@@ -53,6 +53,22 @@ pub(crate) fn home() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("home")
 }
 
+/// A program built from `guests/`, as `KIND/NAME.wasm`.
+pub(crate) fn guest(name: &str) -> PathBuf {
+    made("SAMPAN_GUESTS", name)
+}
+
+/// A program of `xtask/programs.toml`, as `NAME.wasm`.
+pub(crate) fn program(name: &str) -> PathBuf {
+    made("SAMPAN_PROGRAMS", name)
+}
+
+fn made(variable: &str, name: &str) -> PathBuf {
+    let found = std::env::var_os(variable).map(|dir| PathBuf::from(dir).join(name));
+    let found = found.filter(|path| path.is_file());
+    found.unwrap_or_else(|| panic!("no `{name}` in ${variable}: run `cargo xtask test`"))
+}
+
 impl Sampan {
     fn new(mut command: Command) -> Self {
         command

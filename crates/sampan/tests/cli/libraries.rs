@@ -11,8 +11,8 @@ use host::grants::Dir;
 use host::{Grants, Host, Stdio};
 use tokio::runtime::Runtime;
 
-use crate::child::{home, sampan};
-use crate::programs::{numbers, program};
+use crate::child::{home, program, sampan};
+use crate::programs::numbers;
 
 const PROFILES: [Profile; 2] = [Profile::Dense, Profile::Portable];
 
@@ -150,7 +150,7 @@ out.close();
 
 /// The digits of pi are those of OEIS A000796; 2^521 - 1 is the thirteenth Mersenne prime.
 const EXPECTED: &str = r#"3141592653589793238462643383279502884197169399375105820974944592307816406286208998628034825342117067
-157 6864797660 5028057151
+157 6864797660 1115057151
 HullMastSailRudder
 {"sorted":[1,9,10],"date":"1970-01-01T00:00:00.000Z"}
 0.30000000000000004
@@ -221,20 +221,27 @@ fn call(
     }
 }
 
+/// Where a codec's own short header ends, and the standard's format begins.
+fn find(packed: &[u8], beginning: &[u8]) -> usize {
+    let header = packed.windows(beginning.len()).take(32).position(|bytes| bytes == beginning);
+    header.unwrap_or_else(|| panic!("no {beginning:x?} at the beginning of {:x?}", &packed[..32]))
+}
+
 #[test]
 fn zlib_compresses_what_another_zlib_unpacks() {
     let text = numbers(4_000).into_bytes();
     for profile in PROFILES {
         let mut zlib = Codec::new("zlib.wasm", profile, r#"{"level": 9}"#);
         let packed = zlib.apply("encode", &text);
-        assert!(packed.starts_with(&[0x78, 0xda]), "RFC 1950, best compression: {:x?}", &packed[..2]);
+        // Behind the codec's own header stands what RFC 1950 defines, at the best compression.
+        let stream = &packed[find(&packed, &[0x78, 0xda])..];
         assert!(packed.len() < text.len() / 2, "{} of {} bytes", packed.len(), text.len());
         assert_eq!(zlib.apply("decode", &packed), text, "{profile}");
 
         // CPython has a zlib of its own.
         let unpack = "import sys, zlib; sys.stdout.buffer.write(zlib.decompress(sys.stdin.buffer.read()))";
         let python = sampan(&["run"]).arg(program("python.wasm")).arg("-c").arg(unpack);
-        assert_eq!(python.run_with(&packed).stdout, text);
+        assert_eq!(python.run_with(stream).stdout, text);
     }
 }
 
@@ -244,7 +251,8 @@ fn zstd_compresses_and_unpacks() {
     for profile in PROFILES {
         let mut zstd = Codec::new("zstd.wasm", profile, r#"{"level": 19}"#);
         let packed = zstd.apply("encode", &text);
-        assert!(packed.starts_with(&0xfd2f_b528_u32.to_le_bytes()), "RFC 8878: {:x?}", &packed[..4]);
+        // The magic number of RFC 8878.
+        find(&packed, &0xfd2f_b528_u32.to_le_bytes());
         assert!(packed.len() < text.len() / 2, "{} of {} bytes", packed.len(), text.len());
         assert_eq!(zstd.apply("decode", &packed), text, "{profile}");
     }

@@ -4,34 +4,18 @@
 
 use std::fmt::Write;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-use crate::child::{Ended, sampan};
+use crate::child::{Ended, program, sampan};
 
 const PROFILES: [&str; 2] = ["dense", "portable"];
 
 /// For a program of tens of megabytes that is compiled for the first time, on a busy machine.
 const COMPILING: Duration = Duration::from_secs(1_800);
-
-/// A program built from `guests/`, as `KIND/NAME.wasm`.
-pub(crate) fn guest(name: &str) -> PathBuf {
-    built("SAMPAN_GUESTS", name)
-}
-
-/// A program of `xtask/programs.toml`, as `NAME.wasm`.
-pub(crate) fn program(name: &str) -> PathBuf {
-    built("SAMPAN_PROGRAMS", name)
-}
-
-fn built(variable: &str, name: &str) -> PathBuf {
-    let found = std::env::var_os(variable).map(|dir| PathBuf::from(dir).join(name));
-    let found = found.filter(|path| path.is_file());
-    found.unwrap_or_else(|| panic!("no `{name}` in ${variable}: run `cargo xtask test`"))
-}
 
 /// Lines of text that are the same everywhere: `N: ` and a number that looks random.
 pub(crate) fn numbers(lines: u32) -> String {
@@ -66,11 +50,7 @@ impl Desk {
 
     /// Runs a program with this directory as its own.
     fn run(&self, profile: &str, name: &str, args: &[&str]) -> Ended {
-        self.run_file(profile, &program(name), args)
-    }
-
-    fn run_file(&self, profile: &str, file: &Path, args: &[&str]) -> Ended {
-        let run = sampan(&["run", "--dir", ".", "--profile", profile]).arg(file);
+        let run = sampan(&["run", "--dir", ".", "--profile", profile]).arg(program(name));
         args.iter().fold(run, |run, arg| run.arg(arg)).dir(self.0.path()).deadline(COMPILING).run()
     }
 }

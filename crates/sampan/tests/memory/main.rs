@@ -1,16 +1,25 @@
 //! Memory under attack: whatever a program asks for, its process never holds more than `--memory` and a fixed part for
 //! itself. Measured by the kernel, as the most that was resident.
+//!
+//! These tests have a process of their own that stays small: a child's count begins with what its parent held.
 
-use crate::child::Ended;
-use crate::hostile::Place;
+#[allow(dead_code, reason = "the tests of the command line use more of it")]
+#[path = "../cli/child.rs"]
+mod child;
+#[allow(dead_code, reason = "the tests of the command line use more of it")]
+#[path = "../cli/place.rs"]
+mod place;
+
+use child::{Ended, sampan};
+use place::{Place, flood, pyramid};
 
 const LIMIT_BYTES: u64 = 64 << 20;
 /// What the process itself takes: its code, the compiler, one program's code.
-const OWN_BYTES_MAX: u64 = 48 << 20;
+const OWN_BYTES_MAX: u64 = 32 << 20;
 
 /// Asserts that the process stayed within the limit of 64 MiB.
 #[track_caller]
-pub(crate) fn is_bounded(ended: &Ended) {
+fn is_bounded(ended: &Ended) {
     let (used, may) = (ended.resident_bytes_max, LIMIT_BYTES + OWN_BYTES_MAX);
     assert!(used <= may, "{used} bytes were resident, {may} may be: {ended:?}");
 }
@@ -128,6 +137,28 @@ fn objects_that_are_dropped_are_collected() {
     for profile in ["dense", "portable"] {
         let ended = place.run(&["--memory", "64M", "--profile", profile]);
         assert_eq!(ended.code, Some(0), "{ended:?}");
+        is_bounded(&ended);
+    }
+}
+
+#[test]
+fn a_pyramid_of_components_is_not_compiled() {
+    // A hundred million instances, in a few kilobytes.
+    let place = Place::of(&pyramid(8, 10));
+    for command in ["run", "inspect"] {
+        let ended = sampan(&[command]).arg(place.program()).run();
+        ended.is_calm();
+        is_bounded(&ended);
+    }
+}
+
+#[test]
+fn output_that_nobody_reads_takes_no_memory() {
+    let place = Place::of(&flood(1));
+    for program in [place.program(), child::guest("p2/flood.wasm"), child::guest("p3/flood.wasm")] {
+        let run = sampan(&["run", "--memory", "64M", "--timeout", "2s"]).arg(&program);
+        let ended = run.run_reading(|stdout| stdout);
+        ended.fails(1, "reached its time limit of 2s");
         is_bounded(&ended);
     }
 }
