@@ -65,7 +65,7 @@ impl Engine {
         if matches!(settings.profile, Profile::Sealed | Profile::Trusted) {
             return Err(Error::ProfileNotBuilt(settings.profile));
         }
-        settings.options.check()?;
+        settings.options.check(settings.profile)?;
         let (slots, fallback) = match settings.options.pool {
             Pool::Off => (None, false),
             Pool::Slots(slots) => (Some(slots), false),

@@ -35,6 +35,7 @@ mod program;
 mod sampler;
 mod seal;
 mod ticker;
+mod unfold;
 
 pub use anatomy::{Anatomy, Item};
 pub use cache::{CACHE_BYTES_MAX, CodeCache};

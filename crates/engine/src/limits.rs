@@ -8,6 +8,12 @@ pub const PROGRAM_BYTES_MAX: u64 = 1 << 30;
 /// Core instances, and as many memories and tables, that one store may hold.
 pub const INSTANCES_MAX: usize = 1_000;
 
+/// Instances that a component may unfold to, those of modules and of components together.
+pub const UNFOLDED_INSTANCES_MAX: u64 = 10_000;
+
+/// Places in a component that may make an instance of a component which is given to it.
+pub const FOREIGN_INSTANCES_MAX: u64 = 8;
+
 /// Components inside components, so deep. Compiling them takes memory with the square of the depth: 3 GB at 10,000.
 pub const COMPONENT_DEPTH_MAX: usize = 100;
 

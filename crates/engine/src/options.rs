@@ -136,12 +136,14 @@ impl Options {
 
 impl Options {
     /// Whether the options go together; they are set one by one, in any order.
-    pub(crate) fn check(&self) -> Result<(), Error> {
+    pub(crate) fn check(&self, profile: Profile) -> Result<(), Error> {
         let refuse = |option: String, reason: &str| Err(Error::Option { option, reason: reason.to_owned() });
         match (self.codegen, self.bounds, self.pool) {
             (Codegen::Pulley, Bounds::Guarded, _) => {
                 let reason = "the interpreter checks every access itself: it goes with `bounds=checked`";
-                refuse("codegen=pulley".to_owned(), reason)
+                // The one of the two that was asked for.
+                let interprets = Options::of(profile).codegen == Codegen::Pulley;
+                refuse(if interprets { "bounds=guarded" } else { "codegen=pulley" }.to_owned(), reason)
             }
             (_, Bounds::Checked, Pool::Slots(slots)) => {
                 let reason = "a slot of the pool is made of guard pages: it goes with `bounds=guarded`";

@@ -5,16 +5,15 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use wasmparser::{Parser, Payload};
 use wasmtime::Module;
 use wasmtime::component::Component;
 
 use crate::cache::{CodeCache, Key};
 use crate::form::Form;
-use crate::limits::{COMPONENT_DEPTH_MAX, PROGRAM_BYTES_MAX};
+use crate::limits::PROGRAM_BYTES_MAX;
 use crate::options::Precompiled;
 use crate::seal::Seal;
-use crate::{Engine, Error};
+use crate::{Engine, Error, unfold};
 
 /// The purpose for which a built file is sealed, so that it cannot stand in for a file of the cache.
 const BUILT: &[u8] = b"built";
@@ -115,7 +114,7 @@ impl Engine {
         match Form::detect(bytes).map_err(Error::NotWasm)? {
             Form::Module => self.wasmtime().precompile_module(bytes).map_err(Error::Invalid),
             Form::Component => {
-                refuse_deep(bytes).map_err(Error::Invalid)?;
+                unfold::check(bytes).map_err(Error::Invalid)?;
                 self.wasmtime().precompile_component(bytes).map_err(Error::Invalid)
             }
             Form::Text => self.compile(&binary(bytes)?),
@@ -165,21 +164,4 @@ impl Engine {
         // Without the pool it is the latter.
         program.map_err(if self.is_pooled() { Error::Unfit } else { Error::Incompatible })
     }
-}
-
-/// Refuses components nested deeper than [`COMPONENT_DEPTH_MAX`]. Whatever else is wrong, the compiler says.
-fn refuse_deep(component: &[u8]) -> wasmtime::Result<()> {
-    let mut depth = 0;
-    for payload in Parser::new(0).parse_all(component) {
-        match payload {
-            Ok(Payload::Version { .. }) => depth += 1,
-            Ok(Payload::End(_)) => depth -= 1,
-            Ok(_) => {}
-            Err(_) => return Ok(()),
-        }
-        if depth > COMPONENT_DEPTH_MAX {
-            return Err(wasmtime::format_err!("components nested more than {COMPONENT_DEPTH_MAX} deep"));
-        }
-    }
-    Ok(())
 }

@@ -37,7 +37,7 @@ async fn run_module(store: &mut Store<Host>, module: &Module, grants: &Grants) -
     let linker = link::module(store.engine(), module, grants).map_err(Error::Link)?;
     let linked = linker.instantiate_pre(module).map_err(Error::Link)?;
     let start = match module.get_export("_start") {
-        Some(ExternType::Func(_)) => "_start",
+        Some(ExternType::Func(start)) if start.params().len() + start.results().len() == 0 => "_start",
         _ => {
             let exports = functions_of_module(module);
             if !exports.is_empty() {

@@ -132,6 +132,15 @@ impl Call<'_> {
         }
     }
 
+    fn check_given_once(&self) -> Result<(), String> {
+        match self.inline {
+            Some(_) if !self.args.is_empty() => {
+                Err("arguments stand both in the call and behind the program".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn no_function(&self, exports: Vec<String>) -> Error {
         Error::NoFunction { name: self.name.to_owned(), exports }
     }
@@ -150,6 +159,7 @@ impl Call<'_> {
                 text(&mut signature.results())
             ),
         };
+        self.check_given_once().map_err(refuse)?;
         let inline: Vec<String> = match self.inline.map(|inline| inline.trim()) {
             None => Vec::new(),
             Some(inline) => {
@@ -163,7 +173,7 @@ impl Call<'_> {
         let args = if self.inline.is_some() { &inline } else { self.args };
         let params = signature.params();
         if args.len() != params.len() {
-            return Err(refuse(format!("it takes {} arguments, not {}", params.len(), args.len())));
+            return Err(refuse(miscounted(params.len(), args.len())));
         }
         params
             .zip(args)
@@ -194,6 +204,7 @@ impl Call<'_> {
                 ),
             }
         };
+        self.check_given_once().map_err(refuse)?;
         if let Some(inline) = self.inline {
             let text = format!("call{inline}");
             let call = UntypedFuncCall::parse(&text).map_err(|error| refuse(error.to_string()))?;
@@ -202,7 +213,7 @@ impl Call<'_> {
                 .map_err(|error| refuse(error.to_string()));
         }
         if self.args.len() > params.len() {
-            return Err(refuse(format!("it takes {} arguments, not {}", params.len(), self.args.len())));
+            return Err(refuse(miscounted(params.len(), self.args.len())));
         }
         let mut values = Vec::new();
         for (position, (name, kind)) in params.iter().enumerate() {
@@ -210,7 +221,7 @@ impl Call<'_> {
                 // A string needs no quotes of its own inside those of the shell.
                 (Some(arg), Type::String) if !arg.starts_with('"') => component::Val::String(arg.clone()),
                 (Some(arg), kind) => component::Val::from_wave(kind, arg)
-                    .map_err(|error| refuse(format!("argument `{name}`: {error}")))?,
+                    .map_err(|error| refuse(format!("`{arg}` is no value for `{name}`: {error}")))?,
                 (None, Type::Option(_)) => component::Val::Option(None),
                 (None, _) => return Err(refuse(format!("argument `{name}` is missing"))),
             };
@@ -218,6 +229,10 @@ impl Call<'_> {
         }
         Ok(values)
     }
+}
+
+fn miscounted(takes: usize, given: usize) -> String {
+    format!("it takes {takes} argument{}, not {given}", if takes == 1 { "" } else { "s" })
 }
 
 /// A number as a person writes it: decimal or `0x`, signed or unsigned.

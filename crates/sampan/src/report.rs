@@ -107,7 +107,9 @@ fn plain(text: &str) -> String {
 
 /// A label in colour, where standard error is a terminal and its user did not object.
 fn label(text: &str, colour: &str) -> String {
-    if stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) {
+    let objects = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let dumb = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
+    if stderr().is_terminal() && !objects && !dumb {
         format!("\x1b[{colour}m{text}\x1b[0m")
     } else {
         text.to_owned()

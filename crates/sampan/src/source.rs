@@ -40,29 +40,34 @@ pub(crate) fn name(path: &Path) -> String {
     path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
+/// How the program is named in what a user reads: as it was typed.
+pub(crate) fn shown(path: &Path) -> String {
+    if is_stdin(path) { "standard input".to_owned() } else { format!("`{}`", path.display()) }
+}
+
 fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
 /// What a user reads when the program cannot be made ready.
 pub(crate) fn explain(path: &Path, error: &Error) -> Report {
-    let shown = path.display();
+    let shown = shown(path);
     match error {
         Error::Read { source, .. } => unreadable(path, source),
-        Error::NotWasm(reason) => Report::usage(format!("`{shown}` is not a WebAssembly program"))
+        Error::NotWasm(reason) => Report::usage(format!("{shown} is not a WebAssembly program"))
             .cause(reason)
             .hint("a program is a WebAssembly module or component, binary (.wasm) or text (.wat)"),
-        Error::Text(source) => Report::usage(format!("`{shown}` is not valid WebAssembly text"))
-            .cause(source.to_string().replace("<anon>", &shown.to_string())),
-        Error::Invalid(source) => invalid(&shown.to_string(), source),
-        Error::Incompatible(source) => Report::usage(format!("`{shown}` was precompiled for another engine"))
+        Error::Text(source) => Report::usage(format!("{shown} is not valid WebAssembly text"))
+            .cause(source.to_string().replace("<anon>", shown.trim_matches('`'))),
+        Error::Invalid(source) => invalid(&shown, source),
+        Error::Incompatible(source) => Report::usage(format!("{shown} was precompiled for another engine"))
             .cause(format!("{source:#}"))
             .hint("build it again from the program with `sampan build`, here and with the same options"),
-        Error::Unsealed => Report::usage(format!("`{shown}` is precompiled code that was not built here"))
+        Error::Unsealed => Report::usage(format!("{shown} is precompiled code that was not built here"))
             .cause("such code is run unchecked: whoever made the file could do all that you can")
             .hint("run the program it was made from, or, if you trust its maker, add `-O precompiled=any`"),
-        Error::Setup(source) => Report::usage(format!("cannot load `{shown}`")).cause(format!("{source:#}")),
-        Error::Unfit(source) => Report::usage(format!("`{shown}` does not fit the pool"))
+        Error::Setup(source) => Report::usage(format!("cannot load {shown}")).cause(format!("{source:#}")),
+        Error::Unfit(source) => Report::usage(format!("{shown} does not fit the pool"))
             .cause(format!("{source:#}"))
             .hint("run it without the pool: `-O pool=off`"),
         _ => Report::from_error(error),
@@ -80,18 +85,35 @@ fn unreadable(path: &Path, source: &io::Error) -> Report {
 
 /// Tells what the validator found, and where, without the names of the compiler's own layers around it.
 fn invalid(shown: &str, source: &wasmtime::Error) -> Report {
-    let report = Report::usage(format!("`{shown}` is not a valid WebAssembly program"));
+    let report = Report::usage(format!("{shown} is not a valid WebAssembly program"));
     let found = source.root_cause().to_string();
-    let (found, byte) = match found.strip_prefix("Invalid input WebAssembly code at offset ") {
-        Some(found) => found.split_once(": ").map_or((found, None), |(byte, found)| (found, Some(byte))),
-        None => (found.as_str(), None),
-    };
-    let function = source.to_string();
-    let function = function.rsplit_once("::function[").map(|(_, number)| number.replace(']', ""));
-    match (function, byte) {
-        (Some(function), Some(byte)) => {
-            report.cause(found).note(format!("in function {}, at byte {byte}", function.replace("::", " ")))
-        }
+    let (found, byte) = place(&found);
+    match (function(&source.to_string()), byte) {
+        (Some(function), Some(byte)) => report.cause(found).note(format!("in {function}, at byte {byte}")),
+        (None, Some(byte)) => report.cause(found).note(format!("at byte {byte}")),
         _ => report.cause(found),
     }
+}
+
+/// Takes the place out of the validator's message, which has one of two forms.
+fn place(found: &str) -> (&str, Option<usize>) {
+    if let Some((found, at)) = found.rsplit_once(" (at offset 0x")
+        && let Ok(byte) = usize::from_str_radix(at.trim_end_matches(')'), 16)
+    {
+        return (found, Some(byte));
+    }
+    let in_function = found.strip_prefix("Invalid input WebAssembly code at offset ");
+    match in_function.and_then(|found| found.split_once(": ")) {
+        Some((byte, found)) => (found, byte.parse().ok()),
+        None => (found, None),
+    }
+}
+
+/// The function in the compiler's message `failed to compile: wasm[0]::function[7]::name`.
+fn function(message: &str) -> Option<String> {
+    let (number, name) = message.split_once("::function[")?.1.split_once(']')?;
+    Some(match name.strip_prefix("::") {
+        Some(name) => name.to_owned(),
+        None => format!("function {number}"),
+    })
 }

@@ -13,20 +13,20 @@ const FRAMES_MAX: usize = 20;
 pub(crate) fn explain(program: &str, error: &Error, settings: &Settings, denials: &Denials) -> Report {
     match error {
         Error::Limit { limit, source } => {
-            let report = Report::failure(format!("`{program}` reached its {}", limited(*limit)));
+            let report = Report::failure(format!("{program} reached its {}", limited(*limit)));
             frames(report, source).note(format!("profile: {}", settings.profile)).hint(raise(*limit))
         }
         Error::Trap(source) => {
-            let report = Report::failure(format!("`{program}` trapped")).cause(reason(source));
+            let report = Report::failure(format!("{program} trapped")).cause(reason(source));
             let report = frames(report, source).note(format!("profile: {}", settings.profile));
             denied(report, denials)
         }
-        Error::Link(source) => Report::usage(format!("cannot run `{program}`"))
+        Error::Link(source) => Report::usage(format!("cannot run {program}"))
             .cause(error)
-            .cause(source.root_cause())
-            .hint(format!("`sampan inspect {program}` lists what it imports")),
+            .cause(unlinked(source))
+            .hint("`sampan inspect` lists what it imports"),
         Error::NotACommand { exports } => {
-            Report::usage(format!("cannot run `{program}`")).cause(error).hint(not_a_command(exports))
+            Report::usage(format!("cannot run {program}")).cause(error).hint(not_a_command(exports))
         }
         Error::NoFunction { exports, .. } => {
             Report::usage(error).hint(format!("it exports {}", listed(exports)))
@@ -36,6 +36,15 @@ pub(crate) fn explain(program: &str, error: &Error, settings: &Settings, denials
         }
         error => Report::from_error(error),
     }
+}
+
+/// What could not be linked, without Wasmtime's words on how it looked for it.
+fn unlinked(source: &wasmtime::Error) -> String {
+    let text = format!("{source:#}");
+    let text = text.strip_suffix(": function implementation is missing").unwrap_or(&text);
+    text.replace(", but a matching implementation was not found in the linker", "")
+        .replace(" has not been defined", "")
+        .replace(" has the wrong type", "")
 }
 
 /// Adds one hint that names the grant whose lack the program met, if it met any.

@@ -25,15 +25,15 @@ pub(crate) struct Tuning {
     options: Vec<String>,
 
     /// End the program after so many units of work, about one per instruction
-    #[arg(long, value_name = "UNITS", value_parser = units, allow_negative_numbers = true, help_heading = "Limits")]
+    #[arg(long, value_name = "UNITS", value_parser = units, allow_hyphen_values = true, help_heading = "Limits")]
     pub(crate) fuel: Option<u64>,
 
     /// End the program when its memories and tables together pass this [default: 4G, or half of the machine's]
-    #[arg(long, value_name = "SIZE", value_parser = size, allow_negative_numbers = true, help_heading = "Limits")]
+    #[arg(long, value_name = "SIZE", value_parser = size, allow_hyphen_values = true, help_heading = "Limits")]
     memory: Option<usize>,
 
     /// End the program after this time, such as 500ms, 10s or 1h [default: none]
-    #[arg(long, value_name = "TIME", value_parser = time, allow_negative_numbers = true, help_heading = "Limits")]
+    #[arg(long, value_name = "TIME", value_parser = time, allow_hyphen_values = true, help_heading = "Limits")]
     pub(crate) timeout: Option<Duration>,
 }
 

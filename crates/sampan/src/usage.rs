@@ -9,7 +9,9 @@ use crate::report::{Report, USAGE, print};
 /// Prints what is wrong with the command line, or the help that was asked for, and ends the process.
 pub(crate) fn end(error: &clap::Error) -> ! {
     if !error.use_stderr() {
-        match print(error.render().to_string().as_bytes()) {
+        // Clap takes even help for an error when it is not its own.
+        let text = error.render().to_string();
+        match print(text.strip_prefix("error: ").unwrap_or(&text).as_bytes()) {
             Ok(()) => std::process::exit(0),
             Err(report) => report.print_and_exit(),
         }
@@ -58,7 +60,7 @@ fn explain(error: &clap::Error) -> Report {
         ErrorKind::ArgumentConflict if plain(&text(ContextKind::PriorArg)) == arg => {
             Report::usage(format!("`{arg}` is given twice"))
         }
-        ErrorKind::TooManyValues => Report::usage(format!("`{arg}` takes no value such as `{value}`")),
+        ErrorKind::TooManyValues => Report::usage(format!("`{arg}` takes no value")),
         ErrorKind::InvalidUtf8 => Report::usage("an argument is not UTF-8"),
         _ => first_line(error).hint(help_of(&command)),
     };

@@ -120,7 +120,7 @@ fn cannot_write(what: &str, path: &Path, error: impl std::fmt::Display) -> Repor
 impl Run {
     /// Runs the program and returns its exit code.
     pub(crate) fn execute(self) -> Result<i32, Report> {
-        let (name, shown) = (source::name(self.program()), self.program().display().to_string());
+        let (name, shown) = (source::name(self.program()), source::shown(self.program()));
         let args = self.args()?;
         let grants = self.grants()?;
         let mut settings = self.tuning.settings()?;
@@ -219,7 +219,7 @@ impl Run {
             return report;
         };
         match std::fs::write(path, dump) {
-            Ok(()) => report,
+            Ok(()) => report.note(format!("core dump: {}", path.display())),
             Err(error) => report.note(format!("no core dump: cannot write `{}`: {error}", path.display())),
         }
     }

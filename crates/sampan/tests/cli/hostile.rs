@@ -195,18 +195,31 @@ fn open_files_end_at_the_limit_of_handles() {
     }
 }
 
+/// A component of `levels`, each of `width` instances of the one below, with a module at the bottom and on top a
+/// function `f` to call.
+fn pyramid(levels: usize, width: usize) -> String {
+    let module = "(core module $m (func (export \"f\"))) (core instance $i (instantiate $m))";
+    let inside = (0..levels).fold(module.to_owned(), |inside, level| {
+        let instances = format!("(instance (instantiate $c{level}))").repeat(width);
+        format!("(component $c{level} {inside}) {instances}")
+    });
+    let top = if levels == 0 { "" } else { module };
+    format!("(component {inside} {top} (func (export \"f\") (canon lift (core func $i \"f\"))))")
+}
+
 #[test]
 fn instances_end_at_their_limit() {
-    let module = "(core module $m (func (export \"f\")))";
-    let many =
-        |count: usize| format!("(component {module} {})", "(core instance (instantiate $m))".repeat(count));
-    // As many as the pool of one program has no slots for, and the program is no less a program.
-    let place = Place::of(&many(500));
-    let ended = place.run(&[]);
-    ended.fails(2, "is not a command");
-    let place = Place::of(&many(5_000));
     for profile in ["dense", "portable"] {
-        place.run(&["--profile", profile, "--invoke", "f"]).is_calm();
+        let run =
+            |levels, width| Place::of(&pyramid(levels, width)).run(&["--profile", profile, "--invoke", "f"]);
+        // More than the pool of one program has slots for, and no less a program for it.
+        assert_eq!(run(1, 500).code, Some(0));
+        run(1, 5_000).fails(2, "instances count exceeds limit of 1000\n");
+        run(3, 11).fails(1, "reached its limit of instances, memories or tables\n");
+        // A hundred million, in a few kilobytes.
+        let ended = run(8, 10);
+        ended.fails(2, "unfold to more than 10000 instances\n");
+        is_bounded(&ended);
     }
 }
 
@@ -224,14 +237,12 @@ fn an_argument_of_any_length_arrives() {
 }
 
 #[test]
-fn nesting_without_end_is_refused() {
-    for (open, close) in [("(block ", ")"), ("(component ", ")")] {
-        let deep = format!("{}{}", open.repeat(100_000), close.repeat(100_000));
-        let text = if open == "(block " { format!("(module (func {deep}))") } else { deep };
-        let place = Place::of(&text);
-        for command in ["run", "inspect"] {
-            let ended = sampan(&[command]).arg(place.program()).run();
-            ended.fails(2, "nest");
-        }
+fn nesting_does_not_overflow_the_stack() {
+    let nested = |open: &str| format!("{}{}", open.repeat(100_000), ")".repeat(100_000));
+    let blocks = Place::of(&format!("(module (func {}))", nested("(block ")));
+    let components = Place::of(&nested("(component "));
+    for command in ["run", "inspect"] {
+        assert_eq!(sampan(&[command]).arg(blocks.program()).run().code, Some(0));
+        sampan(&[command]).arg(components.program()).run().fails(2, "nesting too deep");
     }
 }

@@ -3,6 +3,7 @@
 mod child;
 mod errors;
 mod hostile;
+mod libraries;
 mod memory;
 mod mutants;
 mod programs;
