@@ -50,7 +50,7 @@ impl Library {
         Self { runtime, store, instance, memory }
     }
 
-    fn call<P: WasmParams, R: WasmResults>(&mut self, name: &str, params: P) -> R {
+    fn call<P: WasmParams + Sync, R: WasmResults + Sync>(&mut self, name: &str, params: P) -> R {
         let function: TypedFunc<P, R> = self.instance.get_typed_func(&mut self.store, name).expect(name);
         self.runtime.block_on(function.call_async(&mut self.store, params)).expect(name)
     }
