@@ -42,7 +42,7 @@
 // case: abort is no exit
 // args: abort
 // exit: 1
-// stderr~: error: `args.wasm` trapped
+// stderr~: args.wasm` trapped
 // stderr~: at abort
 // stderr~: profile:
 // source: POSIX.1-2024 abort: the program ends abnormally; a module can only trap

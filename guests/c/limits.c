@@ -7,7 +7,7 @@
 // file in.txt: content
 // args: files
 // stdout: begun
-// stderr~: error: `limits.wasm` reached its limit of 64 open files and other host resources
+// stderr~: limits.wasm` reached its limit of 64 open files and other host resources
 // stderr~: hint: `-O handles=COUNT` sets the limit
 // case: files that are closed do not count
 // sampan: --dir $DIR:/data -O handles=64
@@ -19,43 +19,43 @@
 // sampan: --timeout 1s
 // args: spin
 // stdout~:
-// stderr~: error: `limits.wasm` reached its time limit of 1s
+// stderr~: limits.wasm` reached its time limit of 1s
 // stderr~: hint: `--timeout` sets the limit; `-O interrupt=epoch` also shows where the program was
 // case: time, in a loop that checks
 // sampan: --timeout 1s -O interrupt=epoch
 // args: spin
 // stdout~:
-// stderr~: error: `limits.wasm` reached its time limit of 1s
+// stderr~: limits.wasm` reached its time limit of 1s
 // stderr~: hint: `--timeout` sets the limit
 // case: time, asleep
 // sampan: --timeout 1s
 // args: sleep
 // stdout~:
-// stderr~: error: `limits.wasm` reached its time limit of 1s
+// stderr~: limits.wasm` reached its time limit of 1s
 // stderr~: hint: `--timeout` sets the limit
 // case: time, waiting for input
 // sampan: --timeout 1s
 // args: read
 // host: hold-stdin
 // stdout~:
-// stderr~: error: `limits.wasm` reached its time limit of 1s
+// stderr~: limits.wasm` reached its time limit of 1s
 // stderr~: hint: `--timeout` sets the limit
 // case: memory
 // sampan: --memory 16M
 // args: memory
 // stdout: begun
-// stderr~: error: `limits.wasm` reached its memory limit of 16777216 bytes
+// stderr~: limits.wasm` reached its memory limit of 16777216 bytes
 // stderr~: hint: `--memory` sets the limit
 // case: fuel
 // sampan: --fuel 2000000
 // args: spin
 // stdout: begun
-// stderr~: error: `limits.wasm` reached its fuel limit of 2000000
+// stderr~: limits.wasm` reached its fuel limit of 2000000
 // stderr~: hint: `--fuel` sets the limit
 // case: stack
 // args: recurse
 // stdout: begun
-// stderr~: error: `limits.wasm` reached its stack limit of 1048576 bytes
+// stderr~: limits.wasm` reached its stack limit of 1048576 bytes
 // stderr~: at recurse
 // stderr~: hint: `-O stack=SIZE` sets the limit; a recursion without end needs another cure
 #include "expect.h"

@@ -71,12 +71,12 @@
 // sampan: --invoke divide
 // args: 1 0
 // exit: 1
-// stderr~: error: `reactor.wasm` trapped
+// stderr~: reactor.wasm` trapped
 // stderr~: cause: wasm trap: integer divide by zero
 // stderr~: at divide
 // case: it is no command
 // exit: 2
-// stderr~: error: cannot run `reactor.wasm`
+// stderr~: reactor.wasm`
 // stderr~: hint: `--invoke NAME` calls one function; it exports
 #include <stdint.h>
 #include <stdio.h>

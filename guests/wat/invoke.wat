@@ -97,7 +97,7 @@
 ;; stderr~: hint: it exports
 ;; case: it is no command
 ;; exit: 2
-;; stderr~: error: cannot run `invoke.wat`
+;; stderr~: invoke.wat`
 ;; stderr~: hint: `--invoke NAME` calls one function; it exports
 (component
   (core module $core

@@ -66,7 +66,9 @@ impl Unfolding {
                 for instance in section.clone() {
                     if let ComponentInstance::Instantiate { component_index, .. } = instance? {
                         match scope.component(component_index) {
-                            Some(inside) => scope.instances = scope.instances.saturating_add(inside + 1),
+                            Some(inside) => {
+                                scope.instances = scope.instances.saturating_add(inside).saturating_add(1)
+                            }
                             None => self.foreign += 1,
                         }
                     }

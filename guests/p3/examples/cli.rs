@@ -79,21 +79,21 @@
 //! args: spin
 //! exit: 1
 //! stdout~:
-//! stderr~: error: `cli.wasm` reached its time limit of 1s
+//! stderr~: cli.wasm` reached its time limit of 1s
 //! stderr~: hint: `--timeout` sets the limit
 //! case: memory
 //! sampan: --memory 16M
 //! args: memory
 //! exit: 1
 //! stdout: begun
-//! stderr~: error: `cli.wasm` reached its memory limit of 16777216 bytes
+//! stderr~: cli.wasm` reached its memory limit of 16777216 bytes
 //! stderr~: hint: `--memory` sets the limit
 //! case: fuel
 //! sampan: --fuel 3000000
 //! args: spin
 //! exit: 1
 //! stdout: begun
-//! stderr~: error: `cli.wasm` reached its fuel limit of 3000000
+//! stderr~: cli.wasm` reached its fuel limit of 3000000
 //! stderr~: hint: `--fuel` sets the limit
 
 use wasip3::cli::environment::{get_arguments, get_environment};

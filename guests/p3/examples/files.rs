@@ -25,7 +25,7 @@
 //! file in.txt: content
 //! args: many
 //! exit: 1
-//! stderr~: error: `files.wasm` reached its limit of 64 open files and other host resources
+//! stderr~: files.wasm` reached its limit of 64 open files and other host resources
 //! stderr~: hint: `-O handles=COUNT` sets the limit
 
 use wasip3::filesystem::preopens::get_directories;

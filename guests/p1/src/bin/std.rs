@@ -21,7 +21,7 @@
 //! args: panic
 //! exit: 1
 //! stderr~: panicked at src/bin/std.rs
-//! stderr~: error: `std.wasm` trapped
+//! stderr~: std.wasm` trapped
 //! stderr~: cause: wasm trap: wasm `unreachable` instruction executed
 
 use std::fs;

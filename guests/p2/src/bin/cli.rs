@@ -59,7 +59,7 @@
 //! exit: 1
 //! stderr~: panicked at src/bin/cli.rs
 //! stderr~: it went wrong
-//! stderr~: error: `cli.wasm` trapped
+//! stderr~: cli.wasm` trapped
 //! stderr~: cause: wasm trap: wasm `unreachable` instruction executed
 //! case: clocks and random numbers
 //! args: clocks
@@ -81,21 +81,21 @@
 //! args: spin
 //! exit: 1
 //! stdout~:
-//! stderr~: error: `cli.wasm` reached its time limit of 1s
+//! stderr~: cli.wasm` reached its time limit of 1s
 //! stderr~: hint: `--timeout` sets the limit
 //! case: memory
 //! sampan: --memory 16M
 //! args: memory
 //! exit: 1
 //! stdout: begun
-//! stderr~: error: `cli.wasm` reached its memory limit of 16777216 bytes
+//! stderr~: cli.wasm` reached its memory limit of 16777216 bytes
 //! stderr~: hint: `--memory` sets the limit
 //! case: fuel
 //! sampan: --fuel 3000000
 //! args: spin
 //! exit: 1
 //! stdout: begun
-//! stderr~: error: `cli.wasm` reached its fuel limit of 3000000
+//! stderr~: cli.wasm` reached its fuel limit of 3000000
 //! stderr~: hint: `--fuel` sets the limit
 //! case: open files
 //! sampan: --dir $DIR:/data -O handles=64
@@ -103,7 +103,7 @@
 //! args: files
 //! exit: 1
 //! stdout: begun
-//! stderr~: error: `cli.wasm` reached its limit of 64 open files and other host resources
+//! stderr~: cli.wasm` reached its limit of 64 open files and other host resources
 //! stderr~: hint: `-O handles=COUNT` sets the limit
 
 use std::io::{BufRead, IsTerminal, Write, stderr, stdin, stdout};
