@@ -87,7 +87,7 @@ fn subjects() -> Result<Vec<Rc<Subject>>> {
 /// Wasmtime with the fastest flags that we know, and no limits.
 fn best() -> Config {
     let mut pool = PoolingAllocationConfig::new();
-    pool.total_core_instances(64).total_memories(64).total_tables(64);
+    pool.total_core_instances(64).total_memories(64).total_tables(64).total_stacks(64).total_gc_heaps(64);
     pool.linear_memory_keep_resident(1 << 20).table_keep_resident(64 << 10).pagemap_scan(Enabled::Auto);
     let mut config = Config::new();
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));

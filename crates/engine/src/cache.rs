@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use crate::seal::{Seal, TEMPORARY_PREFIX, TRAILER_BYTES};
+use crate::seal::{Seal, TEMPORARY_PREFIX, TRAILER_BYTES, absorb};
 
 /// Bytes that a cache holds unless another number is given.
 pub const CACHE_BYTES_MAX: u64 = 2 << 30;
@@ -34,7 +34,7 @@ impl Key {
     pub(crate) fn new(compatibility: &[u8; 32], program: &[u8]) -> Self {
         let mut hasher = blake3::Hasher::new();
         hasher.update(compatibility);
-        hasher.update_rayon(program);
+        absorb(&mut hasher, program);
         Self(hasher.finalize())
     }
 }

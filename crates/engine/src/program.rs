@@ -33,7 +33,10 @@ pub enum Program {
 /// [`Error::Read`], also for a file of more than [`PROGRAM_BYTES_MAX`].
 pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
     let fail = |source| Error::Read { path: path.to_owned(), source };
-    bounded(File::open(path).map_err(fail)?).map_err(fail)
+    let file = File::open(path).map_err(fail)?;
+    // Room for all of it at once: a buffer that grows copies what it has, and holds it twice meanwhile.
+    let expected = file.metadata().map_or(0, |metadata| metadata.len().min(PROGRAM_BYTES_MAX));
+    bounded_into(Vec::with_capacity(expected as usize + 1), file).map_err(fail)
 }
 
 /// Reads a program from a stream to its end.
@@ -41,7 +44,10 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
 /// # Errors
 /// Those of the stream, and one for more than [`PROGRAM_BYTES_MAX`].
 pub fn bounded(stream: impl Read) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+    bounded_into(Vec::new(), stream)
+}
+
+fn bounded_into(mut bytes: Vec<u8>, stream: impl Read) -> std::io::Result<Vec<u8>> {
     stream.take(PROGRAM_BYTES_MAX + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > PROGRAM_BYTES_MAX {
         return Err(std::io::Error::new(

@@ -15,6 +15,10 @@ const MAGIC: [u8; 8] = *b"sampan\0\x01";
 /// Bytes that the trailer adds to the code.
 pub(crate) const TRAILER_BYTES: usize = MAGIC.len() + blake3::OUT_LEN;
 
+/// Bytes from which on several processors hash faster. A process starts its threads at the first such hash, for as much
+/// time as one processor takes to hash about so many bytes.
+const PARALLEL_BYTES_MIN: usize = 1 << 20;
+
 /// The key that makes and checks seals. Whoever has it can make code that will be run.
 #[derive(Clone)]
 pub struct Seal([u8; blake3::KEY_LEN]);
@@ -54,8 +58,17 @@ impl Seal {
     fn hash(&self, purpose: &[u8], code: &[u8]) -> blake3::Hash {
         let mut hasher = blake3::Hasher::new_keyed(&self.0);
         hasher.update(&(purpose.len() as u64).to_le_bytes()).update(purpose);
-        hasher.update_rayon(code);
+        absorb(&mut hasher, code);
         hasher.finalize()
+    }
+}
+
+/// Adds `bytes` to a hash, on all processors where that is faster than to start their threads.
+pub(crate) fn absorb(hasher: &mut blake3::Hasher, bytes: &[u8]) {
+    if bytes.len() < PARALLEL_BYTES_MIN {
+        hasher.update(bytes);
+    } else {
+        hasher.update_rayon(bytes);
     }
 }
 
