@@ -69,7 +69,7 @@
 // args: nothing
 // exit: 2
 // stderr~: error: cannot open directory `$DIR/none`
-// stderr~: cause: No such file or directory
+// stderr~: cause: no such file or directory
 // stderr~: hint: `--dir` takes a directory that is there
 // case: a file is no directory
 // sampan: --dir $DIR/in.txt:/data
@@ -77,7 +77,7 @@
 // args: nothing
 // exit: 2
 // stderr~: error: cannot open directory `$DIR/in.txt`
-// stderr~: cause: Not a directory
+// stderr~: cause: not a directory
 // stderr~: hint:
 #include <errno.h>
 #include <fcntl.h>

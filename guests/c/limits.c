@@ -44,7 +44,7 @@
 // sampan: --memory 16M
 // args: memory
 // stdout: begun
-// stderr~: limits.wasm` reached its memory limit of 16777216 bytes
+// stderr~: limits.wasm` reached its memory limit of 16 MiB
 // stderr~: hint: `--memory` sets the limit
 // case: fuel
 // sampan: --fuel 2000000
@@ -55,7 +55,7 @@
 // case: stack
 // args: recurse
 // stdout: begun
-// stderr~: limits.wasm` reached its stack limit of 1048576 bytes
+// stderr~: limits.wasm` reached its stack limit of 1 MiB
 // stderr~: at recurse
 // stderr~: hint: `-O stack=SIZE` sets the limit; a recursion without end needs another cure
 #include "expect.h"

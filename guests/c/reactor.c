@@ -72,7 +72,7 @@
 // args: 1 0
 // exit: 1
 // stderr~: reactor.wasm` trapped
-// stderr~: cause: wasm trap: integer divide by zero
+// stderr~: cause: integer divide by zero
 // stderr~: at divide
 // case: it is no command
 // exit: 2

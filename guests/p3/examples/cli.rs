@@ -86,7 +86,7 @@
 //! args: memory
 //! exit: 1
 //! stdout: begun
-//! stderr~: cli.wasm` reached its memory limit of 16777216 bytes
+//! stderr~: cli.wasm` reached its memory limit of 16 MiB
 //! stderr~: hint: `--memory` sets the limit
 //! case: fuel
 //! sampan: --fuel 3000000

@@ -22,7 +22,7 @@
 //! exit: 1
 //! stderr~: panicked at src/bin/std.rs
 //! stderr~: std.wasm` trapped
-//! stderr~: cause: wasm trap: wasm `unreachable` instruction executed
+//! stderr~: cause: `unreachable` instruction executed
 
 use std::fs;
 use std::io::ErrorKind;

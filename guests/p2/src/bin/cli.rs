@@ -60,7 +60,7 @@
 //! stderr~: panicked at src/bin/cli.rs
 //! stderr~: it went wrong
 //! stderr~: cli.wasm` trapped
-//! stderr~: cause: wasm trap: wasm `unreachable` instruction executed
+//! stderr~: cause: `unreachable` instruction executed
 //! case: clocks and random numbers
 //! args: clocks
 //! exit: 0
@@ -88,7 +88,7 @@
 //! args: memory
 //! exit: 1
 //! stdout: begun
-//! stderr~: cli.wasm` reached its memory limit of 16777216 bytes
+//! stderr~: cli.wasm` reached its memory limit of 16 MiB
 //! stderr~: hint: `--memory` sets the limit
 //! case: fuel
 //! sampan: --fuel 3000000
