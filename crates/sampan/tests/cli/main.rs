@@ -1,6 +1,9 @@
 //! The command line as its users meet it: every test runs the real binary in a process of its own.
 
-#[allow(dead_code, reason = "what was resident is measured by the tests of memory, in a process that stays small")]
+#[allow(
+    dead_code,
+    reason = "what was resident is measured by the tests of memory, in a process that stays small"
+)]
 mod child;
 mod errors;
 mod hostile;
