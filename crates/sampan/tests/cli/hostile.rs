@@ -7,7 +7,7 @@
 use std::io::Read;
 use std::time::Duration;
 
-use crate::child::{Ended, sampan};
+use crate::child::{Ended, sampan, shell};
 use crate::place::{Place, flood, pyramid, wasi};
 
 /// Far more than a run with a limit of `LIMIT` takes on the busiest machine.
@@ -173,4 +173,23 @@ fn nesting_does_not_overflow_the_stack() {
         assert_eq!(sampan(&[command]).arg(blocks.program()).run().code, Some(0));
         sampan(&[command]).arg(components.program()).run().fails(2, "nesting too deep");
     }
+}
+
+#[test]
+#[should_panic(expected = "panicked")]
+fn a_panic_would_be_noticed() {
+    shell("echo \"thread 'main' panicked at crates/x.rs\" >&2; exit 1").run().is_calm();
+}
+
+#[test]
+#[should_panic(expected = "signal: Some(11)")]
+fn death_by_a_signal_would_be_noticed() {
+    shell("kill -SEGV $$").run().is_calm();
+}
+
+#[test]
+#[should_panic(expected = "signal: Some(9)")]
+fn a_hang_would_be_noticed() {
+    let place = Place::of(LOOP);
+    sampan(&["run"]).arg(place.program()).deadline(Duration::from_millis(500)).run().is_calm();
 }

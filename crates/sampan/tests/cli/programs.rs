@@ -62,7 +62,7 @@ fn sha256(bytes: impl AsRef<[u8]>) -> String {
 #[test]
 fn cpython_reads_searches_and_digests_a_file() {
     let desk = Desk::new();
-    let text = numbers(20_000);
+    let text = numbers(5_000);
     desk.put("in.txt", &text);
     desk.put(
         "work.py",
@@ -113,10 +113,7 @@ fn cpython_sees_its_arguments_its_input_and_no_more() {
         ended.stderr.contains("FileNotFoundError") || ended.stderr.contains("PermissionError"),
         "{ended:?}"
     );
-    assert!(
-        ended.stderr.contains("\nhint: it looked for files, and no directory is granted; `--dir"),
-        "{ended:?}"
-    );
+    assert!(ended.stderr.contains("\nhint: it was granted no directory for its files; `--dir"), "{ended:?}");
 }
 
 #[test]
