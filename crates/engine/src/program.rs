@@ -92,11 +92,11 @@ impl Engine {
     /// [`without_pool`](Self::without_pool) is the cure.
     pub fn load(&self, bytes: &[u8], cache: Option<&CodeCache>) -> Result<Program, Error> {
         let Some(cache) = cache else {
-            return self.from_code(&self.compile(bytes)?);
+            return self.load_code(&self.compile(bytes)?);
         };
         let key = Key::new(&self.compatibility(), bytes);
         if let Some((path, file)) = cache.get(key) {
-            match self.from_sealed(&path, file) {
+            match self.load_sealed(&path, file) {
                 Err(Error::Incompatible(_)) => cache.remove(key),
                 loaded => return loaded,
             }
@@ -104,7 +104,7 @@ impl Engine {
         let code = self.compile(bytes)?;
         // A full or read-only disk costs the next start some time, and this one nothing.
         let _ = cache.put(key, &code);
-        self.from_code(&code)
+        self.load_code(&code)
     }
 
     /// Compiles `bytes` to a file that [`load_file`](Self::load_file) accepts from the holder of `seal`.
@@ -129,7 +129,7 @@ impl Engine {
     }
 
     /// A program from code that [`compile`](Self::compile) made in this process.
-    fn from_code(&self, code: &[u8]) -> Result<Program, Error> {
+    fn load_code(&self, code: &[u8]) -> Result<Program, Error> {
         // SAFETY: the bytes are Wasmtime's own, made a moment ago and held in memory since.
         let program = unsafe {
             match wasmtime::Engine::detect_precompiled(code) {
@@ -150,11 +150,11 @@ impl Engine {
         if !trusted && !seal.is_some_and(|seal| seal.holds(&file, BUILT).unwrap_or(false)) {
             return Err(Error::Unsealed);
         }
-        self.from_sealed(path, file)
+        self.load_sealed(path, file)
     }
 
     /// A program from a file of code whose seal was found to hold, or whose maker is trusted by the user's word.
-    fn from_sealed(&self, path: &Path, file: File) -> Result<Program, Error> {
+    fn load_sealed(&self, path: &Path, file: File) -> Result<Program, Error> {
         let form = wasmtime::Engine::detect_precompiled_file(path).map_err(Error::Incompatible)?;
         // SAFETY: the file holds what Wasmtime wrote: its seal says so, made with a key that only this user has; or
         // the user vouched for it. Files of the cache are replaced whole, never written in place.

@@ -83,8 +83,11 @@ fn mutated_programs_load_or_are_refused() {
             }
             let mut random = Random::new(seed);
             // One in sixty-four is of a real program, which takes as long to compile as a thousand small ones.
-            let base =
-                if seed % 64 == 0 { small + random.below(bases.len() - small) } else { random.below(small) };
+            let base = if seed.is_multiple_of(64) {
+                small + random.below(bases.len() - small)
+            } else {
+                random.below(small)
+            };
             let bytes = mutate(&bases, base, &mut random);
             let start = Instant::now();
             let count = match load(&engines[seed as usize % 2], &bytes) {

@@ -67,7 +67,7 @@ fn memories_count_together() {
     for profile in PROFILES {
         let engine = with_memory(profile, 10 * MIB);
         assert_eq!(run(&engine, &memories(10, 16)), Ok(7), "{profile}: exactly the limit");
-        assert_eq!(asked(run(&engine, &memories(10, 17))), 10 * 17 << 16, "{profile}");
+        assert_eq!(asked(run(&engine, &memories(10, 17))), (10 * 17) << 16, "{profile}");
         assert_eq!(asked(run(&engine, &memories(1, 161))), 161 << 16, "{profile}");
         // Nobody's memory is counted against another's.
         assert_eq!(run(&engine, &memories(10, 16)), Ok(7), "{profile}: a second store");
