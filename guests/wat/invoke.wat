@@ -77,13 +77,13 @@
 ;; sampan: --invoke text
 ;; args: a b
 ;; exit: 2
-;; stderr~: error: cannot call `text`: it takes 1 arguments, not 2
+;; stderr~: error: cannot call `text`: it takes 1 argument, not 2
 ;; stderr~: hint: it is called as `text(t: string) -> string`
 ;; case: a wrong field
 ;; sampan: --invoke place
 ;; args: "{x: 1, z: 2}"
 ;; exit: 2
-;; stderr~: error: cannot call `place`: argument `p`:
+;; stderr~: is no value for `p`:
 ;; stderr~: hint: it is called as `place(p:
 ;; case: a number out of range
 ;; sampan: --invoke "add(1, 2147483648)"
