@@ -107,7 +107,7 @@ fn the_second_load_takes_the_first_ones_code() {
     // Another cache and engine, as in another process.
     let other = engine(&[]);
     assert_eq!(run(&other, &other.load(&program(1), Some(&fixture.open(ROOMY_BYTES))).unwrap()), 1);
-    assert_eq!(fixture.files(), [file.clone()]);
+    assert_eq!(fixture.files(), std::slice::from_ref(&file));
     assert_eq!(inode(&file), first, "compiled again");
     assert!(fs::metadata(&file).unwrap().modified().unwrap() > unused_since, "not marked as used");
 }
@@ -308,7 +308,7 @@ fn a_read_only_or_full_disk_costs_only_time() {
     // No byte can be written to any file.
     let full = ["sh", "-c", "trap '' XFSZ; ulimit -f 0; exec \"$@\"", "sh"];
     succeeded(child(&full, test, &fixture.path()));
-    assert_eq!(fixture.files(), [file.clone()]);
+    assert_eq!(fixture.files(), std::slice::from_ref(&file));
 
     // Root writes everywhere, unless it gives up that power.
     fs::set_permissions(fixture.path(), Permissions::from_mode(0o500)).unwrap();

@@ -140,7 +140,7 @@ fn run(name: &str, engine: &Engine, file: &TestFile<'_>) -> Failed {
     let ends = starts.iter().skip(1).copied().chain([file.contents.len()]);
     let mut context = context(engine);
     for ((directive, start), end) in script.directives.iter().zip(&starts).zip(ends) {
-        if let Err(error) = context.run_wast(&file.name, file.contents[*start..end].as_bytes()) {
+        if let Err(error) = context.run_wast(&file.name, &file.contents.as_bytes()[*start..end]) {
             let line = file.contents[..*start].lines().count() + 1;
             println!("{name}: {}/{}:{line}: {:#}", file.parent, file.name, brief(&error));
             failed.directives += 1;

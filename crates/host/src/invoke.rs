@@ -39,8 +39,8 @@ pub async fn invoke(
     };
     let call = Call { name, inline, args };
     let called = match program {
-        Program::Module(module) => call.into_module(store, module, grants).await?,
-        Program::Component(component) => call.into_component(store, component).await?,
+        Program::Module(module) => call.of_module(store, module, grants).await?,
+        Program::Component(component) => call.of_component(store, component).await?,
     };
     match called {
         Ok(results) => Ok(Outcome::Returned(results)),
@@ -59,7 +59,7 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
-    async fn into_module(
+    async fn of_module(
         &self,
         store: &mut Store<Host>,
         module: &Module,
@@ -88,7 +88,7 @@ impl Call<'_> {
         Ok(called.await)
     }
 
-    async fn into_component(
+    async fn of_component(
         &self,
         store: &mut Store<Host>,
         component: &Component,
