@@ -119,10 +119,10 @@ impl Description {
             text += &format!("           {:>12} {section}\n", grouped(*bytes as u64));
         }
         text += &format!(
-            "holds      {} functions in {} modules, {} bytes of memory at start\n",
-            grouped(anatomy.functions as u64),
-            anatomy.modules,
-            grouped(anatomy.memory_bytes_min)
+            "holds      {} in {}, {} of memory at start\n",
+            counted(anatomy.functions as u64, "function"),
+            counted(anatomy.modules as u64, "module"),
+            counted(anatomy.memory_bytes_min, "byte")
         );
         let proposals: Vec<&str> = anatomy.proposals.iter().copied().collect();
         text += &format!("proposals  {}\n", listed(&proposals));
@@ -191,6 +191,11 @@ fn listed(words: &[&str]) -> String {
 
 fn indented(lines: &[String]) -> String {
     if lines.is_empty() { "none".to_owned() } else { lines.join("\n           ") }
+}
+
+/// So many of a thing.
+fn counted(number: u64, thing: &str) -> String {
+    format!("{} {thing}{}", grouped(number), if number == 1 { "" } else { "s" })
 }
 
 /// A number with its thousands set apart.

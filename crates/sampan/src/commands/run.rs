@@ -11,7 +11,7 @@ use std::pin::pin;
 use std::process::exit;
 use std::task::Poll;
 
-use clap::{ArgAction, Args};
+use clap::{ArgAction, Args, ValueHint};
 use engine::wasmtime::Store;
 use engine::{Engine, Program, Sampler, Settings};
 use host::grants::{Dir, Malformed, Peer};
@@ -37,7 +37,8 @@ Examples:
 pub(crate) struct Run {
     /// The program, or `-` to read it from standard input, and arguments for it or for the function that `--invoke`
     /// names: all that stands behind the program is for it, flags too
-    #[arg(value_names = ["PROGRAM", "ARGS"], required = true, num_args = 1.., trailing_var_arg = true)]
+    #[arg(value_names = ["PROGRAM", "ARGS"], required = true, num_args = 1.., trailing_var_arg = true,
+          value_hint = ValueHint::AnyPath)]
     program_and_args: Vec<OsString>,
 
     /// Call this exported function: NAME with ARGS, or NAME(VALUE, …)
