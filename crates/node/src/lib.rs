@@ -1,0 +1,1 @@
+//! Where an app is served: HTTP, instances, chains, and what there is to see of them.

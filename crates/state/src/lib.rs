@@ -1,0 +1,1 @@
+//! What a program remembers: buckets of keys and values, blobs and SQL, kept in one file.
