@@ -5,8 +5,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::Authorities;
+
 /// All grants of one program.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Grants {
     /// Directories.
     pub dirs: Vec<Dir>,
@@ -18,6 +20,8 @@ pub struct Grants {
     pub listen: Vec<SocketAddr>,
     /// Servers to send HTTP requests to.
     pub http: Vec<Peer>,
+    /// Who may vouch for the servers of encrypted connections.
+    pub authorities: Authorities,
 }
 
 /// A directory of the host, under a name that the program sees.

@@ -8,7 +8,7 @@ use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::sockets::{WasiSocketsCtxView, WasiSocketsView};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
-use wasmtime_wasi_tls::{WasiTlsCtx, WasiTlsCtxBuilder, WasiTlsCtxView, WasiTlsView};
+use wasmtime_wasi_tls::{WasiTlsCtx, WasiTlsCtxView, WasiTlsView};
 
 use crate::denials::Denials;
 use crate::grants::Grants;
@@ -31,7 +31,7 @@ pub struct Host {
     wasi: WasiP1Ctx,
     http: WasiHttpCtx,
     outgoing: Outgoing,
-    /// Made at the first use: its root certificates take a while to read.
+    /// Made at the first use.
     tls: Option<WasiTlsCtx>,
     stdio: Stdio,
     network: Network,
@@ -84,7 +84,11 @@ impl Host {
         Ok(Self {
             wasi,
             http: WasiHttpCtx::new(),
-            outgoing: Outgoing { granted: grants.http.clone(), denials: denials.clone() },
+            outgoing: Outgoing {
+                granted: grants.http.clone(),
+                authorities: grants.authorities.clone(),
+                denials: denials.clone(),
+            },
             tls: None,
             stdio,
             network,
@@ -136,7 +140,7 @@ impl WasiHttpView for Host {
 
 impl WasiTlsView for Host {
     fn tls(&mut self) -> WasiTlsCtxView<'_> {
-        let ctx = self.tls.get_or_insert_with(|| WasiTlsCtxBuilder::new().build());
+        let ctx = self.tls.get_or_insert_with(|| self.outgoing.authorities.context());
         WasiTlsCtxView { table: table(&mut self.wasi), ctx }
     }
 }

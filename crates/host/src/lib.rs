@@ -13,6 +13,8 @@ pub mod link;
 mod logging;
 mod needs;
 mod net;
+mod send;
+mod tls;
 
 pub use command::run;
 pub use denials::{Denial, Denials};
@@ -21,3 +23,4 @@ pub use grants::Grants;
 pub use host::{DirError, Host, Stdio};
 pub use invoke::{Outcome, invoke};
 pub use needs::{Need, needs};
+pub use tls::{Authorities, BadCertificates};

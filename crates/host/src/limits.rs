@@ -1,5 +1,10 @@
 //! The named maxima of this crate.
 
+use std::time::Duration;
+
+/// The longest wait for a step of an HTTP request, where the program names none.
+pub const HTTP_WAIT: Duration = Duration::from_secs(600);
+
 /// Denials that are remembered of one program.
 pub const DENIALS_MAX: usize = 16;
 

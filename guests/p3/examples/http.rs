@@ -48,6 +48,33 @@
 //! args: post 127.0.0.1:$PORT /close
 //! exit: 1
 //! stdout~: failed:
+//! case: encrypted, by an authority that is trusted
+//! host: https
+//! env: SSL_CERT_FILE=$AUTHORITY
+//! sampan: --http=localhost:$PORT
+//! args: get https://localhost:$PORT /hello
+//! exit: 0
+//! stdout: 200 yes
+//! stdout: hello from the server
+//! case: encrypted, by an authority that is not trusted
+//! host: https
+//! sampan: --http=localhost:$PORT
+//! args: get https://localhost:$PORT /hello
+//! exit: 1
+//! stdout~: failed: ErrorCode::Tls
+//! case: encrypted, by a server of another name
+//! host: https
+//! env: SSL_CERT_FILE=$AUTHORITY
+//! sampan: --http=127.0.0.1:$PORT
+//! args: get https://127.0.0.1:$PORT /hello
+//! exit: 1
+//! stdout~: failed: ErrorCode::Tls
+//! case: encrypted, to a server that is not
+//! env: SSL_CERT_FILE=$AUTHORITY
+//! sampan: --http=localhost:$PORT
+//! args: get https://localhost:$PORT /hello
+//! exit: 1
+//! stdout~: failed: ErrorCode::Tls
 //! case: nothing granted
 //! args: get 127.0.0.1:$PORT /hello
 //! exit: 1
@@ -110,7 +137,11 @@ fn request(posts: bool, authority: &str, path: &str) -> (Request, StreamWriter<u
     let (_, no_trailers) = wit_future::new::<Result<Option<Fields>, ErrorCode>>(|| Ok(None));
     let (request, _sent) = Request::new(headers, posts.then_some(body), no_trailers, None);
     request.set_method(if posts { &Method::Post } else { &Method::Get }).expect("a method");
-    request.set_scheme(Some(&Scheme::Http)).expect("a scheme");
+    let (scheme, authority) = match authority.strip_prefix("https://") {
+        Some(authority) => (Scheme::Https, authority),
+        None => (Scheme::Http, authority),
+    };
+    request.set_scheme(Some(&scheme)).expect("a scheme");
     request.set_authority(Some(authority)).expect("an authority");
     request.set_path_with_query(Some(path)).expect("a path");
     (request, writer)

@@ -12,7 +12,7 @@ const EDGES: [(&str, &[&str]); 12] = [
     ("state", &[]),
     ("host", &["engine", "state"]),
     ("image", &[]),
-    ("node", &["host", "image", "state"]),
+    ("node", &["engine", "host", "image", "state"]),
     ("sampan", &["aot", "engine", "host", "image", "node", "state"]),
     ("ui", &["host", "image"]),
     ("ros", &["host"]),

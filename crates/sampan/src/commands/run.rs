@@ -15,7 +15,7 @@ use clap::{ArgAction, Args, ValueHint};
 use engine::wasmtime::Store;
 use engine::{Engine, Program, Sampler, Settings};
 use host::grants::{Dir, Malformed, Peer};
-use host::{Error, Grants, Host, Outcome, Stdio};
+use host::{Authorities, Error, Grants, Host, Outcome, Stdio};
 
 use crate::report::{Report, print};
 use crate::tuning::{Tuning, engine};
@@ -306,8 +306,24 @@ impl Run {
             net: self.net.clone(),
             listen: self.listen.clone(),
             http: self.http.clone(),
+            authorities: authorities()?,
         })
     }
+}
+
+/// Names a file of certificates to trust instead of the built-in ones, as for OpenSSL and curl.
+const AUTHORITIES_VARIABLE: &str = "SSL_CERT_FILE";
+
+fn authorities() -> Result<Authorities, Report> {
+    let Some(path) = std::env::var_os(AUTHORITIES_VARIABLE).filter(|path| !path.is_empty()) else {
+        return Ok(Authorities::default());
+    };
+    let cannot = |cause: &dyn std::fmt::Display| {
+        let report = Report::usage(format!("cannot trust the certificates in `{}`", path.display()));
+        report.cause(cause).hint(format!("`{AUTHORITIES_VARIABLE}` names a file in PEM form, or nothing"))
+    };
+    let text = std::fs::read(&path).map_err(|error| cannot(&error))?;
+    Authorities::from_pem(&text).map_err(|error| cannot(&error))
 }
 
 /// The variable that `NAME=VALUE` sets, or that `NAME` passes on.

@@ -11,6 +11,7 @@ use std::thread;
 use crate::http;
 use crate::run::{Left, feed};
 use crate::scene::Scene;
+use crate::tls;
 
 /// What the host does beside running the guest.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -25,6 +26,8 @@ pub(crate) enum Host {
     UdpEcho,
     /// Answers HTTP requests.
     Http,
+    /// The same, encrypted: with a certificate for `localhost`.
+    Https,
     /// Connects to the port that the guest prints first, and wants an echo.
     TcpClient,
     /// Gives the next line only when the last one came back.
@@ -39,12 +42,13 @@ pub(crate) enum Host {
     Swap,
 }
 
-const NAMES: [(&str, Host); 12] = [
+const NAMES: [(&str, Host); 13] = [
     ("", Host::Nothing),
     ("tcp-echo", Host::TcpEcho),
     ("tcp-close", Host::TcpClose),
     ("udp-echo", Host::UdpEcho),
     ("http", Host::Http),
+    ("https", Host::Https),
     ("tcp-client", Host::TcpClient),
     ("line-by-line", Host::LineByLine),
     ("hold-stdin", Host::HoldStdin),
@@ -80,7 +84,8 @@ impl Host {
         let answer: fn(TcpStream) -> io::Result<()> = match self {
             Host::TcpEcho => echo,
             Host::TcpClose => |_| Ok(()),
-            Host::Http => http::answer,
+            Host::Http => |stream| http::answer(stream),
+            Host::Https => |stream| http::answer(tls::accept(stream)),
             _ => return Ok(port),
         };
         thread::spawn(move || {
@@ -159,7 +164,7 @@ fn converse(host: Host, child: &mut Child, input: &[u8], scene: &Scene, all: &mu
             call(port)?;
         }
         Host::Swap => return swapping(scene, || stdout.read_to_end(all).map(drop)),
-        Host::Nothing | Host::TcpEcho | Host::TcpClose | Host::UdpEcho | Host::Http => {
+        Host::Nothing | Host::TcpEcho | Host::TcpClose | Host::UdpEcho | Host::Http | Host::Https => {
             return thread::scope(|scope| {
                 scope.spawn(|| feed(stdin, input));
                 stdout.read_to_end(all).map(drop)

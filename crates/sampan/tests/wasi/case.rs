@@ -12,6 +12,8 @@ pub(crate) struct Case {
     pub(crate) name: String,
     /// The program's file.
     pub(crate) program: PathBuf,
+    /// Environment variables of `sampan` itself.
+    pub(crate) env: Vec<(String, String)>,
     /// What stands before the program on the command line.
     pub(crate) flags: Vec<String>,
     /// What stands after it.
@@ -48,8 +50,9 @@ pub(crate) enum End {
 /// The signals that a case can name.
 pub(crate) const SIGNALS: [(&str, i32); 3] = [("INT", 2), ("PIPE", 13), ("TERM", 15)];
 
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 17] = [
     "case",
+    "env",
     "sampan",
     "args",
     "file",
@@ -110,6 +113,10 @@ impl Case {
     fn set(&mut self, key: &str, path: &str, value: &str) -> Result<(), String> {
         let line = || format!("{value}\n");
         match key {
+            "env" => {
+                let (name, value) = value.split_once('=').ok_or("expected `NAME=VALUE`")?;
+                self.env.push((name.to_owned(), value.to_owned()));
+            }
             "sampan" => self.flags.extend(words(value)?),
             "args" => self.args.extend(words(value)?),
             "file" => self.files.push((path.to_owned(), line())),

@@ -1,7 +1,6 @@
 //! A small HTTP/1.1 server for the guests that are clients: one request for each connection.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
 
 /// Answers one request:
 /// - `GET /hello` with a greeting and the header `x-answer: yes`,
@@ -9,8 +8,8 @@ use std::net::TcpStream;
 /// - `POST /echo` with the request's body,
 /// - `POST /close` with a closed connection, before the body is read,
 /// - everything else with 404.
-pub(crate) fn answer(stream: TcpStream) -> io::Result<()> {
-    let mut reader = BufReader::new(&stream);
+pub(crate) fn answer(stream: impl Read + Write) -> io::Result<()> {
+    let mut reader = BufReader::new(stream);
     let mut lines = Vec::new();
     loop {
         let mut line = String::new();
@@ -36,7 +35,8 @@ pub(crate) fn answer(stream: TcpStream) -> io::Result<()> {
     let head = format!(
         "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nx-answer: yes\r\nconnection: close\r\n\r\n"
     );
-    (&stream).write_all(&[head.as_bytes(), &body].concat())
+    reader.get_mut().write_all(&[head.as_bytes(), &body].concat())?;
+    reader.get_mut().flush()
 }
 
 /// A request's body: of the length that it names, or in chunks.

@@ -7,6 +7,7 @@ mod guests;
 mod http;
 mod run;
 mod scene;
+mod tls;
 
 use std::sync::Mutex;
 use std::thread;

@@ -64,6 +64,7 @@ fn spawn(case: &Case, profile: &str, scene: &Scene) -> io::Result<Child> {
         .env("XDG_CACHE_HOME", home.join("cache"))
         .env("XDG_DATA_HOME", home.join("data"))
         .env("FROM_OUTSIDE", "passed on")
+        .envs(case.env.iter().map(|(name, value)| (name, scene.fill(value))))
         .current_dir(&scene.dir)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

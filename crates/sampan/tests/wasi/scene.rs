@@ -7,6 +7,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use crate::case::Case;
+use crate::tls;
 
 /// What no program may ever read.
 pub(crate) const SECRET: &str = "the secret of the host";
@@ -19,6 +20,8 @@ pub(crate) struct Scene {
     pub(crate) dir: PathBuf,
     /// `$OUT`: what no case grants.
     pub(crate) out: PathBuf,
+    /// `$AUTHORITY`: the certificate behind the encrypted server's.
+    authority: PathBuf,
     /// `$PORT`: where the server of the case listens.
     pub(crate) port: u16,
     /// `$OTHER`: where something listens that no case grants.
@@ -33,6 +36,7 @@ impl Scene {
         let scene = Self {
             dir: root.join("dir"),
             out: root.join("out"),
+            authority: root.join("authority.pem"),
             port,
             other: TcpListener::bind("127.0.0.1:0")?,
             _temporary: temporary,
@@ -40,6 +44,7 @@ impl Scene {
         fs::create_dir(&scene.dir)?;
         fs::create_dir(&scene.out)?;
         fs::write(scene.out.join(SECRET_FILE), SECRET)?;
+        fs::write(&scene.authority, tls::authority())?;
         for (path, content) in &case.files {
             write(&scene.dir.join(path), &scene.fill(content))?;
         }
@@ -51,11 +56,12 @@ impl Scene {
         Ok(scene)
     }
 
-    /// `text` with `$DIR`, `$OUT`, `$PORT` and `$OTHER` filled in.
+    /// `text` with `$DIR`, `$OUT`, `$AUTHORITY`, `$PORT` and `$OTHER` filled in.
     pub(crate) fn fill(&self, text: &str) -> String {
         let other = self.other.local_addr().expect("a bound socket").port();
         text.replace("$DIR", &self.dir.to_string_lossy())
             .replace("$OUT", &self.out.to_string_lossy())
+            .replace("$AUTHORITY", &self.authority.to_string_lossy())
             .replace("$PORT", &self.port.to_string())
             .replace("$OTHER", &other.to_string())
     }
