@@ -1,0 +1,58 @@
+//! The text of a manifest, and how a place in it is shown.
+
+use std::ops::Range;
+
+use crate::limits::EXCERPT_CHARS_MAX;
+
+/// A manifest's text, and what it is called.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Source {
+    pub(crate) file: String,
+    pub(crate) text: String,
+}
+
+impl Source {
+    /// The number of the line, from 1, that the byte at `offset` is on.
+    pub(crate) fn line(&self, offset: usize) -> usize {
+        1 + self.text.as_bytes()[..offset.min(self.text.len())].iter().filter(|byte| **byte == b'\n').count()
+    }
+
+    /// The line that `span` begins on, with carets under it, as `rustc` shows it.
+    pub(crate) fn excerpt(&self, span: &Range<usize>) -> String {
+        let start = self.text.floor_char_boundary(span.start);
+        let line_start = self.text[..start].rfind('\n').map_or(0, |newline| newline + 1);
+        let line_end = self.text[start..].find('\n').map_or(self.text.len(), |length| start + length);
+        let end = self.text.floor_char_boundary(span.end).clamp(start, line_end);
+        let column = self.text[line_start..start].chars().count();
+
+        // Of a long line, the part around the place.
+        let skipped = column.saturating_sub(EXCERPT_CHARS_MAX / 2);
+        let shown =
+            printable(self.text[line_start..line_end].trim_end().chars().skip(skipped), EXCERPT_CHARS_MAX);
+        let indent = " ".repeat(column - skipped);
+        let room = EXCERPT_CHARS_MAX.saturating_sub(column - skipped);
+        let carets = "^".repeat(self.text[start..end].trim_end().chars().count().min(room).max(1));
+
+        let line = self.line(start).to_string();
+        let gutter = " ".repeat(line.len());
+        let file = printable(self.file.chars(), EXCERPT_CHARS_MAX);
+        let column = column + 1;
+        format!(
+            "{gutter}--> {file}:{line}:{column}\n{gutter} |\n{line} | {shown}\n{gutter} | {indent}{carets}"
+        )
+    }
+}
+
+/// At most `max` characters, none of which moves a terminal's cursor.
+pub(crate) fn printable(mut chars: impl Iterator<Item = char>, max: usize) -> String {
+    let harmless = |c: char| match c {
+        '\t' => ' ',
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    };
+    let mut text: String = chars.by_ref().take(max).map(harmless).collect();
+    if chars.next().is_some() {
+        text.push('…');
+    }
+    text
+}
