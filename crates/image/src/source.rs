@@ -43,10 +43,11 @@ impl Source {
     }
 }
 
-/// At most `max` characters, none of which moves a terminal's cursor.
+/// At most `max` characters, none of which moves a terminal's cursor or turns the direction of writing.
 pub(crate) fn printable(mut chars: impl Iterator<Item = char>, max: usize) -> String {
     let harmless = |c: char| match c {
         '\t' => ' ',
+        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
         c if c.is_control() => '\u{fffd}',
         c => c,
     };

@@ -1,0 +1,91 @@
+//! Whether functions can be built, started, and granted what they ask for.
+
+use crate::limits::{BODY_MAX, CONCURRENCY_MAX, DEADLINE_MAX, MEMORY_MAX, MEMORY_MIN, QUEUE_MAX, REUSE_MAX};
+use crate::{At, Bytes, Function, Grants, Limits, Secret};
+
+use super::{Check, SHORTEST};
+
+impl Check<'_> {
+    pub(super) fn functions(&mut self) {
+        let manifest = self.manifest;
+        for (name, function) in &manifest.functions {
+            if let Some((chain, _)) = manifest.chains.get_key_value(&***name) {
+                let message = format!("`{}` is a function and a chain", **name);
+                self.problem_with_hint(chain.span(), message, "`calls` could mean either: rename one");
+            }
+            self.made(function);
+            self.environment(function);
+            self.bounds("`reuse`", &function.reuse, 0, REUSE_MAX);
+            self.granted(&function.grants);
+            self.limited(&function.limits);
+        }
+    }
+
+    fn made(&mut self, function: &Function) {
+        self.path(&function.program);
+        if !function.program.as_os_str().is_empty() && function.program.file_name().is_none() {
+            let message = format!("`{}` is a directory, not a program", function.program.display());
+            self.problem(function.program.span(), message);
+        }
+        if let Some(build) = &function.build {
+            if build.command.trim().is_empty() {
+                self.problem(build.span(), "the build command is empty");
+            }
+            for path in build.dir.iter().chain(&build.watch) {
+                self.path(path);
+            }
+        }
+    }
+
+    /// What the operating system and WASI take as a variable.
+    fn environment(&mut self, function: &Function) {
+        for name in function.env.keys().chain(function.secrets.keys()) {
+            self.variable(name);
+        }
+        for value in function.env.values().filter(|value| value.contains('\0')) {
+            self.problem(value.span(), "zero byte in an environment variable");
+        }
+        for (name, secret) in &function.secrets {
+            if function.env.contains_key(name) {
+                self.problem(name.span(), format!("`{}` is in `env` and in `secrets`", **name));
+            }
+            match secret {
+                Secret::Env(variable) => self.variable(variable),
+                Secret::File(path) => self.path(path),
+            }
+        }
+    }
+
+    fn variable(&mut self, name: &At<String>) {
+        if name.is_empty() || name.contains(|c: char| c == '=' || c.is_control()) {
+            self.problem(name.span(), format!("`{}` cannot name an environment variable", **name));
+        }
+    }
+
+    fn granted(&mut self, grants: &Grants) {
+        let manifest = self.manifest;
+        for name in grants.buckets.iter().filter(|name| !manifest.buckets.contains_key(&****name)) {
+            self.unknown("bucket", name, manifest.buckets.keys());
+        }
+        for name in grants.blobs.iter().filter(|name| !manifest.blobs.contains_key(&****name)) {
+            self.unknown("blob store", name, manifest.blobs.keys());
+        }
+        for name in &grants.calls {
+            let (functions, chains) = (&manifest.functions, &manifest.chains);
+            if !functions.contains_key(&***name) && !chains.contains_key(&***name) {
+                self.unknown("function or chain", name, functions.keys().chain(chains.keys()));
+            }
+        }
+    }
+
+    fn limited(&mut self, limits: &Limits) {
+        self.bounds("`memory`", &limits.memory, MEMORY_MIN, MEMORY_MAX);
+        self.bounds("`deadline`", &limits.deadline, SHORTEST, DEADLINE_MAX);
+        self.bounds("`concurrency`", &limits.concurrency, 1, CONCURRENCY_MAX);
+        self.bounds("`queue`", &limits.queue, 0, QUEUE_MAX);
+        self.bounds("`body`", &limits.body, Bytes(0), BODY_MAX);
+        if let Some(fuel) = limits.fuel.as_ref().filter(|fuel| ***fuel == 0) {
+            self.problem_with_hint(fuel.span(), "`fuel` of 0: no call could begin", "leave it out for no limit");
+        }
+    }
+}
