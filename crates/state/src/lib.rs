@@ -1,1 +1,29 @@
-//! What a program remembers: buckets of keys and values, blobs and SQL, kept in one file.
+//! What a program remembers: buckets of keys and values, blobs and SQL, kept in one directory.
+//!
+//! A [`Store`] holds the buckets of every app and shows none of them to another app. [`Embedded`] keeps them in files,
+//! [`Memory`] in memory. Reads return at once; a write is a [`Batch`] that is applied whole or not at all, and returns
+//! a [`Pending`] that can be awaited or waited for. [`Blobs`] lays objects of up to a gigabyte over a store; [`Sql`] is
+//! a SQLite database that is safe to hand hostile statements.
+
+mod apply;
+mod commit;
+mod embedded;
+mod error;
+pub mod limits;
+mod memory;
+mod pending;
+mod rows;
+mod shelf;
+mod store;
+mod sync;
+mod watch;
+mod writer;
+
+pub use embedded::Embedded;
+pub use error::Error;
+pub use memory::Memory;
+pub use pending::Pending;
+pub use store::{
+    Batch, Bucket, BucketSpec, Clock, Durability, Entry, Expected, Op, Page, Range, Receipt, Store, Usage,
+};
+pub use watch::{Change, Watch};

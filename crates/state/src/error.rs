@@ -1,0 +1,162 @@
+//! What can go wrong when something is remembered.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::limits;
+
+/// Why the store did not do what it was asked.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The name of an app or bucket is empty, too long, or not for programs to use.
+    #[error(
+        "`{0}` is no name for an app or a bucket: 1 to {max} bytes, no control characters, no leading dot",
+        max = limits::NAME_BYTES_MAX
+    )]
+    Name(String),
+    /// A key is empty or too long.
+    #[error("a key in bucket `{bucket}` is {bytes} bytes: 1 to {max} are allowed", max = limits::KEY_BYTES_MAX)]
+    Key {
+        /// The bucket, as `app/name`.
+        bucket: String,
+        /// How long the key is.
+        bytes: usize,
+    },
+    /// A value is too long.
+    #[error("a value in bucket `{bucket}` is {bytes} bytes: at most {max} are allowed", max = limits::VALUE_BYTES_MAX)]
+    Value {
+        /// The bucket, as `app/name`.
+        bucket: String,
+        /// How long the value is.
+        bytes: usize,
+    },
+    /// A batch has too many operations or bytes.
+    #[error(
+        "a batch for bucket `{bucket}` has {ops} operations and {bytes} bytes: at most {} and {} are allowed",
+        limits::BATCH_OPS_MAX,
+        limits::BATCH_BYTES_MAX
+    )]
+    Batch {
+        /// The bucket, as `app/name`.
+        bucket: String,
+        /// Its operations.
+        ops: usize,
+        /// The bytes of its keys and values.
+        bytes: usize,
+    },
+    /// The bucket would hold more than its quota. Nothing of the batch was applied.
+    #[error("bucket `{bucket}` would hold {bytes} bytes: its quota is {quota_bytes}")]
+    Quota {
+        /// The bucket, as `app/name`.
+        bucket: String,
+        /// What it would hold.
+        bytes: u64,
+        /// What it may hold.
+        quota_bytes: u64,
+    },
+    /// The app has as many buckets as it may have.
+    #[error("app `{app}` has {} buckets, and may not have more", limits::BUCKETS_MAX)]
+    Buckets {
+        /// The app.
+        app: String,
+    },
+    /// There is no such bucket, or no longer.
+    #[error("there is no bucket `{0}`")]
+    NoBucket(String),
+    /// The bucket is kept in another durability class.
+    #[error("bucket `{bucket}` is kept as `{kept}`, and cannot be opened as `{asked}`")]
+    Durability {
+        /// The bucket, as `app/name`.
+        bucket: String,
+        /// How it is kept.
+        kept: crate::Durability,
+        /// How it was to be opened.
+        asked: crate::Durability,
+    },
+    /// A compare-and-swap found something else. Nothing of the batch was applied.
+    #[error("operation {op} on bucket `{bucket}` expected another version or value than it found")]
+    Conflict {
+        /// The bucket, as `app/name`.
+        bucket: String,
+        /// Which operation of the batch, from 0.
+        op: usize,
+        /// The version that was found; `None` where there is no entry.
+        found: Option<u64>,
+    },
+    /// An increment found what is not a decimal number, or would leave the 64 bits of one. Nothing was applied.
+    #[error(
+        "operation {op} on bucket `{bucket}` cannot count: the value is no 64-bit decimal number, or would leave its range"
+    )]
+    NotACounter {
+        /// The bucket, as `app/name`.
+        bucket: String,
+        /// Which operation of the batch, from 0.
+        op: usize,
+    },
+    /// More writes wait than the queue holds. Nothing was applied; it can be tried again.
+    #[error("the store is busy: as many writes wait as may wait")]
+    Busy,
+    /// The store was closed, or its thread is gone. A write that waited may have been applied or not.
+    #[error("the store is closed")]
+    Closed,
+    /// A watch did not keep up.
+    #[error("the watch missed {missed} changes")]
+    Lagged {
+        /// How many.
+        missed: u64,
+    },
+    /// Another process has the store open.
+    #[error("the store `{}` is in use by another process", path.display())]
+    InUse {
+        /// The directory of the store.
+        path: PathBuf,
+    },
+    /// The file is damaged, or was not written by a store. It was left as it is.
+    #[error("the store file `{}` is damaged", path.display())]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Arc<io::Error>,
+    },
+    /// The directory or file could not be opened or made.
+    #[error("cannot open the store `{}`", path.display())]
+    Open {
+        /// The directory or file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: Arc<io::Error>,
+    },
+    /// Reading or writing the file failed. A batch that fails with this was applied whole or not at all; most often
+    /// not, but only reading can tell.
+    #[error("cannot read or write the store file `{}`", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: Arc<io::Error>,
+    },
+}
+
+impl Error {
+    /// What its user may do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Error::Quota { .. } => "delete keys, or give the bucket a larger quota",
+            Error::Buckets { .. } => "remove a bucket, or keep several kinds of keys in one under prefixes",
+            Error::Durability { .. } => {
+                "keep its durability, or export the bucket, remove it, and import it again"
+            }
+            Error::Busy => "wait for earlier writes before making more",
+            Error::InUse { .. } => "stop the other process, or give this one another directory",
+            Error::Corrupt { .. } => {
+                "move the file away and restore a copy of it, or go on without what it held"
+            }
+            Error::Open { .. } => "see that the directory is there and that it can be written to",
+            Error::Io { .. } => "see that the disk is there and has room; the store goes on when it has",
+            _ => return None,
+        })
+    }
+}

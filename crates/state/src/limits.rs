@@ -1,0 +1,53 @@
+//! What a store may be asked to hold: the named maxima of this crate.
+
+/// Bytes of a key, at least 1.
+pub const KEY_BYTES_MAX: usize = 1 << 10;
+
+/// Bytes of a value.
+pub const VALUE_BYTES_MAX: usize = 16 << 20;
+
+/// Bytes of the name of an app, and of a bucket.
+pub const NAME_BYTES_MAX: usize = 128;
+
+/// Bytes that an entry counts in its bucket beside its key and value: about what it takes on disk besides. Without
+/// them, a quota would let a program fill the disk with empty values.
+pub const ENTRY_BYTES: u64 = 64;
+
+/// Buckets of one app, in each durability class.
+pub const BUCKETS_MAX: usize = 256;
+
+/// Operations in one batch.
+pub const BATCH_OPS_MAX: usize = 4_096;
+
+/// Bytes of the keys and values of one batch. One value of the largest size fits.
+pub const BATCH_BYTES_MAX: usize = VALUE_BYTES_MAX + (1 << 20);
+
+/// Batches that wait for one file to be committed; the next is refused.
+pub const QUEUE_BATCHES_MAX: usize = 4_096;
+
+/// Bytes of the batches that wait for one file to be committed; the next is refused.
+pub const QUEUE_BYTES_MAX: usize = 64 << 20;
+
+/// Entries in one page of a listing.
+pub const PAGE_ENTRIES_MAX: usize = 1_000;
+
+/// Bytes of the keys and values in one page of a listing, past which it ends. It has one entry at least.
+pub const PAGE_BYTES_MAX: usize = 4 << 20;
+
+/// Entries looked at for one page of a listing; those that have expired are looked at and not listed.
+pub const PAGE_VISITS_MAX: usize = 10_000;
+
+/// Expired entries removed with one commit.
+pub const SWEEP_MAX: usize = 1_024;
+
+/// Entries removed with one commit when a bucket is removed.
+pub const CLEAR_MAX: usize = 1_024;
+
+/// Changes kept for a watch that does not read them; then the oldest are lost, and the watch says so.
+pub const WATCH_CHANGES_MAX: usize = 1_024;
+
+/// Buckets that can be watched at once.
+pub const WATCHED_BUCKETS_MAX: usize = 4_096;
+
+/// Bytes of memory in which a file's pages are kept.
+pub const CACHE_BYTES_MAX: usize = 64 << 20;
