@@ -10,10 +10,8 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::limits::{
-    BUCKETS_MAX, CHAINS_MAX, FUNCTIONS_MAX, PROBLEMS_MAX, QUOTA_MAX, ROUTES_MAX, TTL_MAX,
-};
-use crate::refusal::nearest;
+use crate::limits::{BUCKETS_MAX, CHAINS_MAX, FUNCTIONS_MAX, PROBLEMS_MAX, QUOTA_MAX, ROUTES_MAX, TTL_MAX};
+use crate::refusal::instead;
 use crate::{At, Bytes, Manifest, Name, Problem, Time};
 
 /// The shortest time that is a limit and not a refusal.
@@ -63,7 +61,7 @@ impl Check<'_> {
     /// `value`, which `what` is said to be, lies between `least` and `most`.
     fn bounds<T: Copy + Display + PartialOrd>(&mut self, what: &str, value: &At<T>, least: T, most: T) {
         if !(least..=most).contains(value) {
-            let message = format!("{what} of {}: it is from {least} to {most}", **value);
+            let message = format!("{what} is {}: it must be from {least} to {most}", **value);
             self.problem(value.span(), message);
         }
     }
@@ -80,13 +78,13 @@ impl Check<'_> {
     /// A name that is not one of `known`; `kind` says of what.
     fn unknown<'n>(&mut self, kind: &str, name: &At<Name>, known: impl IntoIterator<Item = &'n At<Name>>) {
         let message = format!("no {kind} `{}`", **name);
-        // Who makes a thousand mistakes is not told the nearest name of each.
-        let near = match self.problems.len() < PROBLEMS_MAX {
-            true => nearest(name, known.into_iter().map(|known| &***known)),
+        // Looking for a near name takes time: who makes a thousand mistakes is not told one for each.
+        let hint = match self.problems.len() < PROBLEMS_MAX {
+            true => instead(name, &known.into_iter().map(|known| &***known).collect::<Vec<_>>()),
             false => None,
         };
-        match near {
-            Some(near) => self.problem_with_hint(name.span(), message, format!("did you mean `{near}`?")),
+        match hint {
+            Some(hint) => self.problem_with_hint(name.span(), message, hint),
             None => self.problem(name.span(), message),
         }
     }

@@ -152,7 +152,7 @@ impl Default for Limits {
     }
 }
 
-/// The two ways to write a [`Build`].
+/// A shell command, or a table that says more.
 #[derive(JsonSchema)]
 #[schemars(untagged)]
 #[expect(

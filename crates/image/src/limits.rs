@@ -34,6 +34,9 @@ pub const CHAINS_MAX: usize = 1_000;
 /// Steps of a chain.
 pub const STEPS_MAX: usize = 100;
 
+/// Names that a hint lists.
+pub const LISTED_NAMES_MAX: usize = 8;
+
 /// Bytes of the name of an app, function, bucket, chain or step: what a label of a host name holds.
 pub const NAME_BYTES_MAX: usize = 63;
 
@@ -63,8 +66,8 @@ pub const QUEUE_MAX: u32 = 1_000_000;
 /// Bytes of a request's body.
 pub const BODY_MAX: Bytes = Bytes(1 << 40);
 
-/// The longest that a key lives, if its bucket lets keys die: a hundred years.
-pub const TTL_MAX: Time = Time(Duration::from_secs(100 * 365 * 24 * 60 * 60));
+/// The longest that a key lives, if its bucket lets keys die: a hundred years of 365.25 days.
+pub const TTL_MAX: Time = Time(Duration::from_secs(36_525 * 24 * 60 * 60));
 
 /// The most that a bucket or blob store holds: 1 PiB.
 pub const QUOTA_MAX: Bytes = Bytes(1 << 50);

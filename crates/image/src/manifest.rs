@@ -58,10 +58,13 @@ impl Manifest {
         if text.len() > MANIFEST_BYTES_MAX {
             return Err(Error::TooLarge { file: file.to_owned() });
         }
-        let source = Source { file: file.to_owned(), text: text.to_owned() };
+        let source = Source::new(text, file);
         let mut manifest: Self = match toml::from_str(text) {
             Ok(manifest) => manifest,
-            Err(error) => return Err(Error::Invalid(Problems::new(source, vec![refusal::problem(&error)]))),
+            Err(error) => {
+                let problem = refusal::problem(&error, &source);
+                return Err(Error::Invalid(Problems::new(source, vec![problem])));
+            }
         };
         manifest.source = source;
         let problems = check::check(&manifest);

@@ -1,12 +1,14 @@
 //! What the parser refuses, in this house's words.
 
 use crate::Problem;
+use crate::limits::LISTED_NAMES_MAX;
+use crate::source::Source;
 
 /// Characters of a key beyond which no key is near it.
 const SUGGESTED_CHARS_MAX: usize = 64;
 
 /// The problem that the parser's error is about.
-pub(crate) fn problem(error: &toml::de::Error) -> Problem {
+pub(crate) fn problem(error: &toml::de::Error, source: &Source) -> Problem {
     let span = error.span().unwrap_or(0..0);
     let message = error.message().lines().collect::<Vec<_>>().join(", ");
     for (known, ours) in [("unknown field `", "unknown key"), ("unknown variant `", "unknown value")] {
@@ -17,34 +19,45 @@ pub(crate) fn problem(error: &toml::de::Error) -> Problem {
         };
         let names: Vec<_> = expected.split('`').skip(1).step_by(2).collect();
         let problem = Problem::new(span, format!("{ours} `{wrong}`"));
-        return match nearest(wrong, names.iter().copied()) {
-            Some(near) => problem.hint(format!("did you mean `{near}`?")),
-            None => problem.hint(format!("expected `{}`", names.join("`, `"))),
+        return match instead(wrong, &names) {
+            Some(hint) => problem.hint(hint),
+            None => problem,
         };
     }
-    Problem::new(span, plain(&message))
+    match &message[..] {
+        "duplicate key" => {
+            let message = format!("duplicate key `{}`", source.at(&span));
+            Problem::new(span, message)
+        }
+        message => Problem::new(span, plain(message)),
+    }
 }
 
-/// The one of `names` that `wrong` may be a slip of.
-pub(crate) fn nearest<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+/// What to say to whoever wrote `wrong` where one of `names` is expected: the one that it may be a slip of, or all.
+pub(crate) fn instead(wrong: &str, names: &[&str]) -> Option<String> {
     if wrong.chars().count() > SUGGESTED_CHARS_MAX {
         return None;
     }
-    let near = |name: &&str| strsim::jaro_winkler(wrong, name);
-    let (similarity, name) =
-        names.into_iter().map(|name| (near(&name), name)).max_by(|a, b| a.0.total_cmp(&b.0))?;
-    (similarity > 0.8).then_some(name)
+    let wrong = wrong.to_lowercase();
+    let similarity = |name: &str| strsim::jaro_winkler(&wrong, &name.to_lowercase());
+    let nearest = names.iter().map(|name| (similarity(name), name)).max_by(|a, b| a.0.total_cmp(&b.0));
+    match nearest? {
+        (similarity, name) if similarity > 0.8 => Some(format!("did you mean `{name}`?")),
+        _ if names.len() > LISTED_NAMES_MAX => None,
+        _ => Some(format!("expected one of `{}`", names.join("`, `"))),
+    }
 }
 
 /// Serde's message, without the words that only a Rust programmer knows.
 fn plain(message: &str) -> String {
     let message = message.replacen("missing field", "missing key", 1);
-    let Some((found, expected)) = message
-        .strip_prefix("invalid type: ")
-        .or_else(|| message.strip_prefix("invalid value: "))
-        .and_then(|rest| rest.rsplit_once(", expected "))
+    let Some((found, expected)) =
+        message.strip_prefix("invalid type: ").and_then(|rest| rest.rsplit_once(", expected "))
     else {
-        return message;
+        return match message.strip_prefix("invalid value: ").and_then(|rest| rest.split_once(", expected ")) {
+            Some((found, _)) => format!("{found} is out of range"),
+            None => message,
+        };
     };
     let found = match found {
         "sequence" => "a list",
@@ -52,7 +65,7 @@ fn plain(message: &str) -> String {
         found => found,
     };
     let expected = match expected {
-        "u32" | "u64" => "a whole number from 0",
+        "u32" | "u64" => "a whole number",
         "f64" => "a number",
         "a sequence" => "a list",
         "a map" => "a table",

@@ -5,22 +5,41 @@ use std::ops::Range;
 use crate::limits::EXCERPT_CHARS_MAX;
 
 /// A manifest's text, and what it is called.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Source {
-    pub(crate) file: String,
-    pub(crate) text: String,
+    file: String,
+    text: String,
+    line_starts: Vec<usize>,
+}
+
+impl Default for Source {
+    fn default() -> Self {
+        Self::new("", "")
+    }
 }
 
 impl Source {
+    pub(crate) fn new(text: &str, file: &str) -> Self {
+        let line_starts = text.match_indices('\n').map(|(newline, _)| newline + 1);
+        let line_starts = [0].into_iter().chain(line_starts).collect();
+        Self { file: file.to_owned(), text: text.to_owned(), line_starts }
+    }
+
+    /// What is written at `span`.
+    pub(crate) fn at(&self, span: &Range<usize>) -> &str {
+        self.text.get(span.clone()).unwrap_or_default()
+    }
+
     /// The number of the line, from 1, that the byte at `offset` is on.
     pub(crate) fn line(&self, offset: usize) -> usize {
-        1 + self.text.as_bytes()[..offset.min(self.text.len())].iter().filter(|byte| **byte == b'\n').count()
+        self.line_starts.partition_point(|start| *start <= offset)
     }
 
     /// The line that `span` begins on, with carets under it, as `rustc` shows it.
     pub(crate) fn excerpt(&self, span: &Range<usize>) -> String {
         let start = self.text.floor_char_boundary(span.start);
-        let line_start = self.text[..start].rfind('\n').map_or(0, |newline| newline + 1);
+        let line = self.line(start);
+        let line_start = self.line_starts[line - 1];
         let line_end = self.text[start..].find('\n').map_or(self.text.len(), |length| start + length);
         let end = self.text.floor_char_boundary(span.end).clamp(start, line_end);
         let column = self.text[line_start..start].chars().count();
@@ -33,8 +52,7 @@ impl Source {
         let room = EXCERPT_CHARS_MAX.saturating_sub(column - skipped);
         let carets = "^".repeat(self.text[start..end].trim_end().chars().count().min(room).max(1));
 
-        let line = self.line(start).to_string();
-        let gutter = " ".repeat(line.len());
+        let gutter = " ".repeat(line.to_string().len());
         let file = printable(self.file.chars(), EXCERPT_CHARS_MAX);
         let column = column + 1;
         format!(

@@ -120,7 +120,9 @@ fn what_is_too_large_is_refused() {
 fn what_is_shown_of_a_manifest_harms_no_terminal() {
     let escape = "\u{1b}[2J";
     let long = "x".repeat(1 << 19);
-    for text in [format!("\"\\u001b[2J{long}\" = 1"), format!("app = {{ {escape}"), format!("{long} = {escape}")] {
+    for text in
+        [format!("\"\\u001b[2J{long}\" = 1"), format!("app = {{ {escape}"), format!("{long} = {escape}")]
+    {
         let error = Manifest::parse(&text, "sampan\r.toml").unwrap_err().to_string();
         assert!(error.len() < 2_000, "{}", error.len());
         assert!(!error.contains(|c: char| c.is_control() && c != '\n'), "{error:?}");

@@ -25,12 +25,14 @@ impl Check<'_> {
 
     /// Each name once, each reference to one of them, and no way round.
     fn graph(&mut self, chain: &Chain) {
-        let mut lines = HashMap::new();
+        let mut seen = HashMap::new();
         for (index, step) in chain.steps.iter().enumerate() {
-            let line = self.manifest.source.line(step.name.span().start);
-            if let Some(earlier) = lines.insert(&*step.name, line) {
-                let message = format!("the step `{}` is on line {earlier} already", *step.name);
-                self.problem(step.name.span(), message);
+            if let Some(earlier) = seen.insert(&*step.name, step) {
+                let line = self.manifest.source.line(earlier.name.span().start);
+                self.problem(
+                    step.name.span(),
+                    format!("the step `{}` is on line {line} already", *step.name),
+                );
             }
             let after = step.after.as_ref().map_or(&[][..], |after| after);
             for name in after {
@@ -45,7 +47,8 @@ impl Check<'_> {
         }
         if let Some(cycle) = chain.cycle() {
             let first = &chain.steps[cycle[0]];
-            let names: Vec<_> = cycle.iter().chain(&cycle[..1]).map(|step| &**chain.steps[*step].name).collect();
+            let names: Vec<_> =
+                cycle.iter().chain(&cycle[..1]).map(|step| &**chain.steps[*step].name).collect();
             let message = format!("steps that wait for each other: `{}`", names.join("` after `"));
             self.problem(first.after.as_ref().map_or(first.name.span(), At::span), message);
         }
@@ -63,7 +66,11 @@ impl Check<'_> {
         }
         if let Some(path) = step.when.as_ref().map(|when| &when.path).filter(|path| !is_pointer(path)) {
             let message = format!("`{}` is not a JSON pointer", **path);
-            self.problem_with_hint(path.span(), message, "write `/key`, `/list/0`, or `\"\"` for all of the input");
+            self.problem_with_hint(
+                path.span(),
+                message,
+                "write `/key`, `/list/0`, or `\"\"` for all of the input",
+            );
         }
     }
 }

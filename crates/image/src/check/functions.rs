@@ -85,7 +85,11 @@ impl Check<'_> {
         self.bounds("`queue`", &limits.queue, 0, QUEUE_MAX);
         self.bounds("`body`", &limits.body, Bytes(0), BODY_MAX);
         if let Some(fuel) = limits.fuel.as_ref().filter(|fuel| ***fuel == 0) {
-            self.problem_with_hint(fuel.span(), "`fuel` of 0: no call could begin", "leave it out for no limit");
+            self.problem_with_hint(
+                fuel.span(),
+                "`fuel` of 0: no call could begin",
+                "leave it out for no limit",
+            );
         }
     }
 }

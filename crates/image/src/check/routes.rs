@@ -9,7 +9,7 @@ use crate::{At, Method, Route};
 
 use super::Check;
 
-/// The routes of one host: those that came first with their path, and by path all that have it.
+/// The routes of one host: their paths, and by path those that do not conflict.
 #[derive(Default)]
 struct Table<'a> {
     router: Router<()>,
@@ -23,9 +23,12 @@ impl Check<'_> {
         for route in &manifest.routes {
             self.target(route);
             self.host(route);
-            if route.methods.as_ref().is_some_and(|methods| methods.is_empty()) {
-                let span = route.methods.as_ref().map_or(0..0, At::span);
-                self.problem_with_hint(span, "a route of no methods", "leave `methods` out for all");
+            if let Some(methods) = route.methods.as_ref().filter(|methods| methods.is_empty()) {
+                self.problem_with_hint(
+                    methods.span(),
+                    "a route of no methods",
+                    "leave `methods` out for all",
+                );
             }
             if self.route_path(&route.path) {
                 let host = route.host.as_ref().map(|host| host.as_str());
@@ -77,10 +80,15 @@ impl Check<'_> {
 
     /// Whether the path can be one, alone.
     fn route_path(&mut self, path: &At<String>) -> bool {
+        if path.len() > ROUTE_PATH_BYTES_MAX {
+            self.problem(
+                path.span(),
+                format!("the path of a route is longer than {ROUTE_PATH_BYTES_MAX} bytes"),
+            );
+            return false;
+        }
         let reason = if !path.starts_with('/') {
             "it does not begin with `/`"
-        } else if path.len() > ROUTE_PATH_BYTES_MAX {
-            "it is too long"
         } else if path.contains(|c: char| c.is_control() || matches!(c, ' ' | '?' | '#')) {
             "it contains what no path does"
         } else {
@@ -97,33 +105,36 @@ impl Check<'_> {
 
     /// Two routes of one host may have the same path, if they differ in their methods.
     fn conflicts<'a>(&mut self, route: &'a Route, table: &mut Table<'a>) {
-        let earlier = match table.by_path.get(route.path.as_str()) {
-            Some(same_path) => same_path.iter().copied().find(|earlier| overlap(earlier, route)),
-            None => match table.router.insert(route.path.as_str(), ()) {
+        let path = route.path.as_str();
+        let overlaps = |earlier: &&&Route| methods(earlier) & methods(route) != 0;
+        let conflict = match table.by_path.get(path) {
+            Some(same_path) => {
+                same_path.iter().find(overlaps).map(|earlier| (path.to_owned(), Some(*earlier)))
+            }
+            None => match table.router.insert(path, ()) {
                 Ok(()) => None,
                 Err(InsertError::Conflict { with }) => {
-                    table.by_path.get(with.as_str()).and_then(|routes| routes.first()).copied()
+                    let earlier = table.by_path.get(with.as_str()).and_then(|routes| routes.first()).copied();
+                    Some((with, earlier))
                 }
-                Err(_) => None,
+                Err(error) => Some((error.to_string(), None)),
             },
         };
-        if let Some(earlier) = earlier {
-            let line = self.manifest.source.line(earlier.path.span().start);
-            let message = format!("`{}` conflicts with `{}` on line {line}", *route.path, *earlier.path);
-            let hint = match *route.path == *earlier.path {
-                true => "give them different `methods` or a different `host`",
-                false => "name the parameters alike, and give the routes different `methods`",
-            };
-            self.problem_with_hint(route.path.span(), message, hint);
-        }
-        table.by_path.entry(&route.path).or_default().push(route);
+        let Some((with, earlier)) = conflict else {
+            return table.by_path.entry(path).or_default().push(route);
+        };
+        let line = earlier.map(|earlier| self.manifest.source.line(earlier.path.span().start));
+        let place = line.map_or(String::new(), |line| format!(" on line {line}"));
+        let hint = match with == path {
+            true => "give them different `methods` or a different `host`",
+            false => "name the parameters alike, and give the routes different `methods`",
+        };
+        self.problem_with_hint(route.path.span(), format!("`{path}` conflicts with `{with}`{place}"), hint);
     }
 }
 
-fn overlap(a: &Route, b: &Route) -> bool {
-    let methods = |route: &'_ Route| route.methods.as_ref().map(|methods| methods.to_vec());
-    match (methods(a), methods(b)) {
-        (Some(a), Some(b)) => a.iter().any(|method: &Method| b.contains(method)),
-        _ => true,
-    }
+/// The methods of a route, one bit for each.
+fn methods(route: &Route) -> u8 {
+    let bits = |methods: &At<Vec<Method>>| methods.iter().fold(0, |bits, method| bits | 1 << *method as u8);
+    route.methods.as_ref().map_or(u8::MAX, bits)
 }

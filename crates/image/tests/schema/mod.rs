@@ -9,9 +9,8 @@ pub(crate) fn takes(root: &Value, schema: &Value, value: &Value) -> bool {
 }
 
 fn holds(root: &Value, schema: &Map<String, Value>, word: &str, rule: &Value, value: &Value) -> bool {
-    let taking = |rule: &Value| {
-        rule.as_array().unwrap().iter().filter(|schema| takes(root, schema, value)).count()
-    };
+    let taking =
+        |rule: &Value| rule.as_array().unwrap().iter().filter(|schema| takes(root, schema, value)).count();
     match word {
         "$ref" => takes(root, root.pointer(rule.as_str().unwrap().trim_start_matches('#')).unwrap(), value),
         "type" => match rule {
@@ -24,7 +23,9 @@ fn holds(root: &Value, schema: &Map<String, Value>, word: &str, rule: &Value, va
         "oneOf" => taking(rule) == 1,
         "minimum" => value.as_f64().is_none_or(|number| number >= rule.as_f64().unwrap()),
         "maximum" => value.as_f64().is_none_or(|number| number <= rule.as_f64().unwrap()),
-        "maxLength" => value.as_str().is_none_or(|text| text.chars().count() <= rule.as_u64().unwrap() as usize),
+        "maxLength" => {
+            value.as_str().is_none_or(|text| text.chars().count() <= rule.as_u64().unwrap() as usize)
+        }
         "items" => value.as_array().is_none_or(|items| items.iter().all(|item| takes(root, rule, item))),
         "required" => value.as_object().is_none_or(|object| {
             rule.as_array().unwrap().iter().all(|key| object.contains_key(key.as_str().unwrap()))
