@@ -26,7 +26,7 @@ pub enum Error {
 pub struct Problem {
     span: Range<usize>,
     message: String,
-    hint: Option<String>,
+    pub(crate) hint: Option<String>,
 }
 
 /// What is wrong with one manifest, in the order of its lines.

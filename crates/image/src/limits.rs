@@ -34,6 +34,9 @@ pub const CHAINS_MAX: usize = 1_000;
 /// Steps of a chain.
 pub const STEPS_MAX: usize = 100;
 
+/// Characters of a wrong name that is compared with the right ones.
+pub const COMPARED_CHARS_MAX: usize = 64;
+
 /// Names that a hint lists.
 pub const LISTED_NAMES_MAX: usize = 8;
 

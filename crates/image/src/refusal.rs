@@ -1,11 +1,8 @@
 //! What the parser refuses, in this house's words.
 
 use crate::Problem;
-use crate::limits::LISTED_NAMES_MAX;
+use crate::limits::{COMPARED_CHARS_MAX, LISTED_NAMES_MAX};
 use crate::source::Source;
-
-/// Characters of a key beyond which no key is near it.
-const SUGGESTED_CHARS_MAX: usize = 64;
 
 /// The problem that the parser's error is about.
 pub(crate) fn problem(error: &toml::de::Error, source: &Source) -> Problem {
@@ -18,11 +15,8 @@ pub(crate) fn problem(error: &toml::de::Error, source: &Source) -> Problem {
             continue;
         };
         let names: Vec<_> = expected.split('`').skip(1).step_by(2).collect();
-        let problem = Problem::new(span, format!("{ours} `{wrong}`"));
-        return match instead(wrong, &names) {
-            Some(hint) => problem.hint(hint),
-            None => problem,
-        };
+        let hint = instead(wrong, &names);
+        return Problem { hint, ..Problem::new(span, format!("{ours} `{wrong}`")) };
     }
     match &message[..] {
         "duplicate key" => {
@@ -35,7 +29,7 @@ pub(crate) fn problem(error: &toml::de::Error, source: &Source) -> Problem {
 
 /// What to say to whoever wrote `wrong` where one of `names` is expected: the one that it may be a slip of, or all.
 pub(crate) fn instead(wrong: &str, names: &[&str]) -> Option<String> {
-    if wrong.chars().count() > SUGGESTED_CHARS_MAX {
+    if wrong.chars().count() > COMPARED_CHARS_MAX {
         return None;
     }
     let wrong = wrong.to_lowercase();

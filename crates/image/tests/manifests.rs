@@ -85,13 +85,23 @@ fn the_schema_refuses_what_serde_refuses() {
 }
 
 #[test]
-fn what_a_manifest_says_survives_json() {
+fn what_a_manifest_says_survives_being_written() {
     for text in good() {
         let manifest = Manifest::parse(&text, "sampan.toml").unwrap();
         let again = toml::to_string(&manifest).unwrap();
         let again = Manifest::parse(&again, "sampan.toml").expect(&again);
         assert_eq!(serde_json::to_value(manifest).unwrap(), serde_json::to_value(again).unwrap());
     }
+}
+
+#[test]
+fn steps_of_one_level_need_only_levels_before_it() {
+    let levels = |file: &str, chain: &str| {
+        let (_, text) = cases().into_iter().find(|(path, _)| path.ends_with(file)).unwrap();
+        Manifest::parse(&text, file).unwrap().chains[chain].levels()
+    };
+    assert_eq!(levels("ok-whole.toml", "checkout"), [vec![0], vec![1, 3], vec![2]]);
+    assert_eq!(levels("ok-chain.toml", "c"), [vec![0, 2], vec![1], vec![3], vec![4]]);
 }
 
 #[test]

@@ -83,10 +83,7 @@ impl Check<'_> {
             true => instead(name, &known.into_iter().map(|known| &***known).collect::<Vec<_>>()),
             false => None,
         };
-        match hint {
-            Some(hint) => self.problem_with_hint(name.span(), message, hint),
-            None => self.problem(name.span(), message),
-        }
+        self.problems.push(Problem { hint, ..Problem::new(name.span(), message) });
     }
 
     /// A function of this app.
