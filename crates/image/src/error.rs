@@ -24,8 +24,8 @@ pub enum Error {
 /// One thing that is wrong, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    span: Range<usize>,
-    message: String,
+    pub(crate) span: Range<usize>,
+    pub(crate) message: String,
     pub(crate) hint: Option<String>,
 }
 
