@@ -148,7 +148,7 @@ impl Store for Embedded {
 }
 
 /// How files of a store are made and opened: for the user alone, and never emptied.
-fn private() -> OpenOptions {
+pub(crate) fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).mode(0o600);
     options

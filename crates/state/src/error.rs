@@ -138,6 +138,35 @@ pub enum Error {
         /// What the operating system said.
         source: Arc<io::Error>,
     },
+    /// A statement is not valid, or failed. It changed nothing.
+    #[error("the statement failed: {0}")]
+    Sql(String),
+    /// A statement would do what programs may not: reach other files, change how the database works, or leave something
+    /// on the connection.
+    #[error("the statement is not allowed: {0}")]
+    SqlDenied(String),
+    /// A statement or transaction took too long. It changed nothing.
+    #[error("the statement took longer than {0:?}")]
+    SqlTime(std::time::Duration),
+    /// A statement was cancelled. It changed nothing.
+    #[error("the statement was cancelled")]
+    SqlCancelled,
+    /// A result has more than it may have.
+    #[error("the result has more than {rows_max} rows or {bytes_max} bytes")]
+    SqlResult {
+        /// Rows that it may have.
+        rows_max: usize,
+        /// Bytes that its values may have.
+        bytes_max: usize,
+    },
+    /// The database is as large as it may be, or the disk is full. The statement changed nothing.
+    #[error("the database `{}` has no room: it may have {bytes_max} bytes", path.display())]
+    SqlFull {
+        /// The file.
+        path: PathBuf,
+        /// Bytes that it may have.
+        bytes_max: u64,
+    },
 }
 
 impl Error {
@@ -156,6 +185,11 @@ impl Error {
             }
             Error::Open { .. } => "see that the directory is there and that it can be written to",
             Error::Io { .. } => "see that the disk is there and has room; the store goes on when it has",
+            Error::SqlDenied(_) => {
+                "use several statements in one call for a transaction, and no ATTACH, VACUUM or PRAGMA"
+            }
+            Error::SqlResult { .. } => "ask for less with LIMIT",
+            Error::SqlFull { .. } => "delete rows, or give the database more room",
             _ => return None,
         })
     }

@@ -14,6 +14,7 @@ mod memory;
 mod pending;
 mod rows;
 mod shelf;
+pub mod sql;
 mod store;
 mod sync;
 mod watch;
@@ -23,6 +24,7 @@ pub use embedded::Embedded;
 pub use error::Error;
 pub use memory::Memory;
 pub use pending::Pending;
+pub use sql::{Sql, SqlLimits};
 pub use store::{
     Batch, Bucket, BucketSpec, Clock, Durability, Entry, Expected, Op, Page, Range, Receipt, Store, Usage,
 };

@@ -51,3 +51,24 @@ pub const WATCHED_BUCKETS_MAX: usize = 4_096;
 
 /// Bytes of memory in which a file's pages are kept.
 pub const CACHE_BYTES_MAX: usize = 64 << 20;
+
+/// Bytes of one SQL statement.
+pub const SQL_STATEMENT_BYTES_MAX: usize = 1 << 20;
+
+/// Columns of a table or a result.
+pub const SQL_COLUMNS_MAX: usize = 500;
+
+/// Parameters of one statement.
+pub const SQL_PARAMETERS_MAX: usize = 1_000;
+
+/// Prepared statements kept for each database.
+pub const SQL_STATEMENTS_CACHED_MAX: usize = 64;
+
+/// Rows of one result, unless another number is given.
+pub const SQL_RESULT_ROWS_MAX: usize = 100_000;
+
+/// Bytes of the values of one result, unless another number is given.
+pub const SQL_RESULT_BYTES_MAX: usize = 64 << 20;
+
+/// Steps of SQLite's machine between two looks at the clock.
+pub const SQL_OPS_BETWEEN_CHECKS: i32 = 1_000;

@@ -1,0 +1,331 @@
+//! One SQLite database of an app, which takes statements from hostile programs.
+//!
+//! Calls block, and one runs at a time. Each is a transaction of its own; [`Sql::transaction`] makes one of several.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, ToSql};
+
+use crate::Error;
+use crate::embedded::private;
+use crate::limits::{
+    SQL_OPS_BETWEEN_CHECKS, SQL_RESULT_BYTES_MAX, SQL_RESULT_ROWS_MAX, SQL_STATEMENTS_CACHED_MAX,
+    VALUE_BYTES_MAX,
+};
+
+mod guard;
+
+/// What a database may take up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SqlLimits {
+    /// Bytes of the database file.
+    pub bytes_max: u64,
+    /// Bytes of one text, blob or row.
+    pub value_bytes_max: usize,
+    /// How long one statement, or one transaction, may take, with the wait for others.
+    pub time_max: Duration,
+    /// Rows of one result.
+    pub rows_max: usize,
+    /// Bytes of the values of one result.
+    pub result_bytes_max: usize,
+}
+
+impl Default for SqlLimits {
+    fn default() -> Self {
+        Self {
+            bytes_max: 1 << 30,
+            value_bytes_max: VALUE_BYTES_MAX,
+            time_max: Duration::from_secs(5),
+            rows_max: SQL_RESULT_ROWS_MAX,
+            result_bytes_max: SQL_RESULT_BYTES_MAX,
+        }
+    }
+}
+
+/// A value of a row or a parameter.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// Nothing.
+    Null,
+    /// A 64-bit integer.
+    Int(i64),
+    /// A 64-bit float.
+    Real(f64),
+    /// A text.
+    Text(String),
+    /// Bytes.
+    Blob(Vec<u8>),
+}
+
+/// A statement and its parameters, the first of which is `?1`.
+#[derive(Clone, Debug)]
+pub struct Statement {
+    /// One statement.
+    pub sql: String,
+    /// As many as it has.
+    pub parameters: Vec<Value>,
+}
+
+/// What a statement did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Done {
+    /// Rows that it inserted, updated or deleted.
+    pub rows_affected: u64,
+    /// The row id that was given last in this database.
+    pub last_rowid: i64,
+}
+
+/// What a statement found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rows {
+    /// The names of the columns.
+    pub columns: Vec<String>,
+    /// The rows, each with a value per column.
+    pub rows: Vec<Vec<Value>>,
+}
+
+/// An open database.
+pub struct Sql {
+    connection: Mutex<Connection>,
+    path: PathBuf,
+    limits: SqlLimits,
+    /// While this crate's own statements are prepared.
+    ours: Arc<AtomicBool>,
+    deadline: Arc<Mutex<Option<Instant>>>,
+    interrupt: rusqlite::InterruptHandle,
+}
+
+impl Sql {
+    /// Opens the database at `path`, which is made if it is not there.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] when the file is no database; [`Error::Open`] when it cannot be made or opened.
+    pub fn open(path: &Path, limits: SqlLimits) -> Result<Self, Error> {
+        let failed = |source| Error::Open { path: path.to_owned(), source: Arc::new(source) };
+        // SQLite would take a relative path that starts with `file:` for a URI, and make a file that others can read.
+        let path = std::path::absolute(path).map_err(failed)?;
+        drop(private().open(&path).map_err(failed)?);
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let opened = Connection::open_with_flags(&path, flags).map_err(|error| translate(&path, error))?;
+        Self::set_up(opened, &path, limits).map_err(|error| translate(&path, error))
+    }
+
+    fn set_up(mut connection: Connection, path: &Path, limits: SqlLimits) -> rusqlite::Result<Self> {
+        connection.busy_timeout(limits.time_max)?;
+        connection.set_prepared_statement_cache_capacity(SQL_STATEMENTS_CACHED_MAX);
+        connection.pragma_update(None, "journal_mode", "wal")?;
+        connection.pragma_update(None, "synchronous", "full")?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+        let page_bytes: i64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
+        let pages_max = i64::try_from(limits.bytes_max).unwrap_or(i64::MAX) / page_bytes.max(1);
+        connection.pragma_update(None, "max_page_count", pages_max.clamp(1, i64::from(u32::MAX - 1)))?;
+        connection.pragma_update(None, "journal_size_limit", 1 << 20)?;
+
+        let ours = Arc::new(AtomicBool::new(false));
+        guard::put(&mut connection, &limits, Arc::clone(&ours))?;
+        let deadline = Arc::new(Mutex::new(None::<Instant>));
+        let watched = Arc::clone(&deadline);
+        connection.progress_handler(
+            SQL_OPS_BETWEEN_CHECKS,
+            Some(move || {
+                let deadline = *watched.lock().unwrap_or_else(PoisonError::into_inner);
+                deadline.is_some_and(|deadline| Instant::now() >= deadline)
+            }),
+        )?;
+        let interrupt = connection.get_interrupt_handle();
+        Ok(Self {
+            connection: Mutex::new(connection),
+            path: path.to_owned(),
+            limits,
+            ours,
+            deadline,
+            interrupt,
+        })
+    }
+
+    /// Runs a statement that returns no rows.
+    ///
+    /// # Errors
+    /// When it is not valid, not allowed, fails, or reaches a limit. Then it changed nothing.
+    pub fn execute(&self, statement: &Statement) -> Result<Done, Error> {
+        self.limited(|connection| run(connection, statement).map(|affected| done(connection, affected)))
+    }
+
+    /// Runs a statement and returns its rows.
+    ///
+    /// # Errors
+    /// As [`Sql::execute`], and when there are more rows or bytes than a result may have.
+    pub fn query(&self, statement: &Statement) -> Result<Rows, Error> {
+        let found = self.limited(|connection| {
+            let writes = !prepare(connection, statement)?.readonly();
+            // A statement that writes and has too many rows to return must not have written.
+            if writes {
+                return self.atomically(connection, |connection| self.collect(connection, statement));
+            }
+            self.collect(connection, statement)
+        })?;
+        found.ok_or_else(|| Error::SqlResult {
+            rows_max: self.limits.rows_max,
+            bytes_max: self.limits.result_bytes_max,
+        })
+    }
+
+    /// Runs statements that return no rows, all of them or none.
+    ///
+    /// # Errors
+    /// As [`Sql::execute`]. Then none of them changed anything.
+    pub fn transaction(&self, statements: &[Statement]) -> Result<Vec<Done>, Error> {
+        let dones = self.limited(|connection| {
+            self.atomically(connection, |connection| {
+                let run = |statement| run(connection, statement).map(|affected| done(connection, affected));
+                statements.iter().map(run).collect::<Result<Vec<_>, _>>().map(Some)
+            })
+        })?;
+        Ok(dones.unwrap_or_default())
+    }
+
+    /// Ends the call that runs now, on whichever thread.
+    pub fn cancel(&self) {
+        self.interrupt.interrupt();
+    }
+
+    /// Runs `work` with a deadline.
+    fn limited<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, Error> {
+        let deadline = Instant::now() + self.limits.time_max;
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let set = |deadline| *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) = deadline;
+        set(Some(deadline));
+        let result = work(&connection);
+        set(None);
+        result.map_err(|error| match error.sqlite_error_code() {
+            Some(ErrorCode::OperationInterrupted) if Instant::now() >= deadline => {
+                Error::SqlTime(self.limits.time_max)
+            }
+            Some(ErrorCode::OperationInterrupted) => Error::SqlCancelled,
+            Some(ErrorCode::DiskFull) => {
+                Error::SqlFull { path: self.path.clone(), bytes_max: self.limits.bytes_max }
+            }
+            _ => translate(&self.path, error),
+        })
+    }
+
+    /// Runs `work` in a transaction, which is undone if it fails or returns nothing.
+    fn atomically<T>(
+        &self,
+        connection: &Connection,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<Option<T>>,
+    ) -> rusqlite::Result<Option<T>> {
+        self.own(connection, "BEGIN IMMEDIATE")?;
+        let result = work(connection).and_then(|result| {
+            if result.is_some() {
+                self.own(connection, "COMMIT")?;
+            }
+            Ok(result)
+        });
+        // Some failures have undone it already.
+        if !connection.is_autocommit() {
+            *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            self.own(connection, "ROLLBACK")?;
+        }
+        result
+    }
+
+    fn own(&self, connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+        self.ours.store(true, Ordering::Relaxed);
+        let result = connection.execute_batch(sql);
+        self.ours.store(false, Ordering::Relaxed);
+        result
+    }
+
+    /// The rows of a statement; `None` when there are too many.
+    fn collect(&self, connection: &Connection, statement: &Statement) -> rusqlite::Result<Option<Rows>> {
+        let mut prepared = prepare(connection, statement)?;
+        let columns: Vec<_> = prepared.column_names().into_iter().map(str::to_owned).collect();
+        let mut found = Rows { columns, rows: Vec::new() };
+        let mut bytes = 0;
+        let mut rows = prepared.raw_query();
+        while let Some(row) = rows.next()? {
+            let mut values = Vec::with_capacity(found.columns.len());
+            for column in 0..found.columns.len() {
+                let value = row.get_ref(column)?;
+                bytes += size_of::<Value>() + value.as_bytes_or_null().ok().flatten().map_or(0, <[u8]>::len);
+                if bytes > self.limits.result_bytes_max {
+                    return Ok(None);
+                }
+                values.push(Value::from(value));
+            }
+            if found.rows.len() == self.limits.rows_max {
+                return Ok(None);
+            }
+            found.rows.push(values);
+        }
+        Ok(Some(found))
+    }
+}
+
+/// Prepares a statement, or takes it from the cache, and binds its parameters.
+fn prepare<'c>(connection: &'c Connection, statement: &Statement) -> rusqlite::Result<CachedStatement<'c>> {
+    let mut prepared = connection.prepare_cached(&statement.sql)?;
+    let (needed, given) = (prepared.parameter_count(), statement.parameters.len());
+    if needed != given {
+        return Err(rusqlite::Error::InvalidParameterCount(given, needed));
+    }
+    for (index, value) in statement.parameters.iter().enumerate() {
+        prepared.raw_bind_parameter(index + 1, value)?;
+    }
+    Ok(prepared)
+}
+
+fn run(connection: &Connection, statement: &Statement) -> rusqlite::Result<usize> {
+    prepare(connection, statement)?.raw_execute()
+}
+
+fn done(connection: &Connection, affected: usize) -> Done {
+    Done { rows_affected: affected as u64, last_rowid: connection.last_insert_rowid() }
+}
+
+/// Puts what SQLite says in our words.
+fn translate(path: &Path, error: rusqlite::Error) -> Error {
+    let io = |error| Arc::new(std::io::Error::other(error));
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            Error::Corrupt { path: path.to_owned(), source: io(error) }
+        }
+        Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::ReadOnly) => {
+            Error::Open { path: path.to_owned(), source: io(error) }
+        }
+        Some(ErrorCode::SystemIoFailure) => Error::Io { path: path.to_owned(), source: io(error) },
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::Busy,
+        Some(ErrorCode::AuthorizationForStatementDenied) => Error::SqlDenied(error.to_string()),
+        _ => Error::Sql(error.to_string()),
+    }
+}
+
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Value::Null => ValueRef::Null,
+            Value::Int(value) => ValueRef::Integer(*value),
+            Value::Real(value) => ValueRef::Real(*value),
+            Value::Text(value) => ValueRef::Text(value.as_bytes()),
+            Value::Blob(value) => ValueRef::Blob(value),
+        }))
+    }
+}
+
+impl From<ValueRef<'_>> for Value {
+    fn from(value: ValueRef<'_>) -> Self {
+        match value {
+            ValueRef::Null => Value::Null,
+            ValueRef::Integer(value) => Value::Int(value),
+            ValueRef::Real(value) => Value::Real(value),
+            // SQLite keeps whatever bytes it is given as text.
+            ValueRef::Text(value) => Value::Text(String::from_utf8_lossy(value).into_owned()),
+            ValueRef::Blob(value) => Value::Blob(value.to_owned()),
+        }
+    }
+}
