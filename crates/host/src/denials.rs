@@ -20,6 +20,10 @@ pub enum Denial {
     Listen(SocketAddr),
     /// To send an HTTP request to an authority.
     Http(String),
+    /// To call a function of its app.
+    Call(String),
+    /// To open a bucket of its app.
+    Bucket(String),
 }
 
 impl Denial {
@@ -31,6 +35,8 @@ impl Denial {
             Denial::LookUp(name) => format!("--net {name}:PORT"),
             Denial::Listen(address) => format!("--listen {address}"),
             Denial::Http(authority) => format!("--http={authority}"),
+            Denial::Call(name) => format!("calls = [\"{name}\"]"),
+            Denial::Bucket(name) => format!("buckets = [\"{name}\"]"),
         }
     }
 }
@@ -43,6 +49,8 @@ impl fmt::Display for Denial {
             Denial::LookUp(name) => write!(f, "it was denied to look up `{name}`"),
             Denial::Listen(address) => write!(f, "it was denied to receive on {address}"),
             Denial::Http(authority) => write!(f, "it was denied an HTTP request to `{authority}`"),
+            Denial::Call(name) => write!(f, "it was denied to call `{name}`"),
+            Denial::Bucket(name) => write!(f, "it was denied the bucket `{name}`"),
         }
     }
 }

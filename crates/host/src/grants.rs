@@ -4,8 +4,9 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
-use crate::Authorities;
+use crate::{Authorities, Bindings};
 
 /// All grants of one program.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +23,8 @@ pub struct Grants {
     pub http: Vec<Peer>,
     /// Who may vouch for the servers of encrypted connections.
     pub authorities: Authorities,
+    /// What its app binds to a function; `None` for a program that is run by itself.
+    pub bindings: Option<Arc<Bindings>>,
 }
 
 /// A directory of the host, under a name that the program sees.
@@ -67,6 +70,17 @@ const NOT_A_URL: &str = "a host and port only, not a URL";
 impl Peer {
     /// Every host and port.
     pub const ANY: Peer = Peer { host: PeerHost::Any, port: None };
+
+    /// A server of HTTP: as `HOST:PORT`, but every port where none is named.
+    ///
+    /// # Errors
+    /// When it is neither.
+    pub fn server(text: &str) -> Result<Self, Malformed> {
+        if text.contains(':') && !text.ends_with(']') {
+            return text.parse();
+        }
+        Ok(Peer { host: text.parse()?, port: None })
+    }
 
     /// Whether this grant covers `host`, a name or an address as a program writes it, at `port`.
     pub fn covers(&self, host: &str, port: u16) -> bool {

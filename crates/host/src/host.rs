@@ -1,20 +1,26 @@
 //! What stands behind one running program: its grants made real, and the meter of its memory.
 
+use std::io::{Write, stderr};
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use engine::wasmtime::component::ResourceTable;
+use engine::wasmtime::component::{HasData, ResourceTable};
 use engine::{Limits, Meter, Metered};
+use tokio::sync::Semaphore;
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::sockets::{WasiSocketsCtxView, WasiSocketsView};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use wasmtime_wasi_tls::{WasiTlsCtx, WasiTlsCtxView, WasiTlsView};
 
+use crate::Bindings;
+use crate::bindings::{Call, Level};
 use crate::denials::Denials;
 use crate::grants::Grants;
 use crate::http::Outgoing;
-use crate::limits::RANDOM_BYTES_MAX;
+use crate::limits::{CALLS_PENDING_MAX, RANDOM_BYTES_MAX};
 use crate::net::Network;
+use crate::output::Output;
 
 /// Where a program's standard streams lead.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,6 +30,8 @@ pub enum Stdio {
     Null,
     /// To those of this process.
     Inherit,
+    /// To the log of [`Bindings`]; input is at its end.
+    Log,
 }
 
 /// The data of one program's store: everything that its imports can reach.
@@ -36,7 +44,28 @@ pub struct Host {
     stdio: Stdio,
     network: Network,
     denials: Denials,
+    bindings: Option<Arc<Bindings>>,
+    call: Option<Call>,
+    /// Room for the calls that the program begins.
+    calls: Arc<Semaphore>,
     meter: Meter,
+}
+
+/// What the interfaces that an app binds see of a host.
+pub(crate) struct AppView<'a> {
+    /// `None` for a program that is run by itself.
+    pub(crate) bindings: Option<&'a Bindings>,
+    pub(crate) call: Option<Call>,
+    pub(crate) calls: &'a Arc<Semaphore>,
+    pub(crate) denials: &'a Denials,
+    pub(crate) table: &'a mut ResourceTable,
+}
+
+/// The key to [`AppView`].
+pub(crate) struct App;
+
+impl HasData for App {
+    type Data<'a> = AppView<'a>;
 }
 
 /// A granted directory that cannot be opened.
@@ -69,8 +98,15 @@ impl Host {
             .allow_udp(true)
             .allow_ip_name_lookup(true)
             .socket_addr_check(move |address, usage| Box::pin(check.clone().allows(address, usage)));
-        if stdio == Stdio::Inherit {
-            wasi.inherit_stdio();
+        match (stdio, &grants.bindings) {
+            (Stdio::Inherit, _) => {
+                wasi.inherit_stdio();
+            }
+            (Stdio::Log, Some(bindings)) => {
+                let output = |level| Output { log: Arc::clone(&bindings.log), level };
+                wasi.stdout(output(Level::Info)).stderr(output(Level::Warn));
+            }
+            _ => {}
         }
         for dir in &grants.dirs {
             let permissions = if dir.read_only { FsPerms::ReadOnly } else { FsPerms::ReadWrite };
@@ -87,14 +123,25 @@ impl Host {
             outgoing: Outgoing {
                 granted: grants.http.clone(),
                 authorities: grants.authorities.clone(),
+                bindings: grants.bindings.clone(),
+                call: None,
                 denials: denials.clone(),
             },
             tls: None,
             stdio,
             network,
             denials,
+            bindings: grants.bindings.clone(),
+            call: None,
+            calls: Arc::new(Semaphore::new(CALLS_PENDING_MAX)),
             meter: Meter::new(limits),
         })
+    }
+
+    /// Makes what follows a part of `call`.
+    pub fn serve(&mut self, call: Call) {
+        self.call = Some(call);
+        self.outgoing.call = Some(call);
     }
 
     /// What the program asked for and was denied so far.
@@ -102,9 +149,14 @@ impl Host {
         &self.denials
     }
 
-    /// Whether there is a standard error to write to.
-    pub(crate) fn has_stderr(&self) -> bool {
-        self.stdio == Stdio::Inherit
+    /// Takes one line that the program logs.
+    pub(crate) fn log(&self, level: Level, line: &str) {
+        match (self.stdio, &self.bindings) {
+            // As with the program's own writes: nobody is told that standard error is closed.
+            (Stdio::Inherit, _) => drop(stderr().write_all(format!("{line}\n").as_bytes())),
+            (Stdio::Log, Some(bindings)) => bindings.log.line(level, line),
+            _ => {}
+        }
     }
 
     pub(crate) fn wasi(&mut self) -> &mut WasiP1Ctx {
@@ -113,6 +165,16 @@ impl Host {
 
     pub(crate) fn wasi_and_denials(&mut self) -> (&mut WasiP1Ctx, &Denials) {
         (&mut self.wasi, &self.denials)
+    }
+
+    pub(crate) fn app(&mut self) -> AppView<'_> {
+        AppView {
+            bindings: self.bindings.as_deref(),
+            call: self.call,
+            calls: &self.calls,
+            denials: &self.denials,
+            table: table(&mut self.wasi),
+        }
     }
 
     pub(crate) fn sockets_and_network(&mut self) -> (WasiSocketsCtxView<'_>, &Network) {

@@ -1,20 +1,51 @@
 //! Outgoing HTTP: which servers a program may send requests to.
 
+use std::sync::Arc;
+
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
-use crate::Authorities;
+use crate::bindings::{Call, CallError};
 use crate::denials::{Denial, Denials};
 use crate::grants::Peer;
 use crate::send::{Answer, port, send};
+use crate::{Authorities, Bindings};
 
 /// The HTTP grants of one program, and where what they refuse is remembered.
 pub(crate) struct Outgoing {
     pub(crate) granted: Vec<Peer>,
     pub(crate) authorities: Authorities,
+    pub(crate) bindings: Option<Arc<Bindings>>,
+    pub(crate) call: Option<Call>,
     pub(crate) denials: Denials,
 }
 
 type Sending = Box<dyn Future<Output = Result<Answer, Error>> + Send>;
+
+/// What the host names of an app's functions end in, inside the app.
+const SIBLINGS: &str = ".sampan.internal";
+
+impl Outgoing {
+    /// A request to a function of the same app, which does not leave the process.
+    fn to_sibling(&self, name: &str, request: http::Request<WasiBody>) -> Sending {
+        let (Some(bindings), Some(call)) = (&self.bindings, self.call) else {
+            return Box::new(async { Err(Error::HttpRequestDenied) });
+        };
+        if !bindings.calls.contains(name) {
+            self.denials.record(Denial::Call(name.to_owned()));
+            return Box::new(async { Err(Error::HttpRequestDenied) });
+        }
+        let answering = call.below().map(|call| bindings.siblings.request(name, call, request));
+        Box::new(async move {
+            let answered = async { answering?.await };
+            let response = answered.await.map_err(|error| match error {
+                CallError::Late => Error::ConnectionReadTimeout,
+                CallError::Busy => Error::ConnectionLimitReached,
+                error => Error::InternalError(Some(error.to_string())),
+            })?;
+            Ok::<Answer, Error>((response, Box::new(async { Ok(()) })))
+        })
+    }
+}
 
 impl WasiHttpHooks for Outgoing {
     fn send_request(
@@ -26,6 +57,9 @@ impl WasiHttpHooks for Outgoing {
         let Some(authority) = request.uri().authority() else {
             return Box::new(async { Err(Error::HttpRequestUriInvalid) });
         };
+        if let Some(name) = authority.host().strip_suffix(SIBLINGS) {
+            return self.to_sibling(&name.to_owned(), request);
+        }
         let port = port(authority, request.uri().scheme());
         if !self.granted.iter().any(|peer| peer.covers(authority.host(), port)) {
             self.denials.record(Denial::Http(format!("{}:{port}", authority.host())));

@@ -1,6 +1,9 @@
 //! What a program may touch: WASI and every other capability, one module each, denied unless granted.
 
+pub mod bindings;
+mod chain;
 mod command;
+mod config;
 mod denials;
 mod error;
 mod files;
@@ -8,14 +11,20 @@ pub mod grants;
 mod host;
 mod http;
 mod invoke;
+mod keyvalue;
 pub mod limits;
 pub mod link;
 mod logging;
 mod needs;
 mod net;
+mod otel;
+mod output;
 mod send;
+mod sql;
 mod tls;
+mod websocket;
 
+pub use bindings::Bindings;
 pub use command::run;
 pub use denials::{Denial, Denials};
 pub use error::Error;

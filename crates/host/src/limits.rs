@@ -5,6 +5,21 @@ use std::time::Duration;
 /// The longest wait for a step of an HTTP request, where the program names none.
 pub const HTTP_WAIT: Duration = Duration::from_secs(600);
 
+/// Calls that are nested: a function that calls itself must come to an end.
+pub const CALL_DEPTH_MAX: u32 = 32;
+
+/// Calls of one instance that are begun and have not ended.
+pub const CALLS_PENDING_MAX: usize = 256;
+
+/// Attributes of one span of a trace; what is more is dropped.
+pub const SPAN_ATTRIBUTES_MAX: usize = 128;
+
+/// Bytes of each text of a span: its name, the names and values of its attributes, its error; the rest is cut.
+pub const SPAN_TEXT_BYTES_MAX: usize = 4 << 10;
+
+/// Bytes of one line of a function's log; the rest of it is cut.
+pub const LOG_LINE_BYTES_MAX: usize = 16 << 10;
+
 /// Denials that are remembered of one program.
 pub const DENIALS_MAX: usize = 16;
 

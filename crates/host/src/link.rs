@@ -8,7 +8,7 @@ use engine::wasmtime::{Engine, Module};
 use wasmtime_wasi::{p1, p2, p3};
 
 use crate::grants::Grants;
-use crate::{Host, command, files, logging, net};
+use crate::{Host, chain, command, config, files, keyvalue, logging, net, otel, sql, websocket};
 
 /// Everything that `module` may import.
 ///
@@ -26,6 +26,18 @@ pub fn module(engine: &Engine, module: &Module, grants: &Grants) -> wasmtime::Re
     }
     Ok(linker)
 }
+
+/// What an app binds to its functions: the interfaces of each package are linked together.
+const APP: [(&str, Link); 6] = [
+    ("wasi:keyvalue/", keyvalue::link),
+    ("wasi:config/", config::link),
+    ("wasi:otel/", otel::link),
+    ("sampan:chain/", chain::link),
+    ("sampan:sql/", sql::link),
+    ("sampan:websocket/", websocket::link),
+];
+
+type Link = fn(&mut component::Linker<Host>) -> wasmtime::Result<()>;
 
 /// Everything that `component` may import.
 ///
@@ -71,6 +83,11 @@ pub fn component(engine: &Engine, component: &Component) -> wasmtime::Result<com
         }
         if imports_any("wasi:tls", "0.3") {
             wasmtime_wasi_tls::p3::add_to_linker(&mut linker)?;
+        }
+    }
+    for (package, link) in APP {
+        if imports.iter().any(|name| name.starts_with(package)) {
+            link(&mut linker)?;
         }
     }
     for interface in imports.iter().filter(|name| name.starts_with(logging::INTERFACE)) {

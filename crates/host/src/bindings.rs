@@ -1,0 +1,235 @@
+//! What an app binds to one of its functions beside WASI: a part of its state, its configuration, its other
+//! functions, its connections, a log and a trace.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use state::{Bucket, Store};
+use wasmtime::component::{ComponentType, Lift, Lower};
+use wasmtime_wasi_http::WasiBody;
+
+use crate::limits::CALL_DEPTH_MAX;
+pub use crate::sql::Database;
+
+/// All that an app binds to one function. The function reaches nothing else of the app.
+pub struct Bindings {
+    /// Where the buckets are.
+    pub store: Arc<dyn Store>,
+    /// The granted buckets, by name; they are open.
+    pub buckets: BTreeMap<String, Bucket>,
+    /// The app's SQL database; `None` where it was not granted. The functions of an app share one.
+    pub sql: Option<Arc<Database>>,
+    /// What `wasi:config` returns.
+    pub config: BTreeMap<String, String>,
+    /// The names of the functions and chains that may be called.
+    pub calls: BTreeSet<String>,
+    /// The app's functions and chains.
+    pub siblings: Arc<dyn Siblings>,
+    /// The WebSockets of the app; `None` where it has none.
+    pub connections: Option<Arc<dyn Connections>>,
+    /// Where the function's output goes.
+    pub log: Arc<dyn Log>,
+    /// Where the function's spans go; `None` where nothing is traced.
+    pub telemetry: Option<Arc<dyn Telemetry>>,
+}
+
+impl fmt::Debug for Bindings {
+    /// Names only: values may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bindings")
+            .field("buckets", &self.buckets.keys())
+            .field("config", &self.config.keys())
+            .field("calls", &self.calls)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Takes what a function says.
+pub trait Log: Send + Sync {
+    /// One line, without its end, of the function's standard output, standard error, or `wasi:logging`.
+    fn line(&self, level: Level, text: &str);
+}
+
+/// How grave a line of a log is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// For those who follow each step.
+    Trace,
+    /// For those who look for a fault.
+    Debug,
+    /// What standard output is.
+    Info,
+    /// What standard error is.
+    Warn,
+    /// A failure.
+    Error,
+}
+
+/// A call on its way: what it belongs to, and until when it is worth while.
+#[derive(Clone, Copy, Debug)]
+pub struct Call {
+    /// The chain that it is a part of: all calls that one request from outside leads to.
+    pub chain: u128,
+    /// The span that this call is in the trace of its chain; 0 where it is not traced.
+    pub span: u64,
+    /// Calls above this one.
+    pub depth: u32,
+    /// After this moment nobody waits for the answer.
+    pub deadline: Instant,
+}
+
+impl Call {
+    /// A call that this one makes.
+    ///
+    /// # Errors
+    /// [`CallError::Late`] when nobody waits any more; [`CallError::Trapped`] when it would be the one too deep.
+    pub fn below(self) -> Result<Self, CallError> {
+        if Instant::now() >= self.deadline {
+            return Err(CallError::Late);
+        }
+        if self.depth >= CALL_DEPTH_MAX {
+            return Err(CallError::Trapped(format!(
+                "{CALL_DEPTH_MAX} calls are nested, and more may not be"
+            )));
+        }
+        Ok(Self { depth: self.depth + 1, ..self })
+    }
+}
+
+/// What goes into a call, and what comes out of it.
+#[derive(Clone, Debug, PartialEq, Eq, ComponentType, Lift, Lower)]
+#[component(variant)]
+pub enum Payload {
+    /// Any bytes.
+    #[component(name = "bytes")]
+    Bytes(Vec<u8>),
+    /// Text.
+    #[component(name = "text")]
+    Text(String),
+    /// JSON (RFC 8259).
+    #[component(name = "json")]
+    Json(String),
+}
+
+/// Why a call has no result.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, ComponentType, Lift, Lower)]
+#[component(variant)]
+pub enum CallError {
+    /// The caller was not granted the callee.
+    #[error("it was not granted")]
+    #[component(name = "denied")]
+    Denied,
+    /// The callee, or the chain, has as much to do as it may have.
+    #[error("too many calls are waiting")]
+    #[component(name = "busy")]
+    Busy,
+    /// The deadline has passed, or cannot be met.
+    #[error("the deadline has passed")]
+    #[component(name = "late")]
+    Late,
+    /// The call was cancelled.
+    #[error("it was cancelled")]
+    #[component(name = "cancelled")]
+    Cancelled,
+    /// The callee's own words.
+    #[error("{0}")]
+    #[component(name = "failed")]
+    Failed(String),
+    /// The callee trapped or hit a limit.
+    #[error("it ended before it had a result: {0}")]
+    #[component(name = "trapped")]
+    Trapped(String),
+}
+
+/// A future of a call.
+pub type Calling<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// The other functions of an app, as one of them calls them. Whether it may was asked before, and the call is the one
+/// [below](Call::below) the caller's. A call ends by its deadline.
+pub trait Siblings: Send + Sync {
+    /// Calls a function or chain through `sampan:chain`.
+    fn call(&self, name: &str, call: Call, input: Payload) -> Calling<Result<Payload, CallError>>;
+
+    /// Sends a request to a function through `wasi:http`, without leaving the process.
+    fn request(
+        &self,
+        name: &str,
+        call: Call,
+        request: Request<WasiBody>,
+    ) -> Calling<Result<Response<WasiBody>, CallError>>;
+}
+
+/// The open WebSockets of an app, by their names.
+pub trait Connections: Send + Sync {
+    /// Puts a message at the end of a connection's queue.
+    ///
+    /// # Errors
+    /// When there is no such connection, or its queue is full.
+    fn send(&self, connection: &str, message: Message) -> Result<(), SendError>;
+
+    /// Closes a connection. That there is none of that name is no error.
+    fn close(&self, connection: &str);
+}
+
+/// A message on a WebSocket. Cheap to clone: many connections may get the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// Text: always UTF-8.
+    Text(Bytes),
+    /// Any bytes.
+    Binary(Bytes),
+}
+
+/// Why a message was not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// The connection is not open any more.
+    #[error("the connection is closed")]
+    Closed,
+    /// The client does not keep up.
+    #[error("the connection's queue is full")]
+    Full,
+}
+
+/// Takes what a function traces.
+pub trait Telemetry: Send + Sync {
+    /// A span that has ended.
+    fn span(&self, span: Span);
+}
+
+/// A part of a call, as the function that answers it tells of it. The sizes are bounded, the words are the function's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The chain of the call.
+    pub trace_id: u128,
+    /// Itself; never 0.
+    pub span_id: u64,
+    /// The span that it is a part of; 0 where it is of none.
+    pub parent: u64,
+    /// What was done.
+    pub name: String,
+    /// When it began, in nanoseconds since the Unix epoch.
+    pub start_ns: u64,
+    /// When it ended, in nanoseconds since the Unix epoch.
+    pub end_ns: u64,
+    /// Names and values; a value is JSON (RFC 8259).
+    pub attributes: Vec<(String, String)>,
+    /// How it ended.
+    pub status: Status,
+}
+
+/// How a [`Span`] ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// It does not say.
+    Unset,
+    /// Well.
+    Ok,
+    /// Not well, and why.
+    Error(String),
+}

@@ -1,0 +1,237 @@
+//! `wasi:keyvalue`: the buckets of an app. A read is answered at once; a write returns when it is as durable as its
+//! bucket asks for.
+
+use std::sync::Arc;
+
+use state::limits::{BATCH_BYTES_MAX, BATCH_OPS_MAX};
+use state::{Batch, Entry, Expected, Range, Receipt, Store};
+use wasmtime::component::{Linker, Resource};
+use wasmtime_wasi::TrappableError;
+
+use crate::Host;
+use crate::denials::Denial;
+use crate::host::{App, AppView};
+
+mod generated {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        interfaces: "
+            import wasi:keyvalue/store@0.2.0-draft2;
+            import wasi:keyvalue/atomics@0.2.0-draft2;
+            import wasi:keyvalue/batch@0.2.0-draft2;
+        ",
+        imports: {
+            "wasi:keyvalue/store.[method]bucket.set": async | trappable,
+            "wasi:keyvalue/store.[method]bucket.delete": async | trappable,
+            "wasi:keyvalue/atomics.increment": async | trappable,
+            "wasi:keyvalue/atomics.swap": async | trappable,
+            "wasi:keyvalue/batch.set-many": async | trappable,
+            "wasi:keyvalue/batch.delete-many": async | trappable,
+            default: trappable,
+        },
+        trappable_error_type: { "wasi:keyvalue/store.error" => super::Failure },
+        with: {
+            "wasi:keyvalue/store.bucket": super::Bucket,
+            "wasi:keyvalue/atomics.cas": super::Cas,
+        },
+    });
+}
+
+use generated::wasi::keyvalue::store::{Error, KeyResponse};
+use generated::wasi::keyvalue::{atomics, batch, store};
+
+/// A bucket that a program has opened.
+#[expect(unreachable_pub, reason = "the generated code exports it again")]
+#[derive(Clone)]
+pub struct Bucket {
+    store: Arc<dyn Store>,
+    bucket: state::Bucket,
+}
+
+/// What was found under a key when a compare-and-swap began.
+#[expect(unreachable_pub, reason = "the generated code exports it again")]
+pub struct Cas {
+    bucket: Bucket,
+    key: String,
+    found: Option<Entry>,
+}
+
+/// An error that the program is told, or a trap.
+type Failure = TrappableError<Error>;
+
+impl Bucket {
+    fn get(&self, key: &str) -> Result<Option<Entry>, Error> {
+        self.store.get(&self.bucket, key.as_bytes()).map_err(told)
+    }
+
+    async fn write(&self, batch: Batch) -> Result<Receipt, Error> {
+        self.store.write(&self.bucket, batch).await.map_err(told)
+    }
+
+    fn cas(self, key: String) -> Result<Cas, Error> {
+        let found = self.get(&key)?;
+        Ok(Cas { bucket: self, key, found })
+    }
+}
+
+fn told(error: state::Error) -> Error {
+    match error {
+        state::Error::NoBucket(_) => Error::NoSuchStore,
+        error => Error::Other(error.to_string()),
+    }
+}
+
+impl AppView<'_> {
+    fn bucket(&self, bucket: &Resource<Bucket>) -> Result<&Bucket, Failure> {
+        self.table.get(bucket).map_err(Failure::trap)
+    }
+}
+
+impl store::Host for AppView<'_> {
+    fn open(&mut self, name: String) -> Result<Resource<Bucket>, Failure> {
+        let granted = self.bindings.and_then(|bindings| Some((bindings, bindings.buckets.get(&name)?)));
+        let Some((bindings, bucket)) = granted else {
+            self.denials.record(Denial::Bucket(name));
+            return Err(Error::NoSuchStore.into());
+        };
+        let bucket = Bucket { store: Arc::clone(&bindings.store), bucket: bucket.clone() };
+        self.table.push(bucket).map_err(Failure::trap)
+    }
+
+    fn convert_error(&mut self, failure: Failure) -> wasmtime::Result<Error> {
+        failure.downcast()
+    }
+}
+
+impl store::HostBucket for AppView<'_> {
+    fn get(&mut self, bucket: Resource<Bucket>, key: String) -> Result<Option<Vec<u8>>, Failure> {
+        Ok(self.bucket(&bucket)?.get(&key)?.map(|entry| entry.value))
+    }
+
+    async fn set(&mut self, bucket: Resource<Bucket>, key: String, value: Vec<u8>) -> Result<(), Failure> {
+        self.bucket(&bucket)?.write(Batch::default().put(key, value)).await?;
+        Ok(())
+    }
+
+    async fn delete(&mut self, bucket: Resource<Bucket>, key: String) -> Result<(), Failure> {
+        self.bucket(&bucket)?.write(Batch::default().delete(key)).await?;
+        Ok(())
+    }
+
+    fn exists(&mut self, bucket: Resource<Bucket>, key: String) -> Result<bool, Failure> {
+        Ok(self.bucket(&bucket)?.get(&key)?.is_some())
+    }
+
+    /// Keys that are no text were not written by a program; they are shown as well as can be.
+    fn list_keys(
+        &mut self,
+        bucket: Resource<Bucket>,
+        cursor: Option<String>,
+    ) -> Result<KeyResponse, Failure> {
+        let Bucket { store, bucket } = self.bucket(&bucket)?;
+        let range = Range { after: cursor.as_deref().map(str::as_bytes), ..Range::default() };
+        let page = store.keys(bucket, range).map_err(told)?;
+        let text = |key: Vec<u8>| String::from_utf8_lossy(&key).into_owned();
+        Ok(KeyResponse { keys: page.items.into_iter().map(text).collect(), cursor: page.next.map(text) })
+    }
+
+    fn drop(&mut self, bucket: Resource<Bucket>) -> wasmtime::Result<()> {
+        self.table.delete(bucket)?;
+        Ok(())
+    }
+}
+
+impl atomics::Host for AppView<'_> {
+    async fn increment(&mut self, bucket: Resource<Bucket>, key: String, delta: i64) -> Result<i64, Failure> {
+        let receipt = self.bucket(&bucket)?.write(Batch::default().increment(key, delta)).await?;
+        receipt.counters.first().copied().ok_or_else(|| Error::Other("nothing was counted".into()).into())
+    }
+
+    async fn swap(
+        &mut self,
+        cas: Resource<Cas>,
+        value: Vec<u8>,
+    ) -> wasmtime::Result<Result<(), atomics::CasError>> {
+        let Cas { bucket, key, found } = self.table.delete(cas)?;
+        let expected = found.map_or(Expected::Absent, |entry| Expected::Version(entry.version));
+        let batch = Batch::default().swap(key.clone(), expected, Some(value));
+        let error = match bucket.store.write(&bucket.bucket, batch).await {
+            Ok(_) => return Ok(Ok(())),
+            Err(state::Error::Conflict { .. }) => match bucket.cas(key) {
+                Ok(cas) => atomics::CasError::CasFailed(self.table.push(cas)?),
+                Err(error) => atomics::CasError::StoreError(error),
+            },
+            Err(error) => atomics::CasError::StoreError(told(error)),
+        };
+        Ok(Err(error))
+    }
+}
+
+impl atomics::HostCas for AppView<'_> {
+    fn new(&mut self, bucket: Resource<Bucket>, key: String) -> Result<Resource<Cas>, Failure> {
+        let cas = self.bucket(&bucket)?.clone().cas(key)?;
+        self.table.push(cas).map_err(Failure::trap)
+    }
+
+    fn current(&mut self, cas: Resource<Cas>) -> Result<Option<Vec<u8>>, Failure> {
+        let cas = self.table.get(&cas).map_err(Failure::trap)?;
+        Ok(cas.found.as_ref().map(|entry| entry.value.clone()))
+    }
+
+    fn drop(&mut self, cas: Resource<Cas>) -> wasmtime::Result<()> {
+        self.table.delete(cas)?;
+        Ok(())
+    }
+}
+
+impl batch::Host for AppView<'_> {
+    /// As much at a time as one batch may write: the host holds all of it.
+    fn get_many(
+        &mut self,
+        bucket: Resource<Bucket>,
+        keys: Vec<String>,
+    ) -> Result<Vec<(String, Option<Vec<u8>>)>, Failure> {
+        let too_much = || {
+            let most =
+                format!("at most {BATCH_OPS_MAX} keys and {BATCH_BYTES_MAX} bytes can be got at a time");
+            Failure::from(Error::Other(most))
+        };
+        if keys.len() > BATCH_OPS_MAX {
+            return Err(too_much());
+        }
+        let bucket = self.bucket(&bucket)?;
+        let mut found = Vec::with_capacity(keys.len());
+        let mut bytes = 0;
+        for key in keys {
+            let value = bucket.get(&key)?.map(|entry| entry.value);
+            bytes += value.as_ref().map_or(0, Vec::len);
+            if bytes > BATCH_BYTES_MAX {
+                return Err(too_much());
+            }
+            found.push((key, value));
+        }
+        Ok(found)
+    }
+
+    async fn set_many(
+        &mut self,
+        bucket: Resource<Bucket>,
+        entries: Vec<(String, Vec<u8>)>,
+    ) -> Result<(), Failure> {
+        let batch = entries.into_iter().fold(Batch::default(), |batch, (key, value)| batch.put(key, value));
+        self.bucket(&bucket)?.write(batch).await?;
+        Ok(())
+    }
+
+    async fn delete_many(&mut self, bucket: Resource<Bucket>, keys: Vec<String>) -> Result<(), Failure> {
+        let batch = keys.into_iter().fold(Batch::default(), Batch::delete);
+        self.bucket(&bucket)?.write(batch).await?;
+        Ok(())
+    }
+}
+
+pub(crate) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
+    store::add_to_linker::<_, App>(linker, Host::app)?;
+    atomics::add_to_linker::<_, App>(linker, Host::app)?;
+    batch::add_to_linker::<_, App>(linker, Host::app)
+}

@@ -1,0 +1,170 @@
+//! `sampan:sql`: the SQL database of an app.
+//!
+//! The database has one call at a time. The others wait for their turn here and not in threads, of which there are few.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use state::sql::{Done, Statement};
+use tokio::sync::Semaphore;
+use wasmtime::component::Linker;
+
+use crate::Host;
+use crate::host::{App, AppView};
+
+mod generated {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        interfaces: "import sampan:sql/database@0.1.0;",
+        imports: { default: async },
+    });
+}
+
+use generated::sampan::sql::database::{self, Changes, Error, Rows, Value};
+
+/// The SQL database of an app.
+pub struct Database {
+    sql: Arc<state::Sql>,
+    turn: Arc<Semaphore>,
+}
+
+impl Database {
+    /// The database behind `sql`. There must be one for each: it is what calls wait at.
+    pub fn new(sql: Arc<state::Sql>) -> Self {
+        Self { sql, turn: Arc::new(Semaphore::new(1)) }
+    }
+
+    /// Does `work` in a thread that may block. When nobody waits for it any more, it is cancelled.
+    async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&state::Sql) -> Result<T, state::Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let turn = Arc::clone(&self.turn).acquire_owned().await.map_err(|_| Error::Denied)?;
+        let waited_for = WaitedFor { sql: Arc::clone(&self.sql), step: Arc::default() };
+        let (sql, step) = (Arc::clone(&self.sql), Arc::clone(&waited_for.step));
+        let working = tokio::task::spawn_blocking(move || {
+            let worked = match begin(&step) {
+                true => work(&sql),
+                false => Err(state::Error::SqlCancelled),
+            };
+            *lock(&step) = Step::Ended;
+            // Only now: a cancellation must not hit the next.
+            drop(turn);
+            worked
+        });
+        let worked = working.await;
+        drop(waited_for);
+        worked.map_err(|error| Error::Other(error.to_string()))?.map_err(told)
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Step {
+    #[default]
+    Queued,
+    Running,
+    Ended,
+}
+
+/// Work that is cancelled when this is dropped before its end.
+struct WaitedFor {
+    sql: Arc<state::Sql>,
+    step: Arc<Mutex<Step>>,
+}
+
+impl Drop for WaitedFor {
+    fn drop(&mut self) {
+        let mut step = lock(&self.step);
+        if *step == Step::Running {
+            self.sql.cancel();
+        }
+        *step = Step::Ended;
+    }
+}
+
+fn begin(step: &Mutex<Step>) -> bool {
+    let mut step = lock(step);
+    let queued = *step == Step::Queued;
+    if queued {
+        *step = Step::Running;
+    }
+    queued
+}
+
+fn lock(step: &Mutex<Step>) -> std::sync::MutexGuard<'_, Step> {
+    step.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn told(error: state::Error) -> Error {
+    use state::Error as State;
+    match error {
+        State::Sql(why) if why.contains("constraint failed") => Error::Constraint(why),
+        State::Sql(why) => Error::Invalid(why),
+        State::SqlDenied(_) => Error::Invalid(error.to_string()),
+        State::SqlResult { .. } | State::SqlFull { .. } => Error::Full(error.to_string()),
+        State::SqlTime(_) | State::SqlCancelled => Error::Late,
+        error => Error::Other(error.to_string()),
+    }
+}
+
+impl From<Value> for state::sql::Value {
+    fn from(value: Value) -> Self {
+        match value {
+            Value::Null => Self::Null,
+            Value::Integer(value) => Self::Int(value),
+            Value::Real(value) => Self::Real(value),
+            Value::Text(value) => Self::Text(value),
+            Value::Blob(value) => Self::Blob(value),
+        }
+    }
+}
+
+impl From<state::sql::Value> for Value {
+    fn from(value: state::sql::Value) -> Self {
+        use state::sql::Value as State;
+        match value {
+            State::Null => Self::Null,
+            State::Int(value) => Self::Integer(value),
+            State::Real(value) => Self::Real(value),
+            State::Text(value) => Self::Text(value),
+            State::Blob(value) => Self::Blob(value),
+        }
+    }
+}
+
+fn statement((sql, parameters): (String, Vec<Value>)) -> Statement {
+    Statement { sql, parameters: parameters.into_iter().map(Into::into).collect() }
+}
+
+fn changes(done: Done) -> Changes {
+    Changes { rows: done.rows_affected, last_insert_rowid: done.last_rowid }
+}
+
+impl<'a> AppView<'a> {
+    fn database(&self) -> Result<&'a Database, Error> {
+        self.bindings.and_then(|bindings| bindings.sql.as_deref()).ok_or(Error::Denied)
+    }
+}
+
+impl database::Host for AppView<'_> {
+    async fn execute(&mut self, sql: String, parameters: Vec<Value>) -> Result<Changes, Error> {
+        let statement = statement((sql, parameters));
+        self.database()?.work(move |sql| sql.execute(&statement)).await.map(changes)
+    }
+
+    async fn query(&mut self, sql: String, parameters: Vec<Value>) -> Result<Rows, Error> {
+        let statement = statement((sql, parameters));
+        let found = self.database()?.work(move |sql| sql.query(&statement)).await?;
+        let row = |row: Vec<_>| row.into_iter().map(Value::from).collect();
+        Ok(Rows { columns: found.columns, rows: found.rows.into_iter().map(row).collect() })
+    }
+
+    async fn batch(&mut self, statements: Vec<(String, Vec<Value>)>) -> Result<Vec<Changes>, Error> {
+        let statements: Vec<_> = statements.into_iter().map(statement).collect();
+        let done = self.database()?.work(move |sql| sql.transaction(&statements)).await?;
+        Ok(done.into_iter().map(changes).collect())
+    }
+}
+
+pub(crate) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
+    database::add_to_linker::<_, App>(linker, Host::app)
+}
