@@ -33,7 +33,9 @@ pub(crate) fn check(bucket: &Bucket, batch: &Batch) -> Result<usize, Error> {
         let value = op.value().unwrap_or_default();
         bucket.check_value(value)?;
         bytes = bytes.saturating_add(op.key().len() + value.len());
-        if let Op::Swap { expected: Expected::Value(value), .. } = op {
+        if let Op::Swap { expected: Expected::Value(value), .. }
+        | Op::Check { expected: Expected::Value(value), .. } = op
+        {
             bytes = bytes.saturating_add(value.len());
         }
     }
@@ -144,16 +146,17 @@ fn write<R: Rows>(
             Some(ttl) => now_ms.saturating_add(u64::try_from(ttl.as_millis()).unwrap_or(NEVER)),
             None => NEVER,
         };
+        if let Op::Swap { expected, .. } | Op::Check { expected, .. } = &op
+            && !expected.meets(found)
+        {
+            let found = found.map(|row| row.version);
+            return Ok(Err(Error::Conflict { bucket: bucket.label(), op: index, found }));
+        }
         let after = match op {
+            Op::Check { .. } => continue,
             Op::Put { value, ttl, .. } => Some(Row { version, expires_ms: expires_ms(ttl), value }),
             Op::Delete { .. } => None,
-            Op::Swap { expected, new, .. } => {
-                if !expected.meets(found) {
-                    let found = found.map(|row| row.version);
-                    return Ok(Err(Error::Conflict { bucket: bucket.label(), op: index, found }));
-                }
-                new.map(|value| Row { version, expires_ms: expires_ms(None), value })
-            }
+            Op::Swap { new, .. } => new.map(|value| Row { version, expires_ms: expires_ms(None), value }),
             Op::Increment { delta, .. } => {
                 let Some(number) = add(found, delta) else {
                     return Ok(Err(Error::NotACounter { bucket: bucket.label(), op: index }));
@@ -166,6 +169,8 @@ fn write<R: Rows>(
         change.after = Some(after);
     }
 
+    // What was only looked at stays as it is.
+    changes.retain(|_, change| change.after.is_some());
     let mut usage = before;
     for (place, change) in &changes {
         let key_bytes = place.len() - bucket.prefix().len();
@@ -219,9 +224,11 @@ fn add(found: Option<&Row>, delta: i64) -> Option<i64> {
 impl Op {
     fn key(&self) -> &[u8] {
         match self {
-            Op::Put { key, .. } | Op::Delete { key } | Op::Swap { key, .. } | Op::Increment { key, .. } => {
-                key
-            }
+            Op::Put { key, .. }
+            | Op::Delete { key }
+            | Op::Swap { key, .. }
+            | Op::Check { key, .. }
+            | Op::Increment { key, .. } => key,
         }
     }
 
@@ -229,7 +236,7 @@ impl Op {
         match self {
             Op::Put { value, .. } => Some(value),
             Op::Swap { new, .. } => new.as_deref(),
-            Op::Delete { .. } | Op::Increment { .. } => None,
+            Op::Delete { .. } | Op::Check { .. } | Op::Increment { .. } => None,
         }
     }
 }

@@ -138,6 +138,28 @@ pub enum Error {
         /// What the operating system said.
         source: Arc<io::Error>,
     },
+    /// The name of a container or an object is empty or too long.
+    #[error(
+        "`{0}` is no name for a container or an object: 1 to {container} bytes for one, to {object} for the other",
+        container = limits::CONTAINER_BYTES_MAX,
+        object = limits::OBJECT_NAME_BYTES_MAX
+    )]
+    BlobName(String),
+    /// There is no such container, or no longer.
+    #[error("there is no container `{0}`")]
+    NoContainer(String),
+    /// There is no such object, or it was replaced or removed while it was read.
+    #[error("there is no object `{0}`, or no longer")]
+    NoObject(String),
+    /// An object becomes too large.
+    #[error("an object may have at most {} bytes", limits::OBJECT_BYTES_MAX)]
+    Object,
+    /// A line of an import is not what an export writes.
+    #[error("line {0} is no entry: a JSON object with `key` or `key_base64`, and `value` or `value_base64`")]
+    Line(u64),
+    /// The other side of an export or import failed.
+    #[error("cannot go on with the export or import")]
+    Transfer(#[source] Arc<io::Error>),
     /// A statement is not valid, or failed. It changed nothing.
     #[error("the statement failed: {0}")]
     Sql(String),
@@ -170,6 +192,10 @@ pub enum Error {
 }
 
 impl Error {
+    pub(crate) fn transfer(source: io::Error) -> Self {
+        Error::Transfer(Arc::new(source))
+    }
+
     /// What its user may do about it.
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {

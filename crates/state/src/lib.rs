@@ -6,9 +6,12 @@
 //! a SQLite database that is safe to hand hostile statements.
 
 mod apply;
+pub mod blobs;
 mod commit;
 mod embedded;
 mod error;
+#[cfg(test)]
+mod faults;
 pub mod limits;
 mod memory;
 mod pending;
@@ -17,9 +20,11 @@ mod shelf;
 pub mod sql;
 mod store;
 mod sync;
+pub mod transfer;
 mod watch;
 mod writer;
 
+pub use blobs::Blobs;
 pub use embedded::Embedded;
 pub use error::Error;
 pub use memory::Memory;

@@ -72,3 +72,30 @@ pub const SQL_RESULT_BYTES_MAX: usize = 64 << 20;
 
 /// Steps of SQLite's machine between two looks at the clock.
 pub const SQL_OPS_BETWEEN_CHECKS: i32 = 1_000;
+
+/// Bytes of one line of an import: the longest key and value with every byte written as `\u0000`, and the rest of the
+/// line.
+pub const IMPORT_LINE_BYTES_MAX: u64 = 6 * (KEY_BYTES_MAX + VALUE_BYTES_MAX) as u64 + 64;
+
+/// Bytes and entries after which an import commits. One more entry may be in a batch.
+pub const IMPORT_BATCH_BYTES: usize = 1 << 20;
+/// See [`IMPORT_BATCH_BYTES`].
+pub const IMPORT_BATCH_OPS: usize = 1_000;
+
+/// Bytes of a blob object.
+pub const OBJECT_BYTES_MAX: u64 = 1 << 30;
+
+/// Bytes of one chunk of an object.
+pub const CHUNK_BYTES: usize = 256 << 10;
+
+/// Chunks of one object on their way to the store at once.
+pub const CHUNKS_IN_FLIGHT_MAX: usize = 8;
+
+/// Chunks removed with one commit when an object is removed: as many as 16 MiB.
+pub const CHUNKS_CLEARED_MAX: usize = 64;
+
+/// Bytes of the name of a container.
+pub const CONTAINER_BYTES_MAX: usize = 128;
+
+/// Bytes of the name of an object.
+pub const OBJECT_NAME_BYTES_MAX: usize = 768;

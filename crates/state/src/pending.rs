@@ -36,6 +36,11 @@ impl Pending {
         Self(State::Done(Some(result)))
     }
 
+    /// Whether it failed before it was begun.
+    pub(crate) fn refused(&self) -> bool {
+        matches!(self.0, State::Done(Some(Err(_))))
+    }
+
     pub(crate) fn waiting(receiver: oneshot::Receiver<Result<Receipt, Error>>) -> Self {
         Self(State::Waiting(receiver))
     }

@@ -258,6 +258,13 @@ pub enum Op {
         /// The new value; `None` removes the key.
         new: Option<Vec<u8>>,
     },
+    /// Leaves a key as it is; the batch fails with [`Error::Conflict`] if it is not as expected.
+    Check {
+        /// The key.
+        key: Vec<u8>,
+        /// What must be there.
+        expected: Expected,
+    },
     /// Adds to a number, which is kept as decimal text; a key that is not there counts as 0. When the entry expires
     /// stays as it is.
     Increment {
@@ -296,6 +303,12 @@ impl Batch {
     #[must_use]
     pub fn swap(self, key: impl Into<Vec<u8>>, expected: Expected, new: Option<Vec<u8>>) -> Self {
         self.with(Op::Swap { key: key.into(), expected, new })
+    }
+
+    /// Also fails unless `key` is as expected.
+    #[must_use]
+    pub fn check(self, key: impl Into<Vec<u8>>, expected: Expected) -> Self {
+        self.with(Op::Check { key: key.into(), expected })
     }
 
     /// Also adds `delta` to the number under `key`.
