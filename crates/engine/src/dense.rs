@@ -11,6 +11,9 @@ pub(crate) const SLOT_BYTES: usize = 4 << 30;
 /// Slots when nobody names a number: enough for one program with all its parts.
 pub(crate) const SLOTS_DEFAULT: u32 = 64;
 
+/// Core instances and tables for each slot: those that a component for WASI has beside its program.
+const PARTS_PER_SLOT: u32 = 4;
+
 /// Elements that one table slot can grow to. Only address space until they are used.
 const TABLE_ELEMENTS_MAX: usize = 10_000_000;
 
@@ -40,19 +43,20 @@ pub(crate) fn code(config: &mut Config, options: &Options) {
 pub(crate) fn pool(config: &mut Config, slots: u32) {
     let mut pool = PoolingAllocationConfig::new();
 
-    // A component is made of several core instances, each perhaps with memories and tables. How many a program has
-    // is its own affair within its limits, so every count is the whole pool's.
+    // A component is made of several core instances, most of them without a memory of their own. How many a program
+    // has is its own affair within its limits, so every count is the whole pool's.
+    let parts = slots.saturating_mul(PARTS_PER_SLOT);
     pool.total_component_instances(slots)
-        .total_core_instances(slots)
+        .total_core_instances(parts)
         .total_memories(slots)
-        .total_tables(slots)
+        .total_tables(parts)
         .total_stacks(slots)
         .total_gc_heaps(slots)
-        .max_core_instances_per_component(slots)
+        .max_core_instances_per_component(parts)
         .max_memories_per_component(slots)
-        .max_tables_per_component(slots)
+        .max_tables_per_component(parts)
         .max_memories_per_module(slots)
-        .max_tables_per_module(slots);
+        .max_tables_per_module(parts);
 
     // Sizes that are only address space can be generous: the meter counts what is used of them.
     pool.max_memory_size(SLOT_BYTES)

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod authorities;
 mod commands;
 mod home;
 mod report;
@@ -34,6 +35,7 @@ Examples:
 #[derive(Subcommand)]
 enum Command {
     Run(commands::run::Run),
+    Serve(commands::serve::Serve),
     Build(commands::build::Build),
     Inspect(commands::inspect::Inspect),
     Completions(commands::completions::Completions),
@@ -46,6 +48,7 @@ fn main() {
     };
     let ended = match cli.command {
         Command::Run(run) => run.execute(),
+        Command::Serve(serve) => serve.execute(),
         Command::Build(build) => build.execute().map(|()| 0),
         Command::Inspect(inspect) => inspect.execute().map(|()| 0),
         Command::Completions(completions) => completions.execute().map(|()| 0),

@@ -34,12 +34,13 @@ struct Program {
 pub(crate) fn run(names: &[String]) -> Result<()> {
     setup::tools(&[setup::C, setup::RUST])?;
     let rust = crate::sysroot::rust()?;
-    let kinds: [Box<dyn Kind>; 6] = [
+    let kinds: [Box<dyn Kind>; 7] = [
         Box::new(c::C::plain()?),
         Box::new(c::C::bench()?),
         Box::new(rust::Rust::p1(&rust)),
         Box::new(rust::Rust::p2(&rust)),
         Box::new(rust::Rust::p3(&rust)),
+        Box::new(rust::Rust::app(&rust)),
         Box::new(js::Js),
     ];
     let mut known = false;

@@ -1,4 +1,4 @@
-//! `guests/p1`, `guests/p2`, `guests/p3`: cargo packages, each of whose programs speaks one version of WASI.
+//! `guests/p1`, `guests/p2`, `guests/p3`, `guests/app`: cargo packages of programs.
 
 use super::*;
 use crate::{process, sysroot};
@@ -35,6 +35,11 @@ impl<'a> Rust<'a> {
             select: "--example",
             ..Self::p1(tools)
         }
+    }
+
+    /// Functions of apps: components that export what calls them.
+    pub(super) fn app(tools: &'a sysroot::Rust) -> Self {
+        Self { kind: "app", ..Self::p3(tools) }
     }
 }
 

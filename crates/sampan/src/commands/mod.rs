@@ -4,3 +4,4 @@ pub(crate) mod build;
 pub(crate) mod completions;
 pub(crate) mod inspect;
 pub(crate) mod run;
+pub(crate) mod serve;

@@ -14,13 +14,13 @@ use std::task::Poll;
 use clap::{ArgAction, Args, ValueHint};
 use engine::wasmtime::Store;
 use engine::{Engine, Program, Sampler, Settings};
-use host::grants::{Dir, Malformed, Peer};
-use host::{Authorities, Error, Grants, Host, Outcome, Stdio};
+use host::grants::{Dir, Peer};
+use host::{Error, Grants, Host, Outcome, Stdio};
 
 use crate::report::{Report, print};
 use crate::tuning::{Tuning, engine};
 use crate::watchdog::Watchdog;
-use crate::{home, source, trap};
+use crate::{authorities, home, source, trap};
 
 /// Run a program: a module or component, binary or text
 #[derive(Args)]
@@ -63,7 +63,7 @@ pub(crate) struct Run {
 
     /// Let it send HTTP requests, to one host or to any
     #[arg(long, value_name = "HOST[:PORT]", num_args = 0..=1, require_equals = true, action = ArgAction::Append,
-          default_missing_value = "*", value_parser = http_peer, help_heading = "Grants")]
+          default_missing_value = "*", value_parser = Peer::server, help_heading = "Grants")]
     http: Vec<Peer>,
 
     #[command(flatten)]
@@ -84,14 +84,6 @@ pub(crate) struct Run {
     /// Say on standard error what is done beside running the program
     #[arg(short, long, help_heading = "Diagnostics")]
     verbose: bool,
-}
-
-/// A server: as for `--net`, but every port where none is named.
-fn http_peer(text: &str) -> Result<Peer, Malformed> {
-    if text.contains(':') && !text.ends_with(']') {
-        return text.parse();
-    }
-    Ok(Peer { host: text.parse()?, port: None })
 }
 
 fn local_address(text: &str) -> Result<SocketAddr, &'static str> {
@@ -306,24 +298,10 @@ impl Run {
             net: self.net.clone(),
             listen: self.listen.clone(),
             http: self.http.clone(),
-            authorities: authorities()?,
+            authorities: authorities::trusted()?,
+            bindings: None,
         })
     }
-}
-
-/// Names a file of certificates to trust instead of the built-in ones, as for OpenSSL and curl.
-const AUTHORITIES_VARIABLE: &str = "SSL_CERT_FILE";
-
-fn authorities() -> Result<Authorities, Report> {
-    let Some(path) = std::env::var_os(AUTHORITIES_VARIABLE).filter(|path| !path.is_empty()) else {
-        return Ok(Authorities::default());
-    };
-    let cannot = |cause: &dyn std::fmt::Display| {
-        let report = Report::usage(format!("cannot trust the certificates in `{}`", path.display()));
-        report.cause(cause).hint(format!("`{AUTHORITIES_VARIABLE}` names a file in PEM form, or nothing"))
-    };
-    let text = std::fs::read(&path).map_err(|error| cannot(&error))?;
-    Authorities::from_pem(&text).map_err(|error| cannot(&error))
 }
 
 /// The variable that `NAME=VALUE` sets, or that `NAME` passes on.

@@ -1,0 +1,197 @@
+//! An app that is served: its functions, which can be replaced while others run, and the way to each.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::time::Instant;
+
+use host::bindings::{Call, CallError, Calling, Payload, Siblings};
+use http::{Request, Response};
+use image::{Chain, Manifest};
+use state::Store;
+use wasmtime_wasi_http::WasiBody;
+
+use crate::execution::{Execution, Executions};
+use crate::function::Function;
+use crate::gate::Gate;
+use crate::instance::Failure;
+use crate::limits::RUNNING_MAX;
+use crate::load::{Loader, Machine};
+use crate::log::Logs;
+use crate::router::Router;
+use crate::{Error, chain};
+
+/// An app that is ready to be served.
+pub struct App {
+    manifest: Manifest,
+    table: Arc<Table>,
+    router: Router,
+    machine: Machine,
+    logs: Arc<Logs>,
+}
+
+/// What can be called in an app, by name.
+pub(crate) struct Table {
+    functions: RwLock<BTreeMap<String, Arc<Function>>>,
+    chains: BTreeMap<String, Arc<Chain>>,
+    executions: Arc<Executions>,
+    /// Itself, for chains that go on while their caller waits.
+    this: Weak<Table>,
+}
+
+impl App {
+    /// Makes every function of `manifest` ready.
+    ///
+    /// # Errors
+    /// The first thing that cannot be as the manifest says.
+    pub fn load(manifest: Manifest, machine: Machine) -> Result<Arc<Self>, Error> {
+        let chains = manifest.chains.iter().map(|(name, chain)| (name.to_string(), Arc::new(chain.clone())));
+        let chains = chains.collect();
+        let table = Arc::new_cyclic(|this| Table {
+            functions: RwLock::default(),
+            chains,
+            executions: Arc::default(),
+            this: this.clone(),
+        });
+        let logs = Logs::new();
+        let router = Router::new(&manifest).map_err(|problems| manifest.error(problems))?;
+        let mut loader = Loader {
+            manifest: &manifest,
+            machine: &machine,
+            gate: Gate::new(RUNNING_MAX),
+            siblings: Arc::clone(&table) as Arc<dyn Siblings>,
+            logs: Arc::clone(&logs),
+            engines: Vec::new(),
+        };
+        let mut functions = BTreeMap::new();
+        for name in manifest.functions.keys() {
+            functions.insert(name.to_string(), Arc::new(loader.function(name)?));
+        }
+        table.replace(functions);
+        Ok(Arc::new(Self { manifest, table, router, machine, logs }))
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.manifest.app.name
+    }
+
+    /// Its version.
+    pub fn version(&self) -> &str {
+        &self.manifest.app.version
+    }
+
+    /// What it was made from.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Where its buckets are.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.machine.store
+    }
+
+    /// What happened in its chains.
+    pub fn executions(&self) -> &Executions {
+        &self.table.executions
+    }
+
+    /// Calls a function or chain from outside, as a request would.
+    pub async fn call(&self, name: &str, input: Payload) -> Result<Payload, CallError> {
+        let deadline = match (self.table.get(name), self.table.chains.get(name)) {
+            (Some(function), _) => function.deadline(),
+            (_, Some(chain)) => Instant::now() + chain.deadline.0,
+            _ => return Err(CallError::Denied),
+        };
+        self.table.call(name, Call { chain: random_id(), span: 0, depth: 0, deadline }, input).await
+    }
+
+    /// What its functions say.
+    pub fn logs(&self) -> &Arc<Logs> {
+        &self.logs
+    }
+
+    /// Its functions, in the order of their names.
+    pub fn functions(&self) -> Vec<Arc<Function>> {
+        self.table.all()
+    }
+
+    /// The function called `name`.
+    pub fn function(&self, name: &str) -> Option<Arc<Function>> {
+        self.table.get(name)
+    }
+
+    pub(crate) fn router(&self) -> &Router {
+        &self.router
+    }
+}
+
+impl Drop for App {
+    /// The functions know their siblings, and so themselves.
+    fn drop(&mut self) {
+        self.table.replace(BTreeMap::new());
+    }
+}
+
+impl Table {
+    fn get(&self, name: &str) -> Option<Arc<Function>> {
+        self.functions.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    fn all(&self) -> Vec<Arc<Function>> {
+        self.functions.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    fn replace(&self, functions: BTreeMap<String, Arc<Function>>) {
+        let mut table = self.functions.write().unwrap_or_else(PoisonError::into_inner);
+        let old = std::mem::replace(&mut *table, functions);
+        drop(table);
+        drop(old);
+    }
+}
+
+impl Siblings for Table {
+    fn call(&self, name: &str, call: Call, input: Payload) -> Calling<Result<Payload, CallError>> {
+        if let Some(function) = self.get(name) {
+            let call = Call { deadline: call.deadline.min(function.deadline()), ..call };
+            return Box::pin(async move { function.call(call, input).await });
+        }
+        let (Some(chain), Some(table)) = (self.chains.get(name), self.this.upgrade()) else {
+            return Box::pin(async { Err(CallError::Denied) });
+        };
+        let call = Call { deadline: call.deadline.min(Instant::now() + chain.deadline.0), ..call };
+        let chain = Arc::clone(chain);
+        let steps = chain.steps.iter().map(|step| step.name.to_string());
+        let execution = Arc::new(Execution::new(name, call.chain, steps));
+        self.executions.push(Arc::clone(&execution));
+        Box::pin(async move {
+            let result = chain::run(chain, table, call, input, Arc::clone(&execution)).await;
+            execution.end(result.as_ref().err().map(ToString::to_string));
+            result
+        })
+    }
+
+    fn request(
+        &self,
+        name: &str,
+        call: Call,
+        request: Request<WasiBody>,
+    ) -> Calling<Result<Response<WasiBody>, CallError>> {
+        let function = self.get(name);
+        Box::pin(async move {
+            let function = function.ok_or(CallError::Denied)?;
+            let call = Call { deadline: call.deadline.min(function.deadline()), ..call };
+            function.answer(call, request).await.map_err(|failure| match failure {
+                Failure::Busy => CallError::Busy,
+                Failure::Late => CallError::Late,
+                failure => CallError::Failed(failure.to_string()),
+            })
+        })
+    }
+}
+
+/// Names a chain of calls. It is told to others, and must not be guessed from the one before.
+pub(crate) fn random_id() -> u128 {
+    let mut id = [0; 16];
+    getrandom::fill(&mut id).expect("the machine has random numbers");
+    u128::from_le_bytes(id)
+}

@@ -1,0 +1,52 @@
+//! What can keep an app from being served.
+
+use std::path::PathBuf;
+
+/// Why an app is not served.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The manifest cannot be read.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The manifest is not what it should be, or names what is not there.
+    #[error(transparent)]
+    Manifest(#[from] image::Error),
+    /// A program cannot be loaded.
+    #[error("cannot load function `{function}`")]
+    Program {
+        /// The function.
+        function: String,
+        /// Why.
+        source: engine::Error,
+    },
+    /// A program imports what there is not.
+    #[error("cannot link function `{function}`")]
+    Link {
+        /// The function.
+        function: String,
+        /// Why.
+        source: engine::wasmtime::Error,
+    },
+    /// A program exports nothing that could be called.
+    #[error("function `{function}` exports nothing that a route or a call can reach")]
+    NoEntry {
+        /// The function.
+        function: String,
+    },
+    /// The store cannot be opened.
+    #[error(transparent)]
+    State(#[from] state::Error),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+}

@@ -1,0 +1,143 @@
+//! A function of an app: a program that is linked and ready, with what it was granted.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use engine::wasmtime::component::{Component, ComponentExportIndex, InstancePre, types::ComponentItem};
+use engine::wasmtime::{self, Store};
+use engine::{Engine, Limits, Program};
+use host::bindings::Call;
+use host::{Grants, Host, Stdio, link};
+use wasmtime_wasi_http::p2::bindings::ProxyPre;
+use wasmtime_wasi_http::p3::bindings::ServicePre;
+
+use crate::Error;
+use crate::gate::Place;
+use crate::instance::Warm;
+use crate::limits::SLICE_TICKS;
+use crate::stats::{Stats, Summary};
+
+/// A function, ready to be called.
+pub struct Function {
+    pub(crate) name: Arc<str>,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) http: Option<Http>,
+    pub(crate) chain: Option<Exported>,
+    pub(crate) place: Place,
+    pub(crate) stats: Stats,
+    pub(crate) warm: Warm,
+    pub(crate) settings: Settings,
+}
+
+/// How an app wants one of its functions to run.
+pub(crate) struct Settings {
+    pub(crate) grants: Grants,
+    pub(crate) limits: Limits,
+    /// The longest that a call may take, where its caller does not want it sooner.
+    pub(crate) deadline: Duration,
+    /// Bytes that a request's body may have.
+    pub(crate) body_bytes_max: u64,
+    /// Warm instances that are kept.
+    pub(crate) reuse: usize,
+}
+
+/// How a function answers HTTP requests.
+pub(crate) enum Http {
+    /// `wasi:http/incoming-handler` of WASI 0.2.
+    P2(ProxyPre<Host>),
+    /// `wasi:http/handler` of WASI 0.3.
+    P3(ServicePre<Host>),
+}
+
+/// A function that an instance exports from an interface.
+pub(crate) struct Exported {
+    pub(crate) instance: InstancePre<Host>,
+    pub(crate) function: ComponentExportIndex,
+}
+
+impl Function {
+    /// Links `program` as the function `name`.
+    pub(crate) fn link(
+        name: &str,
+        engine: Arc<Engine>,
+        program: &Program,
+        place: Place,
+        settings: Settings,
+    ) -> Result<Self, Error> {
+        let failed = |source| Error::Link { function: name.to_owned(), source };
+        let no_entry = || Error::NoEntry { function: name.to_owned() };
+        let Program::Component(component) = program else {
+            return Err(no_entry());
+        };
+        let linker = link::component(engine.wasmtime(), component).map_err(failed)?;
+        let instance = linker.instantiate_pre(component).map_err(failed)?;
+        let http = http(component, &instance).map_err(failed)?;
+        let chain = exported(component, &instance, "sampan:chain/handler@0.1.0", "handle");
+        if http.is_none() && chain.is_none() {
+            return Err(no_entry());
+        }
+        let (stats, warm) = (Stats::new(), Warm::new(settings.reuse));
+        Ok(Self { name: name.into(), engine, http, chain, place, stats, warm, settings })
+    }
+
+    /// A store for one instance, which lets others run when its time slice is over.
+    pub(crate) fn store(&self, call: Call) -> wasmtime::Result<Store<Host>> {
+        let Settings { grants, limits, .. } = &self.settings;
+        let mut host = Host::new(&[], Stdio::Log, grants, limits)?;
+        host.serve(call);
+        let mut store = self.engine.store(host);
+        if self.engine.settings().has_epochs() {
+            store.set_epoch_deadline(SLICE_TICKS);
+            store.epoch_deadline_async_yield_and_update(SLICE_TICKS);
+        }
+        self.stats.instance();
+        Ok(store)
+    }
+
+    /// When a call that begins now must have ended.
+    pub(crate) fn deadline(&self) -> Instant {
+        Instant::now() + self.settings.deadline
+    }
+
+    /// Its name in the app.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What was counted of it.
+    pub fn summary(&self) -> Summary {
+        self.stats.summary()
+    }
+
+    /// Calls that run, and calls that wait.
+    pub fn load(&self) -> (u32, usize) {
+        self.place.load()
+    }
+}
+
+fn http(component: &Component, instance: &InstancePre<Host>) -> wasmtime::Result<Option<Http>> {
+    let kind = component.component_type();
+    let exports = |prefix: &str| {
+        kind.exports(component.engine()).any(|(name, item)| {
+            name.starts_with(prefix) && matches!(item.ty, ComponentItem::ComponentInstance(_))
+        })
+    };
+    Ok(if exports("wasi:http/handler@0.3") {
+        Some(Http::P3(ServicePre::new(instance.clone())?))
+    } else if exports("wasi:http/incoming-handler@0.2") {
+        Some(Http::P2(ProxyPre::new(instance.clone())?))
+    } else {
+        None
+    })
+}
+
+fn exported(
+    component: &Component,
+    instance: &InstancePre<Host>,
+    interface: &str,
+    function: &str,
+) -> Option<Exported> {
+    let interface = component.get_export_index(None, interface)?;
+    let function = component.get_export_index(Some(&interface), function)?;
+    Some(Exported { instance: instance.clone(), function })
+}

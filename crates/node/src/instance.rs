@@ -1,0 +1,340 @@
+//! A call in an instance: fresh or kept warm, until its answer, its trap or its deadline.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::Bytes;
+use engine::wasmtime::{self, Store};
+use host::Host;
+use host::bindings::{Call, CallError, Level, Payload};
+use http::{Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use tokio::time::timeout_at;
+use wasmtime_wasi_http::p2::bindings::Proxy;
+use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
+use wasmtime_wasi_http::p3::bindings::Service;
+use wasmtime_wasi_http::{Error as HttpError, WasiBody, WasiHttpView};
+
+use crate::function::{Function, Http};
+use crate::gate::{Permit, Refused};
+use crate::stats::End;
+
+/// Why a call has no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// Too many calls are waiting.
+    #[error("too many calls are waiting")]
+    Busy,
+    /// The deadline has passed.
+    #[error("the deadline has passed")]
+    Late,
+    /// The instance trapped, or hit a limit.
+    #[error("{0:?}")]
+    Trapped(wasmtime::Error),
+    /// The function answered with an error of HTTP.
+    #[error("{0}")]
+    Refused(HttpError),
+    /// The function ended without an answer.
+    #[error("it ended without an answer")]
+    NoAnswer,
+    /// The function does not answer such calls.
+    #[error("it does not answer such calls")]
+    NoEntry,
+}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Busy => Failure::Busy,
+            Refused::Late => Failure::Late,
+        }
+    }
+}
+
+/// An instance that can be called.
+enum Instance {
+    P2(Store<Host>, Proxy),
+    P3(Store<Host>, Service),
+}
+
+/// Instances that have answered a call and wait for the next one, the last one used on top.
+pub(crate) struct Warm {
+    instances: Mutex<Vec<(Instant, Instance)>>,
+    count_max: usize,
+}
+
+impl Warm {
+    pub(crate) fn new(count_max: usize) -> Self {
+        Self { instances: Mutex::new(Vec::new()), count_max }
+    }
+
+    fn instances(&self) -> std::sync::MutexGuard<'_, Vec<(Instant, Instance)>> {
+        self.instances.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self) -> Option<Instance> {
+        if self.count_max == 0 {
+            return None;
+        }
+        self.instances().pop().map(|(_, instance)| instance)
+    }
+
+    fn keep(&self, instance: Instance) {
+        if self.count_max == 0 {
+            return;
+        }
+        let mut instances = self.instances();
+        if instances.len() < self.count_max {
+            instances.push((Instant::now(), instance));
+        }
+    }
+
+    /// Gives up those that have not been called since `moment`.
+    pub(crate) fn shrink(&self, moment: Instant) {
+        let mut instances = self.instances();
+        let idle = instances.partition_point(|(used, _)| *used < moment);
+        let given_up: Vec<_> = instances.drain(..idle).collect();
+        drop(instances);
+        drop(given_up);
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.instances().len()
+    }
+}
+
+/// Where an instance puts its answer while it goes on.
+type Answer = Arc<Mutex<Option<Result<Response<WasiBody>, HttpError>>>>;
+
+type Work = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
+
+impl Function {
+    /// Answers an HTTP request. The answer's body goes on while the function writes it.
+    pub(crate) async fn answer(
+        self: &Arc<Self>,
+        call: Call,
+        request: Request<WasiBody>,
+    ) -> Result<Response<WasiBody>, Failure> {
+        let begun = Instant::now();
+        let permit = self.enter(call).await?;
+        let answer = Answer::default();
+        let mut work: Work = Box::pin(Arc::clone(self).work(call, request, Arc::clone(&answer), permit));
+        let answered = std::future::poll_fn(|context| {
+            let worked = work.as_mut().poll(context);
+            let answer = answer.lock().unwrap_or_else(PoisonError::into_inner).take();
+            match (answer, worked) {
+                (Some(answer), worked) => {
+                    Poll::Ready(answer.map(|answer| (answer, worked.is_pending())).map_err(Failure::Refused))
+                }
+                (None, Poll::Ready(worked)) => Poll::Ready(Err(worked.err().unwrap_or(Failure::NoAnswer))),
+                (None, Poll::Pending) => Poll::Pending,
+            }
+        })
+        .await;
+        self.count(begun, answered.as_ref().err());
+        let (response, goes_on) = answered?;
+        Ok(match goes_on {
+            true => response.map(|body| WasiBody::new(Ongoing { body, work: Some(work), ended: false })),
+            false => response,
+        })
+    }
+
+    /// Runs one request to its end, past its answer.
+    async fn work(
+        self: Arc<Self>,
+        call: Call,
+        request: Request<WasiBody>,
+        answer: Answer,
+        _permit: Permit,
+    ) -> Result<(), Failure> {
+        let serving = async {
+            let mut instance = match self.warm.take() {
+                Some(instance) => instance,
+                None => self.instance(call).await?,
+            };
+            instance.serve(call, request, answer).await?;
+            wasmtime::Result::Ok(instance)
+        };
+        match timeout_at(call.deadline.into(), serving).await {
+            Ok(Ok(instance)) => {
+                self.warm.keep(instance);
+                Ok(())
+            }
+            Ok(Err(error)) => Err(self.trapped(error)),
+            Err(_) => Err(Failure::Late),
+        }
+    }
+
+    async fn instance(&self, call: Call) -> wasmtime::Result<Instance> {
+        let mut store = self.store(call)?;
+        Ok(match &self.http {
+            Some(Http::P2(entry)) => {
+                let proxy = entry.instantiate_async(&mut store).await?;
+                Instance::P2(store, proxy)
+            }
+            Some(Http::P3(entry)) => {
+                let service = entry.instantiate_async(&mut store).await?;
+                Instance::P3(store, service)
+            }
+            None => return Err(Failure::NoEntry.into()),
+        })
+    }
+
+    /// Answers a call through `sampan:chain`.
+    pub(crate) async fn call(&self, call: Call, input: Payload) -> Result<Payload, CallError> {
+        let begun = Instant::now();
+        let Some(chain) = &self.chain else {
+            return Err(CallError::Failed(format!("`{}` does not export `sampan:chain/handler`", self.name)));
+        };
+        let _permit = self.enter(call).await.map_err(|failure| self.call_error(failure))?;
+        let calling = async {
+            let mut store = self.store(call)?;
+            let instance = chain.instance.instantiate_async(&mut store).await?;
+            let handle = instance
+                .get_typed_func::<(Payload,), (Result<Payload, String>,)>(&mut store, &chain.function)?;
+            let (output,) = handle.call_async(&mut store, (input,)).await?;
+            wasmtime::Result::Ok(output)
+        };
+        let output = match timeout_at(call.deadline.into(), calling).await {
+            Ok(Ok(output)) => Ok(output),
+            Ok(Err(error)) => Err(self.trapped(error)),
+            Err(_) => Err(Failure::Late),
+        };
+        self.count(begun, output.as_ref().err());
+        match output {
+            Ok(output) => output.map_err(CallError::Failed),
+            Err(failure) => Err(self.call_error(failure)),
+        }
+    }
+
+    async fn enter(&self, call: Call) -> Result<Permit, Failure> {
+        let begun = Instant::now();
+        let entered = self.place.enter(call.deadline).await.map_err(Failure::from);
+        if let Err(failure) = &entered {
+            self.count(begun, Some(failure));
+        }
+        entered
+    }
+
+    fn count(&self, begun: Instant, failure: Option<&Failure>) {
+        let end = match failure {
+            None => End::Answered,
+            Some(Failure::Busy) => End::Refused,
+            Some(Failure::Late) => End::Late,
+            Some(Failure::Trapped(_) | Failure::NoAnswer) => End::Trapped,
+            Some(Failure::Refused(_) | Failure::NoEntry) => End::Failed,
+        };
+        self.stats.end(end, begun.elapsed());
+    }
+
+    /// Explains to the log, once, why an instance ended.
+    fn trapped(&self, error: wasmtime::Error) -> Failure {
+        if let Some(bindings) = &self.settings.grants.bindings {
+            let text = match self.engine.limit_in(&error) {
+                Some(limit) => limit.to_string(),
+                None => format!("{error:?}"),
+            };
+            bindings.log.line(Level::Error, &text);
+        }
+        Failure::Trapped(error)
+    }
+
+    fn call_error(&self, failure: Failure) -> CallError {
+        match failure {
+            Failure::Busy => CallError::Busy,
+            Failure::Late => CallError::Late,
+            Failure::Trapped(error) => CallError::Trapped(match self.engine.limit_in(&error) {
+                Some(limit) => limit.to_string(),
+                None => error.root_cause().to_string(),
+            }),
+            failure => CallError::Failed(failure.to_string()),
+        }
+    }
+}
+
+impl Instance {
+    /// Answers one request, and does what is to be done after it.
+    async fn serve(
+        &mut self,
+        call: Call,
+        request: Request<WasiBody>,
+        answer: Answer,
+    ) -> wasmtime::Result<()> {
+        let put = move |answered| {
+            *answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(answered);
+        };
+        match self {
+            Instance::P2(store, proxy) => {
+                store.data_mut().serve(call);
+                let mut http = store.data_mut().http();
+                let request = http.new_incoming_request(Scheme::Http, request)?;
+                let out = http.new_response_outparam_from_callback(move |answered| {
+                    put(answered.map_err(HttpError::from));
+                })?;
+                proxy.wasi_http_incoming_handler().call_handle(store, request, out).await
+            }
+            Instance::P3(store, service) => {
+                store.data_mut().serve(call);
+                let http = store.data_mut().http();
+                let (request, sent) = wasmtime_wasi_http::p3::Request::from_http(http.hooks, request);
+                store
+                    .run_concurrent(async |store| {
+                        let response = service.handle(store, request).await??;
+                        let response = store.with(|mut store| response.into_http(&mut store, sent))?;
+                        put(Ok(response));
+                        std::future::poll_fn(|context| store.poll_no_interesting_tasks(context)).await;
+                        wasmtime::Result::Ok(())
+                    })
+                    .await?
+            }
+        }
+    }
+}
+
+/// A body that its function still writes, or that is followed by work that its function still does.
+struct Ongoing {
+    body: WasiBody,
+    work: Option<Work>,
+    ended: bool,
+}
+
+impl Body for Ongoing {
+    type Data = Bytes;
+    type Error = HttpError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
+        if let Some(work) = &mut self.work
+            && work.as_mut().poll(context).is_ready()
+        {
+            self.work = None;
+        }
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        self.ended |= matches!(frame, Poll::Ready(None));
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Ongoing {
+    /// A function goes on when all of its answer was read, until its deadline; it ends when its client has gone.
+    fn drop(&mut self) {
+        if let Some(work) = self.work.take()
+            && (self.ended || self.body.is_end_stream())
+        {
+            tokio::spawn(work);
+        }
+    }
+}

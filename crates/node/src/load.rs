@@ -1,0 +1,210 @@
+//! From a manifest to functions that are ready.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use engine::options::{Interrupt, Pool};
+use engine::{CodeCache, Engine, Profile, Seal};
+use host::bindings::Siblings;
+use host::grants::Peer;
+use host::{Authorities, Bindings, Grants};
+use image::{Manifest, Name, Problem, Secret};
+use state::{Bucket, BucketSpec, Store};
+
+use crate::Error;
+use crate::function::{Function, Settings};
+use crate::gate::Gate;
+use crate::limits::SLOTS;
+use crate::log::{FunctionLog, Logs};
+
+/// What an app finds on the machine that serves it.
+pub struct Machine {
+    /// The directory of the manifest.
+    pub dir: PathBuf,
+    /// Where its buckets are.
+    pub store: Arc<dyn Store>,
+    /// Compiled code.
+    pub cache: Option<CodeCache>,
+    /// The seal of precompiled programs.
+    pub seal: Option<Seal>,
+    /// Reads an environment variable, for secrets.
+    pub variable: fn(&str) -> Option<String>,
+    /// Whom encrypted connections trust.
+    pub authorities: Authorities,
+}
+
+/// Makes the functions of one manifest.
+pub(crate) struct Loader<'a> {
+    pub(crate) manifest: &'a Manifest,
+    pub(crate) machine: &'a Machine,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) siblings: Arc<dyn Siblings>,
+    pub(crate) logs: Arc<Logs>,
+    /// One engine for all functions with the same profile and options.
+    pub(crate) engines: Vec<(String, Arc<Engine>)>,
+}
+
+impl Loader<'_> {
+    /// The function called `name`, compiled and linked.
+    pub(crate) fn function(&mut self, name: &Name) -> Result<Function, Error> {
+        let declared = &self.manifest.functions[&**name as &str];
+        let failed = |source| Error::Program { function: name.to_string(), source };
+        let settings = self.settings(declared)?;
+        let limits = settings.limits.clone();
+        let engine = self.engine(settings).map_err(failed)?;
+        let path = self.machine.dir.join(&*declared.program);
+        let seal = || self.machine.seal.clone();
+        let program = engine.load_file(&path, self.machine.cache.as_ref(), seal).map_err(failed)?;
+        let settings = Settings {
+            grants: self.grants(name, declared)?,
+            limits,
+            deadline: declared.limits.deadline.0,
+            body_bytes_max: declared.limits.body.0,
+            reuse: *declared.reuse as usize,
+        };
+        let place = self.gate.place(*declared.limits.concurrency, *declared.limits.queue as usize);
+        Function::link(name, engine, &program, place, settings)
+    }
+
+    /// The settings of an engine, and the limits of each instance in it.
+    fn settings(&self, declared: &image::Function) -> Result<engine::Settings, Error> {
+        let mut settings = engine::Settings::new(match *declared.profile {
+            image::Profile::Dense => Profile::Dense,
+            image::Profile::Sealed => Profile::Sealed,
+            image::Profile::Trusted => Profile::Trusted,
+            image::Profile::Portable => Profile::Portable,
+        });
+        // A function that does not end must not keep others from running.
+        settings.options.interrupt = Interrupt::Epoch;
+        if settings.profile != Profile::Portable {
+            settings.options.pool = Pool::Slots(SLOTS);
+        }
+        for (key, value) in &declared.options {
+            let wrong = |error: engine::Error| self.wrong(key.span(), &error);
+            settings.set(&format!("{}={}", **key, **value)).map_err(wrong)?;
+        }
+        settings.limits.memory_bytes_max = usize::try_from(declared.limits.memory.0).unwrap_or(usize::MAX);
+        settings.limits.fuel_max = declared.limits.fuel.as_ref().map(|fuel| **fuel);
+        Ok(settings)
+    }
+
+    fn engine(&mut self, settings: engine::Settings) -> Result<Arc<Engine>, engine::Error> {
+        // How much memory an instance may have is its own affair.
+        let shared = engine::Settings {
+            limits: engine::Limits { memory_bytes_max: 0, ..settings.limits.clone() },
+            ..settings.clone()
+        };
+        let key = format!("{shared:?}");
+        if let Some((_, engine)) = self.engines.iter().find(|(known, _)| *known == key) {
+            return Ok(Arc::clone(engine));
+        }
+        let engine = match Engine::new(settings.clone()) {
+            Err(engine::Error::Setup(_)) => {
+                // A machine with little address space serves fewer at once.
+                let mut smaller = settings;
+                smaller.options.pool = Pool::Auto;
+                Engine::new(smaller)?
+            }
+            engine => engine?,
+        };
+        let engine = Arc::new(engine);
+        self.engines.push((key, Arc::clone(&engine)));
+        Ok(engine)
+    }
+
+    fn grants(&self, name: &Name, declared: &image::Function) -> Result<Grants, Error> {
+        let granted = &declared.grants;
+        let mut dirs = Vec::new();
+        for text in &granted.dirs {
+            let mut dir: host::grants::Dir = text.parse().map_err(|error| self.wrong(text.span(), &error))?;
+            dir.host = self.machine.dir.join(dir.host);
+            dirs.push(dir);
+        }
+        let peers = |texts: &[image::At<String>], read: fn(&str) -> Result<Peer, host::grants::Malformed>| {
+            let peer = |text: &image::At<String>| read(text).map_err(|error| self.wrong(text.span(), &error));
+            texts.iter().map(peer).collect::<Result<Vec<_>, _>>()
+        };
+        let mut env: Vec<_> =
+            declared.env.iter().map(|(name, value)| ((**name).clone(), (**value).clone())).collect();
+        for (name, secret) in &declared.secrets {
+            env.push(((**name).clone(), self.secret(secret)?));
+        }
+        Ok(Grants {
+            dirs,
+            env,
+            net: peers(&granted.net, |text| text.parse())?,
+            listen: Vec::new(),
+            http: peers(&granted.http, Peer::server)?,
+            authorities: self.machine.authorities.clone(),
+            bindings: Some(Arc::new(self.bindings(name, declared)?)),
+        })
+    }
+
+    fn bindings(&self, name: &Name, declared: &image::Function) -> Result<Bindings, Error> {
+        let granted = &declared.grants;
+        let mut buckets = BTreeMap::new();
+        for bucket in &granted.buckets {
+            let opened = self.bucket(bucket)?;
+            self.machine.store.open(&opened)?;
+            buckets.insert(bucket.to_string(), opened);
+        }
+        let config = granted.config.iter().map(|(key, value)| ((**key).clone(), (**value).clone()));
+        let calls: BTreeSet<String> = granted.calls.iter().map(|name| name.to_string()).collect();
+        let log = FunctionLog { logs: Arc::clone(&self.logs), function: name.to_string() };
+        Ok(Bindings {
+            store: Arc::clone(&self.machine.store),
+            buckets,
+            config: config.collect(),
+            calls,
+            siblings: Arc::clone(&self.siblings),
+            sql: None,
+            connections: None,
+            log: Arc::new(log),
+            telemetry: None,
+        })
+    }
+
+    /// The bucket called `name`, as the manifest wants it.
+    fn bucket(&self, name: &Name) -> Result<Bucket, Error> {
+        let declared = &self.manifest.buckets[&**name as &str];
+        let spec = BucketSpec {
+            app: self.manifest.app.name.to_string(),
+            name: name.to_string(),
+            durability: match declared.durability {
+                image::Durability::Memory => state::Durability::Memory,
+                image::Durability::Os => state::Durability::Os,
+                image::Durability::Disk => state::Durability::Disk,
+            },
+            ttl: declared.ttl.as_ref().map(|ttl| ttl.0),
+            quota_bytes: declared.quota.as_ref().map(|quota| quota.0),
+        };
+        Ok(Bucket::new(spec)?)
+    }
+
+    /// A secret's value. An error names where it should be, and never what is there.
+    fn secret(&self, secret: &Secret) -> Result<String, Error> {
+        match secret {
+            Secret::Env(name) => (self.machine.variable)(name).ok_or_else(|| {
+                let missing =
+                    Problem::new(name.span(), format!("the environment variable `{}` is not set", **name));
+                self.manifest.error(vec![missing.hint(format!("set it: `{}=… sampan serve`", **name))]).into()
+            }),
+            Secret::File(path) => {
+                let file: &Path = path;
+                let cannot = |error: &dyn std::fmt::Display| {
+                    let problem = format!("cannot read the secret in `{}`: {error}", file.display());
+                    self.manifest.error(vec![Problem::new(path.span(), problem)])
+                };
+                let text =
+                    std::fs::read_to_string(self.machine.dir.join(file)).map_err(|error| cannot(&error))?;
+                Ok(text.trim_end_matches(['\n', '\r']).to_owned())
+            }
+        }
+    }
+
+    fn wrong(&self, span: Range<usize>, error: &dyn std::fmt::Display) -> Error {
+        self.manifest.error(vec![Problem::new(span, error.to_string())]).into()
+    }
+}

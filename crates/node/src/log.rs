@@ -1,0 +1,89 @@
+//! What functions say: the last lines of each, and new ones as they come.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use host::bindings::Level;
+use serde::Serialize;
+use tokio::sync::broadcast;
+
+use crate::limits::LOG_LINES_MAX;
+
+/// One line of a log.
+#[derive(Clone, Debug, Serialize)]
+pub struct Line {
+    /// Microseconds since 1970.
+    pub time_us: u64,
+    /// The function that said it.
+    pub function: String,
+    /// How grave it is: `trace`, `debug`, `info`, `warn` or `error`.
+    pub level: &'static str,
+    /// Its text.
+    pub text: String,
+}
+
+/// The log of an app.
+pub struct Logs {
+    kept: Mutex<VecDeque<Line>>,
+    live: broadcast::Sender<Line>,
+}
+
+/// One function's way into the log.
+pub(crate) struct FunctionLog {
+    pub(crate) logs: Arc<Logs>,
+    pub(crate) function: String,
+}
+
+impl Logs {
+    pub(crate) fn new() -> Arc<Self> {
+        let (live, _) = broadcast::channel(LOG_LINES_MAX);
+        Arc::new(Self { kept: Mutex::new(VecDeque::new()), live })
+    }
+
+    /// The lines that are kept, the oldest first.
+    pub fn kept(&self) -> Vec<Line> {
+        self.lines().iter().cloned().collect()
+    }
+
+    /// The lines that come from now on.
+    pub fn follow(&self) -> broadcast::Receiver<Line> {
+        self.live.subscribe()
+    }
+
+    fn lines(&self) -> MutexGuard<'_, VecDeque<Line>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, line: Line) {
+        // Nobody may be listening.
+        let _ = self.live.send(line.clone());
+        let mut lines = self.lines();
+        if lines.len() == LOG_LINES_MAX {
+            lines.pop_front();
+        }
+        lines.push_back(line);
+    }
+}
+
+impl host::bindings::Log for FunctionLog {
+    fn line(&self, level: Level, text: &str) {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        self.logs.push(Line {
+            time_us: u64::try_from(since.as_micros()).unwrap_or(u64::MAX),
+            function: self.function.clone(),
+            level: name(level),
+            text: text.to_owned(),
+        });
+    }
+}
+
+fn name(level: Level) -> &'static str {
+    match level {
+        Level::Trace => "trace",
+        Level::Debug => "debug",
+        Level::Info => "info",
+        Level::Warn => "warn",
+        Level::Error => "error",
+    }
+}

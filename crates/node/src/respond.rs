@@ -1,0 +1,130 @@
+//! From a request to a response: the way to a function, and what is said when there is none.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use host::bindings::Call;
+use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::{Body, Incoming};
+use wasmtime_wasi_http::{Error as HttpError, WasiBody};
+
+use crate::app::{App, random_id};
+use crate::function::Function;
+use crate::instance::Failure;
+use crate::router::{Routed, To};
+
+/// What the names of the header fields begin with that tell a function its route. Clients cannot set them.
+const OURS: &str = "sampan-";
+
+/// Seconds after which a client that was refused may try again.
+const RETRY_SECONDS: &str = "1";
+
+/// Answers one request from outside.
+pub(crate) async fn respond(app: Arc<App>, request: Request<Incoming>) -> Response<WasiBody> {
+    let (mut parts, body) = request.into_parts();
+    let (rule, names) = match app.router().route(&parts) {
+        Routed::To(rule, names) => (rule, names),
+        Routed::OtherMethods(allowed) => {
+            let mut response = say(StatusCode::METHOD_NOT_ALLOWED, "no route answers this method here\n");
+            if let Ok(allowed) = HeaderValue::from_str(&allowed) {
+                response.headers_mut().insert(ALLOW, allowed);
+            }
+            return response;
+        }
+        Routed::Nowhere => return say(StatusCode::NOT_FOUND, "no route leads here\n"),
+    };
+    tell_route(&mut parts, &rule.pattern, &names);
+    let To::Function(name) = &rule.target else {
+        return say(StatusCode::NOT_IMPLEMENTED, "this kind of route is not served yet\n");
+    };
+    let Some(function) = app.function(name) else {
+        return say(StatusCode::NOT_FOUND, "no route leads here\n");
+    };
+    let request = match bounded(parts, body, function.settings.body_bytes_max) {
+        Ok(request) => request,
+        Err(response) => return *response,
+    };
+    let call = Call { chain: random_id(), span: 0, depth: 0, deadline: function.deadline() };
+    match function.answer(call, request).await {
+        Ok(response) => response,
+        Err(failure) => explain(&function, &failure),
+    }
+}
+
+/// The request as a function gets it: with no more body than it may have.
+fn bounded(
+    parts: Parts,
+    body: Incoming,
+    bytes_max: u64,
+) -> Result<Request<WasiBody>, Box<Response<WasiBody>>> {
+    let too_large =
+        || Box::new(say(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than this function takes\n"));
+    let body = match body.size_hint().exact() {
+        Some(bytes) if bytes > bytes_max => return Err(too_large()),
+        Some(_) => WasiBody::new(body.map_err(HttpError::from)),
+        None => {
+            let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
+            let failed = move |error: Box<dyn std::error::Error + Send + Sync>| match error.downcast() {
+                Ok(error) => HttpError::Hyper(*error),
+                Err(_) => HttpError::HttpRequestBodySize(Some(bytes_max as u64)),
+            };
+            WasiBody::new(Limited::new(body, bytes_max).map_err(failed))
+        }
+    };
+    Ok(Request::from_parts(parts, body))
+}
+
+/// Says in header fields which route the request took, and what the names in it stand for.
+fn tell_route(parts: &mut Parts, pattern: &str, names: &[(String, String)]) {
+    remove_ours(&mut parts.headers);
+    let mut tell = |name: &str, value: &str| {
+        let name = HeaderName::try_from(format!("{OURS}{name}"));
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(value)) {
+            parts.headers.insert(name, value);
+        }
+    };
+    tell("route", pattern);
+    for (name, value) in names {
+        tell(&format!("path-{name}"), value);
+    }
+}
+
+fn remove_ours(headers: &mut HeaderMap) {
+    let ours: Vec<_> = headers.keys().filter(|name| name.as_str().starts_with(OURS)).cloned().collect();
+    for name in ours {
+        headers.remove(name);
+    }
+}
+
+/// What a client is told of a failure: what it can do about it, and nothing of what the function did.
+fn explain(function: &Function, failure: &Failure) -> Response<WasiBody> {
+    let name = &function.name;
+    let (status, text) = match failure {
+        Failure::Busy => {
+            let mut response = say(StatusCode::SERVICE_UNAVAILABLE, "too many requests are waiting\n");
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));
+            return response;
+        }
+        Failure::Late => (StatusCode::GATEWAY_TIMEOUT, format!("function `{name}` did not answer in time\n")),
+        Failure::Refused(HttpError::HttpRequestBodySize(_)) => {
+            (StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than this function takes\n".to_owned())
+        }
+        Failure::Trapped(_) | Failure::Refused(_) | Failure::NoAnswer | Failure::NoEntry => {
+            (StatusCode::INTERNAL_SERVER_ERROR, format!("function `{name}` failed; its log says why\n"))
+        }
+    };
+    say(status, &text)
+}
+
+fn say(status: StatusCode, text: &str) -> Response<WasiBody> {
+    let body = Bytes::copy_from_slice(text.as_bytes());
+    let length = HeaderValue::from(body.len());
+    let mut response = Response::new(WasiBody::new(Full::new(body).map_err(|never| match never {})));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response.headers_mut().insert(CONTENT_LENGTH, length);
+    response
+}

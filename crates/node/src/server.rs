@@ -1,0 +1,129 @@
+//! Accepts connections and answers their requests, until it is told to stop.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+
+use crate::Error;
+use crate::app::App;
+use crate::limits::{CONNECTIONS_MAX, GRACE, HEAD_BYTES_MAX, HEAD_WAIT, HEADERS_MAX};
+use crate::respond::respond;
+
+/// A server of one app.
+pub struct Server {
+    app: Arc<App>,
+    listener: TcpListener,
+    encryption: Option<TlsAcceptor>,
+}
+
+impl Server {
+    /// Listens on `address`, encrypted where there is a configuration for that.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on.
+    pub async fn bind(
+        app: Arc<App>,
+        address: SocketAddr,
+        encryption: Option<Arc<rustls::ServerConfig>>,
+    ) -> Result<Self, Error> {
+        let failed = |source| Error::Listen { address, source };
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        Ok(Self { app, listener, encryption: encryption.map(TlsAcceptor::from) })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until `stop` comes; then ends what was begun, within [`GRACE`].
+    pub async fn serve(self, stop: impl Future<Output = ()>) {
+        let mut http = Builder::new(TokioExecutor::new());
+        http.http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_WAIT)
+            .max_buf_size(HEAD_BYTES_MAX)
+            .max_headers(HEADERS_MAX);
+        http.http2()
+            .timer(TokioTimer::new())
+            .max_header_list_size(u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX));
+        let http = Arc::new(http);
+        let graceful = Arc::new(GracefulShutdown::new());
+        let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            let accepted = async {
+                let place = Arc::clone(&room).acquire_owned().await;
+                (self.listener.accept().await, place)
+            };
+            let (stream, place) = tokio::select! {
+                () = &mut stop => break,
+                accepted = accepted => match accepted {
+                    (Ok((stream, _)), place) => (stream, place),
+                    // Too many open files, or a client that went away at once: neither is a reason to stop, and the
+                    // first is none to try again at once.
+                    (Err(_), _) => {
+                        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+                        continue;
+                    }
+                },
+            };
+            // Small answers are to leave at once.
+            let _ = stream.set_nodelay(true);
+            let connection = Connection {
+                app: Arc::clone(&self.app),
+                http: Arc::clone(&http),
+                graceful: Arc::clone(&graceful),
+            };
+            let encryption = self.encryption.clone();
+            tokio::spawn(async move {
+                match encryption {
+                    None => connection.serve(stream).await,
+                    Some(encryption) => {
+                        let shaking = tokio::time::timeout(HEAD_WAIT, encryption.accept(stream)).await;
+                        if let Ok(Ok(stream)) = shaking {
+                            connection.serve(stream).await;
+                        }
+                    }
+                }
+                drop(place);
+            });
+        }
+        drop(self.listener);
+        if let Some(graceful) = Arc::into_inner(graceful) {
+            let _ = tokio::time::timeout(GRACE, graceful.shutdown()).await;
+        }
+    }
+}
+
+struct Connection {
+    app: Arc<App>,
+    http: Arc<Builder<TokioExecutor>>,
+    graceful: Arc<GracefulShutdown>,
+}
+
+impl Connection {
+    /// An error is the client's affair: it sees a closed connection.
+    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        let app = self.app;
+        let service = service_fn(move |request| {
+            let app = Arc::clone(&app);
+            async move { Ok::<_, std::convert::Infallible>(respond(app, request).await) }
+        });
+        let serving = self.http.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
+        let serving = self.graceful.watch(serving);
+        drop(self.graceful);
+        let _ = serving.await;
+    }
+}
