@@ -48,7 +48,7 @@ pub struct Info {
 
 impl Blobs {
     /// Opens the containers of an app, and collects what a process left behind that died while it wrote. Once for
-    /// each app and process.
+    /// each app and process. Blocks, as [`Store::open`].
     ///
     /// # Errors
     /// When a name is none, or the store cannot be written.

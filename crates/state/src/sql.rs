@@ -168,7 +168,7 @@ impl Sql {
             }
             self.collect(connection, statement)
         })?;
-        found.ok_or_else(|| Error::SqlResult {
+        found.ok_or(Error::SqlResult {
             rows_max: self.limits.rows_max,
             bytes_max: self.limits.result_bytes_max,
         })
@@ -244,7 +244,7 @@ impl Sql {
     /// The rows of a statement; `None` when there are too many.
     fn collect(&self, connection: &Connection, statement: &Statement) -> rusqlite::Result<Option<Rows>> {
         let mut prepared = prepare(connection, statement)?;
-        let columns: Vec<_> = prepared.column_names().into_iter().map(str::to_owned).collect();
+        let columns: Vec<_> = prepared.column_names().map(str::to_owned).collect();
         let mut found = Rows { columns, rows: Vec::new() };
         let mut bytes = 0;
         let mut rows = prepared.raw_query();

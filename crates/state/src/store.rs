@@ -12,7 +12,8 @@ use crate::{Error, Pending, Watch};
 /// A read sees every write that was acknowledged before it, and no write that is not yet as durable as its bucket asks.
 /// What has expired is never seen.
 pub trait Store: Send + Sync {
-    /// Makes the bucket if it is not there. Nothing can be written to one that is not.
+    /// Makes the bucket if it is not there. Nothing can be written to one that is not. Blocks, so it is not for a
+    /// thread that runs asynchronous tasks.
     ///
     /// # Errors
     /// When the app has too many buckets, the bucket is kept in another durability class, or the store cannot be
@@ -25,7 +26,7 @@ pub trait Store: Send + Sync {
     /// When the store cannot be read.
     fn buckets(&self, app: &str) -> Result<Vec<String>, Error>;
 
-    /// Removes a bucket and all that is in it, a bounded part with each commit. Blocks. Removing one that is not there
+    /// Removes a bucket and all that is in it, a bounded part with each commit. Blocks, as [`Store::open`]. Removing one that is not there
     /// is no error.
     ///
     /// # Errors

@@ -31,7 +31,7 @@ fn everything_pushed_is_taken_once_and_in_order() {
         while taken.len() < 3 {
             taken.extend(queue.take().unwrap());
         }
-        pushers.map(|pusher| pusher.join().unwrap());
+        let [(), ()] = pushers.map(|pusher| pusher.join().unwrap());
         let of = |tens: u32| taken.iter().copied().filter(|item| item / 10 == tens).collect::<Vec<_>>();
         assert_eq!((of(1), of(2)), (vec![10, 11], vec![20]));
     });
