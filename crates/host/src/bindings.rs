@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use state::{Bucket, Store};
+use state::{Blobs, Bucket, Store};
 use wasmtime::component::{ComponentType, Lift, Lower};
 use wasmtime_wasi_http::WasiBody;
 
@@ -22,6 +22,10 @@ pub struct Bindings {
     pub store: Arc<dyn Store>,
     /// The granted buckets, by name; they are open.
     pub buckets: BTreeMap<String, Bucket>,
+    /// Where the containers of objects are; `None` where the app has none.
+    pub blobs: Option<Blobs>,
+    /// The names of the granted containers; they are made.
+    pub containers: BTreeSet<String>,
     /// The app's SQL database; `None` where it was not granted. The functions of an app share one.
     pub sql: Option<Arc<Database>>,
     /// What `wasi:config` returns.
@@ -43,6 +47,7 @@ impl fmt::Debug for Bindings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Bindings")
             .field("buckets", &self.buckets.keys())
+            .field("containers", &self.containers)
             .field("config", &self.config.keys())
             .field("calls", &self.calls)
             .finish_non_exhaustive()

@@ -24,6 +24,10 @@ pub enum Denial {
     Call(String),
     /// To open a bucket of its app.
     Bucket(String),
+    /// To open a container of objects of its app.
+    Container(String),
+    /// To use the SQL database of its app.
+    Sql,
 }
 
 impl Denial {
@@ -37,6 +41,8 @@ impl Denial {
             Denial::Http(authority) => format!("--http={authority}"),
             Denial::Call(name) => format!("calls = [\"{name}\"]"),
             Denial::Bucket(name) => format!("buckets = [\"{name}\"]"),
+            Denial::Container(name) => format!("blobs = [\"{name}\"]"),
+            Denial::Sql => "sql = true".to_owned(),
         }
     }
 }
@@ -51,6 +57,8 @@ impl fmt::Display for Denial {
             Denial::Http(authority) => write!(f, "it was denied an HTTP request to `{authority}`"),
             Denial::Call(name) => write!(f, "it was denied to call `{name}`"),
             Denial::Bucket(name) => write!(f, "it was denied the bucket `{name}`"),
+            Denial::Container(name) => write!(f, "it was denied the container `{name}`"),
+            Denial::Sql => f.write_str("it was denied the SQL database"),
         }
     }
 }

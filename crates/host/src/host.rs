@@ -18,7 +18,7 @@ use crate::bindings::{Call, Level};
 use crate::denials::Denials;
 use crate::grants::Grants;
 use crate::http::Outgoing;
-use crate::limits::{CALLS_PENDING_MAX, RANDOM_BYTES_MAX};
+use crate::limits::{CALLS_PENDING_MAX, OBJECTS_WRITTEN_MAX, RANDOM_BYTES_MAX};
 use crate::net::Network;
 use crate::output::Output;
 
@@ -48,6 +48,8 @@ pub struct Host {
     call: Option<Call>,
     /// Room for the calls that the program begins.
     calls: Arc<Semaphore>,
+    /// Room for the objects that the program writes.
+    objects: Arc<Semaphore>,
     meter: Meter,
 }
 
@@ -57,6 +59,7 @@ pub(crate) struct AppView<'a> {
     pub(crate) bindings: Option<&'a Bindings>,
     pub(crate) call: Option<Call>,
     pub(crate) calls: &'a Arc<Semaphore>,
+    pub(crate) objects: &'a Arc<Semaphore>,
     pub(crate) denials: &'a Denials,
     pub(crate) table: &'a mut ResourceTable,
 }
@@ -134,6 +137,7 @@ impl Host {
             bindings: grants.bindings.clone(),
             call: None,
             calls: Arc::new(Semaphore::new(CALLS_PENDING_MAX)),
+            objects: Arc::new(Semaphore::new(OBJECTS_WRITTEN_MAX)),
             meter: Meter::new(limits),
         })
     }
@@ -172,6 +176,7 @@ impl Host {
             bindings: self.bindings.as_deref(),
             call: self.call,
             calls: &self.calls,
+            objects: &self.objects,
             denials: &self.denials,
             table: table(&mut self.wasi),
         }

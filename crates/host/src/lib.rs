@@ -1,6 +1,7 @@
 //! What a program may touch: WASI and every other capability, one module each, denied unless granted.
 
 pub mod bindings;
+mod blobstore;
 mod chain;
 mod command;
 mod config;

@@ -11,6 +11,18 @@ pub const CALL_DEPTH_MAX: u32 = 32;
 /// Calls of one instance that are begun and have not ended.
 pub const CALLS_PENDING_MAX: usize = 256;
 
+/// Objects that one instance writes at the same time.
+pub const OBJECTS_WRITTEN_MAX: usize = 16;
+
+/// Writes to one object that wait for the store.
+pub const OBJECT_QUEUE_MAX: usize = 64;
+
+/// Bytes of one write to an object.
+pub const OBJECT_WRITE_BYTES_MAX: usize = 16 << 10;
+
+/// Bytes of an object that can be read at once, not as a stream.
+pub const OBJECT_AT_ONCE_BYTES_MAX: u64 = 16 << 20;
+
 /// Attributes of one span of a trace; what is more is dropped.
 pub const SPAN_ATTRIBUTES_MAX: usize = 128;
 

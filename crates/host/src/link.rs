@@ -8,7 +8,7 @@ use engine::wasmtime::{Engine, Module};
 use wasmtime_wasi::{p1, p2, p3};
 
 use crate::grants::Grants;
-use crate::{Host, chain, command, config, files, keyvalue, logging, net, otel, sql, websocket};
+use crate::{Host, blobstore, chain, command, config, files, keyvalue, logging, net, otel, sql, websocket};
 
 /// Everything that `module` may import.
 ///
@@ -28,8 +28,9 @@ pub fn module(engine: &Engine, module: &Module, grants: &Grants) -> wasmtime::Re
 }
 
 /// What an app binds to its functions: the interfaces of each package are linked together.
-const APP: [(&str, Link); 6] = [
+const APP: [(&str, Link); 7] = [
     ("wasi:keyvalue/", keyvalue::link),
+    ("wasi:blobstore/", blobstore::link),
     ("wasi:config/", config::link),
     ("wasi:otel/", otel::link),
     ("sampan:chain/", chain::link),

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use wasmtime::component::Linker;
 
 use crate::Host;
+use crate::denials::Denial;
 use crate::host::{App, AppView};
 
 mod generated {
@@ -141,7 +142,10 @@ fn changes(done: Done) -> Changes {
 
 impl<'a> AppView<'a> {
     fn database(&self) -> Result<&'a Database, Error> {
-        self.bindings.and_then(|bindings| bindings.sql.as_deref()).ok_or(Error::Denied)
+        self.bindings.and_then(|bindings| bindings.sql.as_deref()).ok_or_else(|| {
+            self.denials.record(Denial::Sql);
+            Error::Denied
+        })
     }
 }
 
