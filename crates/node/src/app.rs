@@ -1,6 +1,7 @@
 //! An app that is served: its functions, which can be replaced while others run, and the way to each.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Instant;
 
@@ -15,9 +16,10 @@ use crate::function::Function;
 use crate::gate::Gate;
 use crate::instance::Failure;
 use crate::limits::RUNNING_MAX;
-use crate::load::{Loader, Machine};
+use crate::load::{Loader, Machine, Shared};
 use crate::log::Logs;
 use crate::router::Router;
+use crate::websocket::Sockets;
 use crate::{Error, chain};
 
 /// An app that is ready to be served.
@@ -27,6 +29,7 @@ pub struct App {
     router: Router,
     machine: Machine,
     logs: Arc<Logs>,
+    sockets: Arc<Sockets>,
 }
 
 /// What can be called in an app, by name.
@@ -43,7 +46,7 @@ impl App {
     ///
     /// # Errors
     /// The first thing that cannot be as the manifest says.
-    pub fn load(manifest: Manifest, machine: Machine) -> Result<Arc<Self>, Error> {
+    pub async fn load(manifest: Manifest, machine: Machine) -> Result<Arc<Self>, Error> {
         let chains = manifest.chains.iter().map(|(name, chain)| (name.to_string(), Arc::new(chain.clone())));
         let chains = chains.collect();
         let table = Arc::new_cyclic(|this| Table {
@@ -52,7 +55,7 @@ impl App {
             executions: Arc::default(),
             this: this.clone(),
         });
-        let logs = Logs::new();
+        let (logs, sockets) = (Logs::new(), Arc::<Sockets>::default());
         let router = Router::new(&manifest).map_err(|problems| manifest.error(problems))?;
         let mut loader = Loader {
             manifest: &manifest,
@@ -60,6 +63,8 @@ impl App {
             gate: Gate::new(RUNNING_MAX),
             siblings: Arc::clone(&table) as Arc<dyn Siblings>,
             logs: Arc::clone(&logs),
+            sockets: Arc::clone(&sockets),
+            shared: Shared::open(&manifest, &machine).await?,
             engines: Vec::new(),
         };
         let mut functions = BTreeMap::new();
@@ -67,7 +72,7 @@ impl App {
             functions.insert(name.to_string(), Arc::new(loader.function(name)?));
         }
         table.replace(functions);
-        Ok(Arc::new(Self { manifest, table, router, machine, logs }))
+        Ok(Arc::new(Self { manifest, table, router, machine, logs, sockets }))
     }
 
     /// Its name.
@@ -118,6 +123,16 @@ impl App {
     /// The function called `name`.
     pub fn function(&self, name: &str) -> Option<Arc<Function>> {
         self.table.get(name)
+    }
+
+    /// Its open WebSockets.
+    pub(crate) fn sockets(&self) -> &Sockets {
+        &self.sockets
+    }
+
+    /// The directory of its manifest.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.machine.dir
     }
 
     pub(crate) fn router(&self) -> &Router {

@@ -24,14 +24,14 @@ struct Record {
 }
 
 #[derive(Clone, Debug, Serialize)]
-struct StepRecord {
-    name: String,
-    state: StepState,
-    attempts: u32,
+pub(crate) struct StepRecord {
+    pub(crate) name: String,
+    pub(crate) state: StepState,
+    pub(crate) attempts: u32,
     /// Microseconds since the chain began.
-    begun_us: Option<u64>,
-    ended_us: Option<u64>,
-    error: Option<String>,
+    pub(crate) begun_us: Option<u64>,
+    pub(crate) ended_us: Option<u64>,
+    pub(crate) error: Option<String>,
 }
 
 /// Where a step is.
@@ -67,7 +67,7 @@ pub struct Trace {
     pub took_us: Option<u64>,
     /// Why it failed.
     pub error: Option<String>,
-    steps: Vec<StepRecord>,
+    pub(crate) steps: Vec<StepRecord>,
 }
 
 impl Execution {

@@ -23,6 +23,7 @@ pub struct Function {
     pub(crate) engine: Arc<Engine>,
     pub(crate) http: Option<Http>,
     pub(crate) chain: Option<Exported>,
+    pub(crate) socket: Option<Socket>,
     pub(crate) place: Place,
     pub(crate) stats: Stats,
     pub(crate) warm: Warm,
@@ -55,6 +56,13 @@ pub(crate) struct Exported {
     pub(crate) function: ComponentExportIndex,
 }
 
+/// How a function serves WebSockets.
+pub(crate) struct Socket {
+    pub(crate) opened: Exported,
+    pub(crate) received: Exported,
+    pub(crate) closed: Exported,
+}
+
 impl Function {
     /// Links `program` as the function `name`.
     pub(crate) fn link(
@@ -72,12 +80,18 @@ impl Function {
         let linker = link::component(engine.wasmtime(), component).map_err(failed)?;
         let instance = linker.instantiate_pre(component).map_err(failed)?;
         let http = http(component, &instance).map_err(failed)?;
-        let chain = exported(component, &instance, "sampan:chain/handler@0.1.0", "handle");
-        if http.is_none() && chain.is_none() {
+        let export = |interface, function| exported(component, &instance, interface, function);
+        let chain = export("sampan:chain/handler@0.1.0", "handle");
+        let socket = |function| export("sampan:websocket/handler@0.1.0", function);
+        let socket = match (socket("opened"), socket("received"), socket("closed")) {
+            (Some(opened), Some(received), Some(closed)) => Some(Socket { opened, received, closed }),
+            _ => None,
+        };
+        if http.is_none() && chain.is_none() && socket.is_none() {
             return Err(no_entry());
         }
         let (stats, warm) = (Stats::new(), Warm::new(settings.reuse));
-        Ok(Self { name: name.into(), engine, http, chain, place, stats, warm, settings })
+        Ok(Self { name: name.into(), engine, http, chain, socket, place, stats, warm, settings })
     }
 
     /// A store for one instance, which lets others run when its time slice is over.

@@ -6,7 +6,8 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::Bytes;
-use engine::wasmtime::{self, Store};
+use engine::wasmtime::component::{ComponentNamedList, Lift, Lower};
+use engine::wasmtime::{self, Store, WasmBacktrace};
 use host::Host;
 use host::bindings::{Call, CallError, Level, Payload};
 use http::{Request, Response};
@@ -17,7 +18,7 @@ use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 use wasmtime_wasi_http::p3::bindings::Service;
 use wasmtime_wasi_http::{Error as HttpError, WasiBody, WasiHttpView};
 
-use crate::function::{Function, Http};
+use crate::function::{Exported, Function, Http};
 use crate::gate::{Permit, Refused};
 use crate::stats::End;
 
@@ -185,29 +186,35 @@ impl Function {
 
     /// Answers a call through `sampan:chain`.
     pub(crate) async fn call(&self, call: Call, input: Payload) -> Result<Payload, CallError> {
-        let begun = Instant::now();
         let Some(chain) = &self.chain else {
             return Err(CallError::Failed(format!("`{}` does not export `sampan:chain/handler`", self.name)));
         };
-        let _permit = self.enter(call).await.map_err(|failure| self.call_error(failure))?;
+        let (output,): (Result<Payload, String>,) =
+            self.invoke(call, chain, (input,)).await.map_err(|failure| self.call_error(failure))?;
+        output.map_err(CallError::Failed)
+    }
+
+    /// Calls an exported function in a fresh instance.
+    pub(crate) async fn invoke<P, R>(&self, call: Call, function: &Exported, given: P) -> Result<R, Failure>
+    where
+        P: ComponentNamedList + Lower + Send + Sync,
+        R: ComponentNamedList + Lift + Send + Sync + 'static,
+    {
+        let begun = Instant::now();
+        let _permit = self.enter(call).await?;
         let calling = async {
             let mut store = self.store(call)?;
-            let instance = chain.instance.instantiate_async(&mut store).await?;
-            let handle = instance
-                .get_typed_func::<(Payload,), (Result<Payload, String>,)>(&mut store, &chain.function)?;
-            let (output,) = handle.call_async(&mut store, (input,)).await?;
-            wasmtime::Result::Ok(output)
+            let instance = function.instance.instantiate_async(&mut store).await?;
+            let function = instance.get_typed_func::<P, R>(&mut store, &function.function)?;
+            function.call_async(&mut store, given).await
         };
-        let output = match timeout_at(call.deadline.into(), calling).await {
-            Ok(Ok(output)) => Ok(output),
+        let result = match timeout_at(call.deadline.into(), calling).await {
+            Ok(Ok(result)) => Ok(result),
             Ok(Err(error)) => Err(self.trapped(error)),
             Err(_) => Err(Failure::Late),
         };
-        self.count(begun, output.as_ref().err());
-        match output {
-            Ok(output) => output.map_err(CallError::Failed),
-            Err(failure) => Err(self.call_error(failure)),
-        }
+        self.count(begun, result.as_ref().err());
+        result
     }
 
     async fn enter(&self, call: Call) -> Result<Permit, Failure> {
@@ -235,7 +242,7 @@ impl Function {
         if let Some(bindings) = &self.settings.grants.bindings {
             let text = match self.engine.limit_in(&error) {
                 Some(limit) => limit.to_string(),
-                None => format!("{error:?}"),
+                None => explain(&error),
             };
             bindings.log.line(Level::Error, &text);
         }
@@ -252,6 +259,15 @@ impl Function {
             }),
             failure => CallError::Failed(failure.to_string()),
         }
+    }
+}
+
+/// A trap with the functions of WebAssembly that were running, and nothing of the host.
+fn explain(error: &wasmtime::Error) -> String {
+    let cause = error.root_cause();
+    match error.downcast_ref::<WasmBacktrace>() {
+        Some(trace) if !trace.frames().is_empty() => format!("{cause}\n{trace}"),
+        _ => cause.to_string(),
     }
 }
 

@@ -35,5 +35,44 @@ pub const SLOTS: u32 = 1_000;
 /// Elements of a list for each of which a step calls its function.
 pub const FAN_OUT_MAX: usize = 10_000;
 
+/// Bytes of the payload of a call from outside.
+pub const CALL_BYTES_MAX: usize = 16 << 20;
+
+/// Pieces of an export or import that wait to be sent or written.
+pub const PIPE_PIECES_MAX: usize = 16;
+
 /// Executions of chains that are kept to be looked at.
 pub const EXECUTIONS_MAX: usize = 200;
+
+/// Bytes of a file that are read at once.
+pub const FILE_PIECE_BYTES: usize = 64 << 10;
+
+/// Bytes of a request's body that a chain is given.
+pub const CHAIN_BODY_BYTES_MAX: u64 = 8 << 20;
+
+/// Connections to the console that are open at once.
+pub const CONSOLE_CONNECTIONS_MAX: usize = 256;
+
+/// Those who follow the log at once.
+pub const CONSOLE_LIVE_MAX: usize = 32;
+
+/// Seconds that the console's charts go back.
+pub const SAMPLES_MAX: usize = 300;
+
+/// Lines of log on a page of the console.
+pub const CONSOLE_LINES_MAX: usize = 500;
+
+/// Keys on a page of the console.
+pub const CONSOLE_KEYS_MAX: usize = 50;
+
+/// Bytes of a value that the console shows.
+pub const CONSOLE_VALUE_BYTES_MAX: usize = 64 << 10;
+
+/// Bytes of one message of a WebSocket.
+pub const SOCKET_MESSAGE_BYTES_MAX: usize = 1 << 20;
+
+/// Messages that wait for one client.
+pub const SOCKET_QUEUE_MAX: usize = 256;
+
+/// After so much silence a WebSocket is asked whether it is still there.
+pub const SOCKET_SILENCE: Duration = Duration::from_secs(30);

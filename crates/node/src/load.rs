@@ -4,20 +4,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use engine::options::{Interrupt, Pool};
 use engine::{CodeCache, Engine, Profile, Seal};
-use host::bindings::Siblings;
+use host::bindings::{Connections, Database, Siblings};
 use host::grants::Peer;
 use host::{Authorities, Bindings, Grants};
 use image::{Manifest, Name, Problem, Secret};
-use state::{Bucket, BucketSpec, Store};
+use state::{Blobs, Durability, Sql, SqlLimits, Store};
 
-use crate::Error;
 use crate::function::{Function, Settings};
 use crate::gate::Gate;
 use crate::limits::SLOTS;
 use crate::log::{FunctionLog, Logs};
+use crate::websocket::Sockets;
+use crate::{Error, bucket};
 
 /// What an app finds on the machine that serves it.
 pub struct Machine {
@@ -25,6 +27,8 @@ pub struct Machine {
     pub dir: PathBuf,
     /// Where its buckets are.
     pub store: Arc<dyn Store>,
+    /// The directory of its SQL database.
+    pub sql: PathBuf,
     /// Compiled code.
     pub cache: Option<CodeCache>,
     /// The seal of precompiled programs.
@@ -35,6 +39,39 @@ pub struct Machine {
     pub authorities: Authorities,
 }
 
+/// What there is once in an app, where any function is granted it.
+#[derive(Default)]
+pub(crate) struct Shared {
+    sql: Option<Arc<Database>>,
+    blobs: Option<Blobs>,
+}
+
+impl Shared {
+    /// Opens what `manifest` asks for.
+    pub(crate) async fn open(manifest: &Manifest, machine: &Machine) -> Result<Self, Error> {
+        let app: &str = &manifest.app.name;
+        let mut shared = Self::default();
+        if manifest.functions.values().any(|function| function.grants.sql) {
+            std::fs::create_dir_all(&machine.sql)
+                .map_err(|source| Error::Read { path: machine.sql.clone(), source })?;
+            let sql = Sql::open(&machine.sql.join(format!("{app}.sqlite")), SqlLimits::default())?;
+            shared.sql = Some(Arc::new(Database::new(Arc::new(sql))));
+        }
+        if !manifest.blobs.is_empty() {
+            // One without a quota may take all that there is.
+            let quotas = manifest.blobs.values().map(|blobs| Some(blobs.quota.as_ref()?.0));
+            let quota = quotas.sum::<Option<u64>>();
+            let clock = Arc::new(SystemTime::now);
+            let blobs = Blobs::open(Arc::clone(&machine.store), app, Durability::Disk, quota, clock)?;
+            for name in manifest.blobs.keys() {
+                blobs.create_container(name).await?;
+            }
+            shared.blobs = Some(blobs);
+        }
+        Ok(shared)
+    }
+}
+
 /// Makes the functions of one manifest.
 pub(crate) struct Loader<'a> {
     pub(crate) manifest: &'a Manifest,
@@ -42,6 +79,9 @@ pub(crate) struct Loader<'a> {
     pub(crate) gate: Arc<Gate>,
     pub(crate) siblings: Arc<dyn Siblings>,
     pub(crate) logs: Arc<Logs>,
+    pub(crate) sockets: Arc<Sockets>,
+    /// What is shared by all functions that are granted it.
+    pub(crate) shared: Shared,
     /// One engine for all functions with the same profile and options.
     pub(crate) engines: Vec<(String, Arc<Engine>)>,
 }
@@ -145,10 +185,10 @@ impl Loader<'_> {
     fn bindings(&self, name: &Name, declared: &image::Function) -> Result<Bindings, Error> {
         let granted = &declared.grants;
         let mut buckets = BTreeMap::new();
-        for bucket in &granted.buckets {
-            let opened = self.bucket(bucket)?;
-            self.machine.store.open(&opened)?;
-            buckets.insert(bucket.to_string(), opened);
+        for name in &granted.buckets {
+            let bucket = bucket(self.manifest, name)?;
+            self.machine.store.open(&bucket)?;
+            buckets.insert(name.to_string(), bucket);
         }
         let config = granted.config.iter().map(|(key, value)| ((**key).clone(), (**value).clone()));
         let calls: BTreeSet<String> = granted.calls.iter().map(|name| name.to_string()).collect();
@@ -159,28 +199,13 @@ impl Loader<'_> {
             config: config.collect(),
             calls,
             siblings: Arc::clone(&self.siblings),
-            sql: None,
-            connections: None,
+            sql: self.shared.sql.clone().filter(|_| granted.sql),
+            blobs: self.shared.blobs.clone().filter(|_| !granted.blobs.is_empty()),
+            containers: granted.blobs.iter().map(|name| name.to_string()).collect(),
+            connections: Some(Arc::clone(&self.sockets) as Arc<dyn Connections>),
             log: Arc::new(log),
             telemetry: None,
         })
-    }
-
-    /// The bucket called `name`, as the manifest wants it.
-    fn bucket(&self, name: &Name) -> Result<Bucket, Error> {
-        let declared = &self.manifest.buckets[&**name as &str];
-        let spec = BucketSpec {
-            app: self.manifest.app.name.to_string(),
-            name: name.to_string(),
-            durability: match declared.durability {
-                image::Durability::Memory => state::Durability::Memory,
-                image::Durability::Os => state::Durability::Os,
-                image::Durability::Disk => state::Durability::Disk,
-            },
-            ttl: declared.ttl.as_ref().map(|ttl| ttl.0),
-            quota_bytes: declared.quota.as_ref().map(|quota| quota.0),
-        };
-        Ok(Bucket::new(spec)?)
     }
 
     /// A secret's value. An error names where it should be, and never what is there.

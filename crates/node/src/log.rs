@@ -51,14 +51,20 @@ impl Logs {
         self.live.subscribe()
     }
 
+    /// Both, with no line lost or doubled between them.
+    pub(crate) fn kept_and_live(&self) -> (Vec<Line>, broadcast::Receiver<Line>) {
+        let lines = self.lines();
+        (lines.iter().cloned().collect(), self.live.subscribe())
+    }
+
     fn lines(&self) -> MutexGuard<'_, VecDeque<Line>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn push(&self, line: Line) {
+        let mut lines = self.lines();
         // Nobody may be listening.
         let _ = self.live.send(line.clone());
-        let mut lines = self.lines();
         if lines.len() == LOG_LINES_MAX {
             lines.pop_front();
         }
@@ -78,12 +84,9 @@ impl host::bindings::Log for FunctionLog {
     }
 }
 
+/// The names of levels, the least grave first.
+pub(crate) const LEVELS: [&str; 5] = ["trace", "debug", "info", "warn", "error"];
+
 fn name(level: Level) -> &'static str {
-    match level {
-        Level::Trace => "trace",
-        Level::Debug => "debug",
-        Level::Info => "info",
-        Level::Warn => "warn",
-        Level::Error => "error",
-    }
+    LEVELS[level as usize]
 }

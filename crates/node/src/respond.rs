@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use host::bindings::Call;
+use host::bindings::{Call, CallError, Payload};
 use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
@@ -12,9 +12,12 @@ use hyper::body::{Body, Incoming};
 use wasmtime_wasi_http::{Error as HttpError, WasiBody};
 
 use crate::app::{App, random_id};
+
 use crate::function::Function;
 use crate::instance::Failure;
+use crate::limits::CHAIN_BODY_BYTES_MAX;
 use crate::router::{Routed, To};
+use crate::{files, websocket};
 
 /// What the names of the header fields begin with that tell a function its route. Clients cannot set them.
 const OURS: &str = "sampan-";
@@ -37,9 +40,20 @@ pub(crate) async fn respond(app: Arc<App>, request: Request<Incoming>) -> Respon
         Routed::Nowhere => return say(StatusCode::NOT_FOUND, "no route leads here\n"),
     };
     tell_route(&mut parts, &rule.pattern, &names);
-    let To::Function(name) = &rule.target else {
-        return say(StatusCode::NOT_IMPLEMENTED, "this kind of route is not served yet\n");
-    };
+    match &rule.target {
+        To::Function(name) if rule.websocket && websocket::is_asked_for(&parts) => {
+            websocket::accept(Arc::clone(&app), name, parts, body).await
+        }
+        To::Function(name) => ask_function(&app, name, parts, body).await,
+        To::Chain(name) => ask_chain(&app, name, &parts, body).await,
+        To::Files(path) => {
+            let rest = names.last().map_or("", |(_, value)| value.as_str());
+            files::answer(&app.dir().join(path), rest, &parts).await
+        }
+    }
+}
+
+async fn ask_function(app: &App, name: &str, parts: Parts, body: Incoming) -> Response<WasiBody> {
     let Some(function) = app.function(name) else {
         return say(StatusCode::NOT_FOUND, "no route leads here\n");
     };
@@ -52,6 +66,51 @@ pub(crate) async fn respond(app: Arc<App>, request: Request<Incoming>) -> Respon
         Ok(response) => response,
         Err(failure) => explain(&function, &failure),
     }
+}
+
+/// Gives a chain the body of a request, and the client what comes of it.
+async fn ask_chain(app: &App, name: &str, parts: &Parts, body: Incoming) -> Response<WasiBody> {
+    let bytes_max = usize::try_from(CHAIN_BODY_BYTES_MAX).unwrap_or(usize::MAX);
+    let Ok(body) = Limited::new(body, bytes_max).collect().await else {
+        return say(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "the body is larger than a chain takes, or did not arrive\n",
+        );
+    };
+    let kind = parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let input = payload(kind, body.to_bytes().into());
+    match app.call(name, input).await {
+        Ok(output) => payload_response(output),
+        Err(CallError::Busy) => busy(),
+        Err(CallError::Late) => {
+            say(StatusCode::GATEWAY_TIMEOUT, &format!("chain `{name}` did not end in time\n"))
+        }
+        Err(_) => {
+            let text = format!("chain `{name}` failed; its execution in the console says why\n");
+            say(StatusCode::INTERNAL_SERVER_ERROR, &text)
+        }
+    }
+}
+
+/// The input of a call, by its media type. What claims to be text and is not UTF-8 is bytes.
+pub(crate) fn payload(kind: &str, body: Vec<u8>) -> Payload {
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let make: fn(String) -> Payload = match kind.as_str() {
+        "application/json" => Payload::Json,
+        kind if kind.starts_with("text/") => Payload::Text,
+        _ => return Payload::Bytes(body),
+    };
+    String::from_utf8(body).map_or_else(|error| Payload::Bytes(error.into_bytes()), make)
+}
+
+/// An answer with the output of a call.
+pub(crate) fn payload_response(output: Payload) -> Response<WasiBody> {
+    let (kind, body) = match output {
+        Payload::Bytes(bytes) => ("application/octet-stream", bytes),
+        Payload::Text(text) => ("text/plain; charset=utf-8", text.into_bytes()),
+        Payload::Json(text) => ("application/json", text.into_bytes()),
+    };
+    whole(StatusCode::OK, kind, body.into())
 }
 
 /// The request as a function gets it: with no more body than it may have.
@@ -100,14 +159,10 @@ fn remove_ours(headers: &mut HeaderMap) {
 }
 
 /// What a client is told of a failure: what it can do about it, and nothing of what the function did.
-fn explain(function: &Function, failure: &Failure) -> Response<WasiBody> {
+pub(crate) fn explain(function: &Function, failure: &Failure) -> Response<WasiBody> {
     let name = &function.name;
     let (status, text) = match failure {
-        Failure::Busy => {
-            let mut response = say(StatusCode::SERVICE_UNAVAILABLE, "too many requests are waiting\n");
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));
-            return response;
-        }
+        Failure::Busy => return busy(),
         Failure::Late => (StatusCode::GATEWAY_TIMEOUT, format!("function `{name}` did not answer in time\n")),
         Failure::Refused(HttpError::HttpRequestBodySize(_)) => {
             (StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than this function takes\n".to_owned())
@@ -119,12 +174,23 @@ fn explain(function: &Function, failure: &Failure) -> Response<WasiBody> {
     say(status, &text)
 }
 
-fn say(status: StatusCode, text: &str) -> Response<WasiBody> {
-    let body = Bytes::copy_from_slice(text.as_bytes());
+fn busy() -> Response<WasiBody> {
+    let mut response = say(StatusCode::SERVICE_UNAVAILABLE, "too many requests are waiting\n");
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));
+    response
+}
+
+/// An answer of the node's own, in words.
+pub(crate) fn say(status: StatusCode, text: &str) -> Response<WasiBody> {
+    whole(status, "text/plain; charset=utf-8", Bytes::copy_from_slice(text.as_bytes()))
+}
+
+/// An answer whose body is there as a whole.
+pub(crate) fn whole(status: StatusCode, kind: &'static str, body: Bytes) -> Response<WasiBody> {
     let length = HeaderValue::from(body.len());
     let mut response = Response::new(WasiBody::new(Full::new(body).map_err(|never| match never {})));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     response.headers_mut().insert(CONTENT_LENGTH, length);
     response
 }

@@ -48,6 +48,7 @@ impl Serve {
         let machine = Machine {
             dir,
             store,
+            sql: state.join("sql"),
             cache: home::cache().ok(),
             seal: home::seal().ok(),
             variable: |name| std::env::var(name).ok(),
@@ -56,7 +57,7 @@ impl Serve {
         let runtime =
             tokio::runtime::Runtime::new().map_err(|error| Report::failure("cannot start").cause(error))?;
         runtime.block_on(async {
-            let app = App::load(manifest, machine).map_err(unserved)?;
+            let app = App::load(manifest, machine).await.map_err(unserved)?;
             let server = Server::bind(Arc::clone(&app), self.listen, None).await.map_err(unserved)?;
             let address = server.address().unwrap_or(self.listen);
             eprintln!("sampan: {} {} on http://{address}", app.name(), app.version());

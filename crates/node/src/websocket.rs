@@ -1,0 +1,209 @@
+//! WebSockets (RFC 6455): each message is a call of a function; between messages no instance is held.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use engine::wasmtime;
+use engine::wasmtime::component::{ComponentType, Lift, Lower};
+use futures_util::{SinkExt, StreamExt};
+use host::bindings::{self, Call, SendError};
+use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
+use http::request::Parts;
+use http::{HeaderValue, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use tokio::sync::mpsc;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Message, protocol::frame::coding::CloseCode};
+use wasmtime_wasi_http::WasiBody;
+
+use crate::app::{App, random_id};
+use crate::function::Function;
+use crate::instance::Failure;
+use crate::limits::{SOCKET_MESSAGE_BYTES_MAX, SOCKET_QUEUE_MAX, SOCKET_SILENCE};
+use crate::respond::say;
+
+/// The open connections of an app, by their names.
+#[derive(Default)]
+pub(crate) struct Sockets(Mutex<HashMap<String, mpsc::Sender<Message>>>);
+
+/// A message as a function gets it.
+#[derive(ComponentType, Lift, Lower)]
+#[component(variant)]
+enum Received {
+    #[component(name = "text")]
+    Text(String),
+    #[component(name = "binary")]
+    Binary(Vec<u8>),
+}
+
+impl Sockets {
+    fn open(&self) -> MutexGuard<'_, HashMap<String, mpsc::Sender<Message>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl bindings::Connections for Sockets {
+    fn send(&self, connection: &str, message: bindings::Message) -> Result<(), SendError> {
+        let message = match message {
+            bindings::Message::Text(text) => Message::Text(text.try_into().map_err(|_| SendError::Closed)?),
+            bindings::Message::Binary(bytes) => Message::Binary(bytes),
+        };
+        let open = self.open();
+        let queue = open.get(connection).ok_or(SendError::Closed)?;
+        queue.try_send(message).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => SendError::Full,
+            mpsc::error::TrySendError::Closed(_) => SendError::Closed,
+        })
+    }
+
+    fn close(&self, connection: &str) {
+        self.open().remove(connection);
+    }
+}
+
+/// Whether a request asks to become a WebSocket.
+pub(crate) fn is_asked_for(parts: &Parts) -> bool {
+    let names = |name, word: &str| {
+        let values = parts.headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+        values.flat_map(|value| value.split(',')).any(|part| part.trim().eq_ignore_ascii_case(word))
+    };
+    names(CONNECTION, "upgrade") && names(UPGRADE, "websocket")
+}
+
+/// Answers a request for a WebSocket: asks the function, and serves the connection if it agrees.
+pub(crate) async fn accept(app: Arc<App>, name: &str, parts: Parts, body: Incoming) -> Response<WasiBody> {
+    let Some(function) = app.function(name) else {
+        return say(StatusCode::NOT_FOUND, "no route leads here\n");
+    };
+    let version = parts.headers.get(SEC_WEBSOCKET_VERSION).map(HeaderValue::as_bytes);
+    let (Some(key), Some(b"13")) = (parts.headers.get(SEC_WEBSOCKET_KEY), version) else {
+        let mut response = say(StatusCode::UPGRADE_REQUIRED, "only WebSocket of version 13 is spoken here\n");
+        response.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        return response;
+    };
+    let Ok(accept) = HeaderValue::try_from(derive_accept_key(key.as_bytes())) else {
+        return say(StatusCode::BAD_REQUEST, "this is no key of a WebSocket\n");
+    };
+    let connection = format!("{:032x}", random_id());
+    // It can be written to from the moment that the function knows its name.
+    let (queue, messages) = mpsc::channel(SOCKET_QUEUE_MAX);
+    app.sockets().open().insert(connection.clone(), queue);
+    let open = Open { app: Arc::clone(&app), function, connection };
+    match open.opened(&parts).await {
+        Ok(Ok(())) => {}
+        Ok(Err(reason)) => return say(StatusCode::FORBIDDEN, &format!("{reason}\n")),
+        Err(failure) => return crate::respond::explain(&open.function, &failure),
+    }
+    let request = Request::from_parts(parts, body);
+    tokio::spawn(async move {
+        if let Ok(upgraded) = hyper::upgrade::on(request).await {
+            open.serve(upgraded, messages).await;
+        }
+        open.closed().await;
+    });
+    let mut response = say(StatusCode::SWITCHING_PROTOCOLS, "");
+    let headers = response.headers_mut();
+    headers.clear();
+    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+    response
+}
+
+/// One connection.
+struct Open {
+    app: Arc<App>,
+    function: Arc<Function>,
+    connection: String,
+}
+
+impl Open {
+    fn call(&self) -> Call {
+        Call { chain: random_id(), span: 0, depth: 0, deadline: self.function.deadline() }
+    }
+
+    async fn opened(&self, parts: &Parts) -> Result<Result<(), String>, Failure> {
+        let socket = self.function.socket.as_ref().ok_or(Failure::NoEntry)?;
+        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let headers: Vec<(String, String)> =
+            parts.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
+        let given = (self.connection.clone(), path.to_owned(), headers);
+        let (answer,): (Result<(), String>,) =
+            self.function.invoke(self.call(), &socket.opened, given).await?;
+        Ok(answer)
+    }
+
+    /// Hands messages over, in both directions, until one side ends.
+    async fn serve(&self, upgraded: Upgraded, mut queue: mpsc::Receiver<Message>) {
+        let config = WebSocketConfig::default()
+            .max_message_size(Some(SOCKET_MESSAGE_BYTES_MAX))
+            .max_frame_size(Some(SOCKET_MESSAGE_BYTES_MAX));
+        let stream = TokioIo::new(upgraded);
+        let (mut to, mut from) =
+            WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await.split();
+        let write = async {
+            loop {
+                // A connection that is gone without a word shows when it is written to.
+                let message = match tokio::time::timeout(SOCKET_SILENCE, queue.recv()).await {
+                    Err(_) => Message::Ping(Default::default()),
+                    Ok(Some(message)) => message,
+                    Ok(None) => {
+                        let goodbye = CloseFrame { code: CloseCode::Normal, reason: "".into() };
+                        let _ = to.send(Message::Close(Some(goodbye))).await;
+                        return;
+                    }
+                };
+                if to.send(message).await.is_err() {
+                    return;
+                }
+            }
+        };
+        let read = async {
+            while let Some(Ok(message)) = from.next().await {
+                let received = match message {
+                    Message::Text(text) => Received::Text(text.as_str().to_owned()),
+                    Message::Binary(bytes) => Received::Binary(bytes.into()),
+                    Message::Close(_) => return,
+                    Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => continue,
+                };
+                // The next message waits for this one: a client cannot flood a function.
+                self.received(received).await;
+            }
+        };
+        tokio::select! {
+            () = write => {}
+            () = read => {}
+        }
+    }
+
+    /// What fails here is in the function's log.
+    async fn received(&self, message: Received) {
+        if let Some(socket) = &self.function.socket {
+            let given = (self.connection.clone(), message);
+            let _: Result<(), _> = self.function.invoke(self.call(), &socket.received, given).await;
+        }
+    }
+
+    async fn closed(&self) {
+        self.forget();
+        if let Some(socket) = &self.function.socket {
+            let given = (self.connection.clone(),);
+            let _: Result<(), _> = self.function.invoke(self.call(), &socket.closed, given).await;
+        }
+    }
+
+    fn forget(&self) {
+        self.app.sockets().open().remove(&self.connection);
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.forget();
+    }
+}
