@@ -238,3 +238,27 @@ pub enum Status {
     /// Not well, and why.
     Error(String),
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_function_that_calls_itself_comes_to_an_end() {
+        let mut call =
+            Call { chain: 1, span: 2, depth: 0, deadline: Instant::now() + Duration::from_secs(600) };
+        for _ in 0..CALL_DEPTH_MAX {
+            call = call.below().expect("not too deep");
+        }
+        assert!(matches!(call.below(), Err(CallError::Trapped(_))));
+        assert_eq!((call.chain, call.span, call.depth), (1, 2, CALL_DEPTH_MAX));
+    }
+
+    #[test]
+    fn a_call_that_is_late_makes_no_other() {
+        let call = Call { chain: 1, span: 0, depth: 0, deadline: Instant::now() };
+        assert_eq!(call.below().map(|call| call.depth), Err(CallError::Late));
+    }
+}

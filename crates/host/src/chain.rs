@@ -40,23 +40,22 @@ use generated::sampan::chain::calls;
 /// A call that was begun. Dropped, it is cancelled.
 #[expect(unreachable_pub, reason = "the generated code exports it again")]
 pub struct Pending {
-    /// `None` when its result was taken, or it was cancelled.
-    task: Option<JoinHandle<Called>>,
-    _room: OwnedSemaphorePermit,
+    /// With the room that it takes up; `None` when its result was taken, or it was cancelled.
+    task: Option<(JoinHandle<Called>, OwnedSemaphorePermit)>,
 }
 
 type Called = Result<Payload, CallError>;
 
 impl Pending {
     async fn wait(&mut self) -> Called {
-        let Some(task) = &mut self.task else { return Err(CallError::Cancelled) };
+        let Some((task, _)) = &mut self.task else { return Err(CallError::Cancelled) };
         let called = task.await;
         self.task = None;
         called.unwrap_or_else(|error| Err(CallError::Trapped(error.to_string())))
     }
 
     fn cancel(&mut self) {
-        if let Some(task) = self.task.take() {
+        if let Some((task, _)) = self.task.take() {
             task.abort();
         }
     }
@@ -82,7 +81,7 @@ impl AppView<'_> {
 
     fn begin(&self, name: &str, input: Payload) -> Result<Pending, CallError> {
         let room = Arc::clone(self.calls).try_acquire_owned().map_err(|_| CallError::Busy)?;
-        Ok(Pending { task: Some(tokio::spawn(self.calling(name, input)?)), _room: room })
+        Ok(Pending { task: Some((tokio::spawn(self.calling(name, input)?), room)) })
     }
 }
 
@@ -127,7 +126,7 @@ impl calls::Host for AppView<'_> {
 
 impl calls::HostPending for AppView<'_> {
     fn ready(&mut self, pending: Resource<Pending>) -> wasmtime::Result<bool> {
-        Ok(self.table.get(&pending)?.task.as_ref().is_none_or(JoinHandle::is_finished))
+        Ok(self.table.get(&pending)?.task.as_ref().is_none_or(|(task, _)| task.is_finished()))
     }
 
     async fn wait(&mut self, pending: Resource<Pending>) -> wasmtime::Result<Called> {

@@ -1,7 +1,7 @@
 //! `wasi:otel`: the spans that a function traces within its call.
 //!
-//! A function can neither choose the trace that its spans go to nor make one go on without end: the trace is that of
-//! its call, and the sizes are bounded here.
+//! A function cannot choose the trace that its spans go to: that would be a way into those of others. It is the trace
+//! of its call. Sizes are bounded here.
 
 use wasmtime::component::Linker;
 
@@ -82,4 +82,66 @@ fn cut(mut text: String) -> String {
 
 pub(crate) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     tracing::add_to_linker::<_, App>(linker, Host::app)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::generated::wasi::otel::types::{InstrumentationScope, KeyValue};
+    use super::*;
+
+    fn told(trace_id: &str, span_id: &str, parent: &str) -> SpanData {
+        let long = "ä".repeat(SPAN_TEXT_BYTES_MAX);
+        let attribute = KeyValue { key: long.clone(), value: long.clone() };
+        let time = Datetime { seconds: u64::MAX, nanoseconds: u32::MAX };
+        SpanData {
+            span_context: SpanContext {
+                trace_id: trace_id.to_owned(),
+                span_id: span_id.to_owned(),
+                trace_flags: TraceFlags::empty(),
+                is_remote: false,
+                trace_state: Vec::new(),
+            },
+            parent_span_id: parent.to_owned(),
+            span_kind: tracing::SpanKind::Internal,
+            name: long,
+            start_time: time,
+            end_time: time,
+            attributes: vec![attribute; SPAN_ATTRIBUTES_MAX + 1],
+            events: Vec::new(),
+            links: Vec::new(),
+            status: tracing::Status::Ok,
+            instrumentation_scope: InstrumentationScope {
+                name: String::new(),
+                version: None,
+                schema_url: None,
+                attributes: Vec::new(),
+            },
+            dropped_attributes: 0,
+            dropped_events: 0,
+            dropped_links: 0,
+        }
+    }
+
+    fn call() -> Call {
+        Call { chain: 3, span: 4, depth: 0, deadline: std::time::Instant::now() }
+    }
+
+    #[test]
+    fn a_span_is_of_the_trace_of_its_call_and_its_sizes_are_bounded() {
+        let span = told("ffffffffffffffffffffffffffffffff", "00000000000000aa", "00000000000000bb");
+        let span = within(call(), span).expect("a span");
+        assert_eq!((span.trace_id, span.span_id, span.parent), (3, 0xaa, 0xbb));
+        assert_eq!((span.start_ns, span.end_ns), (u64::MAX, u64::MAX));
+        assert_eq!((span.name.len(), span.attributes.len()), (SPAN_TEXT_BYTES_MAX, SPAN_ATTRIBUTES_MAX));
+        assert!(span.attributes.iter().all(|(key, value)| key.len().max(value.len()) == SPAN_TEXT_BYTES_MAX));
+    }
+
+    #[test]
+    fn a_span_without_identity_is_dropped_and_one_without_parent_is_the_calls() {
+        for none in ["", "0000000000000000", "aa", "00000000000000zz", "00000000000000000000000000000000"] {
+            assert_eq!(within(call(), told("", none, "")), None, "{none}");
+            let span = within(call(), told("", "00000000000000aa", none)).expect("a span");
+            assert_eq!(span.parent, 4, "{none}");
+        }
+    }
 }
