@@ -10,7 +10,7 @@ use serde::Serialize;
 /// The counts of one function since the node began.
 pub(crate) struct Stats {
     /// How each call ended, by [`End`].
-    ends: [AtomicU64; END_NAMES.len()],
+    ends: [AtomicU64; End::ALL.len()],
     /// Instances that were made.
     instances: AtomicU64,
     /// Microseconds from the admission of a call to its answer.
@@ -32,8 +32,22 @@ pub(crate) enum End {
     Refused,
 }
 
-/// The names of [`End`]s, in their order.
-pub(crate) const END_NAMES: [&str; 5] = ["answered", "failed", "trapped", "late", "refused"];
+impl End {
+    /// All of them, in their order.
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Answered, Self::Failed, Self::Trapped, Self::Late, Self::Refused];
+
+    /// Its name in metrics.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Failed => "failed",
+            Self::Trapped => "trapped",
+            Self::Late => "late",
+            Self::Refused => "refused",
+        }
+    }
+}
 
 /// Latencies above this are counted as this.
 const LATENCY_US_MAX: u64 = 3_600_000_000;
