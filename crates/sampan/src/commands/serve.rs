@@ -1,16 +1,18 @@
 //! `sampan serve`: serves the app of a manifest until it is told to stop.
 
-use std::net::SocketAddr;
+use std::net::{AddrParseError, IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use clap::{Args, ValueHint};
 use image::Manifest;
-use node::{App, Error, Line, Machine, Server};
+use node::{App, Console, Error, Line, Machine, Node, Server};
 use state::{Embedded, Store};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::registry::{self, Entry};
 use crate::report::Report;
 use crate::{authorities, home};
 
@@ -30,12 +32,37 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
 
+    /// Show the node on this address, or not at all with `off` [default: 127.0.0.1:8081, or another port where that
+    /// is taken]
+    #[arg(long, value_name = "ADDR:PORT")]
+    console: Option<ConsoleAddress>,
+
     /// Keep buckets in this directory [default: `.sampan` beside the manifest]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     state: Option<PathBuf>,
 }
 
+/// Where the console listens, if it does.
+#[derive(Clone, Copy)]
+struct ConsoleAddress(Option<SocketAddr>);
+
+impl FromStr for ConsoleAddress {
+    type Err = AddrParseError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "off" => Ok(Self(None)),
+            text => text.parse().map(|address| Self(Some(address))),
+        }
+    }
+}
+
 const MANIFEST: &str = "sampan.toml";
+
+/// Where the console listens unless told otherwise.
+const CONSOLE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8081);
+
+const TOKEN_BYTES: usize = 32;
 
 impl Serve {
     pub(crate) fn execute(self) -> Result<i32, Report> {
@@ -43,6 +70,8 @@ impl Serve {
         let manifest = read(&path)?;
         let dir = path.parent().map_or(PathBuf::new(), Path::to_owned);
         let state = self.state.clone().unwrap_or_else(|| dir.join(".sampan"));
+        // Dropped last: who waits for the node's end may open its store.
+        let mut _registered = None;
         let store: Arc<dyn Store> =
             Arc::new(Embedded::open(&state, Arc::new(SystemTime::now)).map_err(|error| unstored(&error))?);
         let machine = Machine {
@@ -61,10 +90,70 @@ impl Serve {
             let server = Server::bind(Arc::clone(&app), self.listen, None).await.map_err(unserved)?;
             let address = server.address().unwrap_or(self.listen);
             eprintln!("sampan: {} {} on http://{address}", app.name(), app.version());
-            tokio::spawn(show_logs(app));
-            server.serve(stopped()).await;
+            tokio::spawn(show_logs(Arc::clone(&app)));
+            let Some(console) = self.console().await.map_err(unserved)? else {
+                _registered = registry::announce(&entry(&path, &app, address, None));
+                server.serve(stopped()).await;
+                return Ok(0);
+            };
+            let shown = console.address().unwrap_or(CONSOLE);
+            let node = Arc::new(Node::new(app, token()?, address, shown));
+            _registered = registry::announce(&entry(&path, &node.app, address, Some(&node)));
+            eprintln!("sampan: console on {}", login(&node));
+            tokio::spawn(console.serve(Arc::clone(&node)));
+            let stopped = async {
+                tokio::select! {
+                    () = stopped() => {}
+                    () = node.stopped() => {}
+                }
+            };
+            server.serve(stopped).await;
             Ok(0)
         })
+    }
+
+    /// The console, listening; `None` where none is wanted.
+    async fn console(&self) -> Result<Option<Console>, Error> {
+        match self.console {
+            Some(ConsoleAddress(None)) => Ok(None),
+            Some(ConsoleAddress(Some(address))) => Console::bind(address).await.map(Some),
+            None => match Console::bind(CONSOLE).await {
+                Ok(console) => Ok(Some(console)),
+                Err(_) => Console::bind(SocketAddr::new(CONSOLE.ip(), 0)).await.map(Some),
+            },
+        }
+    }
+}
+
+/// What others of this user are told of the node.
+fn entry(manifest: &Path, app: &App, address: SocketAddr, node: Option<&Node>) -> Entry {
+    let begun = node.map_or_else(SystemTime::now, |node| node.begun);
+    let since = begun.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Entry {
+        pid: std::process::id(),
+        app: app.name().to_owned(),
+        version: app.version().to_owned(),
+        manifest: manifest.canonicalize().unwrap_or_else(|_| manifest.to_owned()),
+        address,
+        console: node.map(|node| node.console),
+        token: node.map(|node| node.token.clone()).unwrap_or_default(),
+        begun_us: u64::try_from(since.as_micros()).unwrap_or(u64::MAX),
+    }
+}
+
+/// A new token, which nobody can guess.
+fn token() -> Result<String, Report> {
+    let mut bytes = [0; TOKEN_BYTES];
+    let failed = |error| Report::failure("cannot make the token of the console").cause(error);
+    getrandom::fill(&mut bytes).map_err(failed)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// The address of the console, as a person opens it.
+fn login(node: &Node) -> String {
+    match node.console.ip().is_loopback() {
+        true => format!("http://{}", node.console),
+        false => format!("http://{}/login?token={}", node.console, node.token),
     }
 }
 
