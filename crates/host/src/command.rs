@@ -1,6 +1,6 @@
 //! Runs a program as a command: from its start to its exit code.
 
-use engine::wasmtime::component::{Component, types::ComponentItem};
+use engine::wasmtime::component::{self, Component, types::ComponentItem};
 use engine::wasmtime::{ExternType, Module, Store};
 use engine::{Engine, Program, wasmtime};
 use wasmtime_wasi::{I32Exit, p2, p3};
@@ -17,67 +17,99 @@ pub async fn run(
     program: &Program,
     grants: &Grants,
 ) -> Result<i32, Error> {
-    let ended = match program {
-        Program::Module(module) => run_module(store, module, grants).await?,
-        Program::Component(component) => run_component(store, component).await?,
-    };
-    match ended {
-        Ok(code) => Ok(code),
-        Err(error) => match error.downcast_ref::<I32Exit>() {
-            Some(exit) => Ok(exit.0),
-            None => Err(explain(engine, error)),
-        },
+    Command::link(engine, program, grants)?.run(engine, store).await
+}
+
+/// A program that has a beginning and an end, linked: it can be run any number of times.
+pub struct Command(Linked);
+
+enum Linked {
+    /// A module, and the name of what is called in it; `None` where its own start section is all it does.
+    Module(wasmtime::InstancePre<Host>, Option<&'static str>),
+    P2(p2::bindings::CommandPre<Host>),
+    P3(component::InstancePre<Host>),
+}
+
+impl Command {
+    /// Links `program` to what stands behind its imports.
+    ///
+    /// # Errors
+    /// [`Error::Link`] and [`Error::NotACommand`].
+    pub fn link(engine: &Engine, program: &Program, grants: &Grants) -> Result<Self, Error> {
+        match program {
+            Program::Module(module) => link_module(engine, module, grants),
+            Program::Component(component) => link_component(engine, component),
+        }
+        .map(Self)
+    }
+
+    /// Runs it to its end, in a new instance, and returns its exit code.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] and [`Error::Trap`].
+    pub async fn run(&self, engine: &Engine, store: &mut Store<Host>) -> Result<i32, Error> {
+        match self.0.run(store).await {
+            Ok(code) => Ok(code),
+            Err(error) => match error.downcast_ref::<I32Exit>() {
+                Some(exit) => Ok(exit.0),
+                None => Err(explain(engine, error)),
+            },
+        }
     }
 }
 
-/// How a program that began came to its end.
-type Ended = wasmtime::Result<i32>;
+impl Linked {
+    async fn run(&self, store: &mut Store<Host>) -> wasmtime::Result<i32> {
+        match self {
+            Linked::Module(linked, start) => {
+                let instance = linked.instantiate_async(&mut *store).await?;
+                if let Some(start) = start {
+                    let start = instance.get_typed_func::<(), ()>(&mut *store, start)?;
+                    start.call_async(&mut *store, ()).await?;
+                }
+                Ok(0)
+            }
+            Linked::P2(linked) => {
+                let command = linked.instantiate_async(&mut *store).await?;
+                command.wasi_cli_run().call_run(&mut *store).await.map(exit_code)
+            }
+            Linked::P3(linked) => {
+                let instance = linked.instantiate_async(&mut *store).await?;
+                let command = p3::bindings::Command::new(&mut *store, &instance)?;
+                let ended =
+                    store.run_concurrent(async |store| command.wasi_cli_run().call_run(store).await).await;
+                ended.flatten().map(exit_code)
+            }
+        }
+    }
+}
 
-async fn run_module(store: &mut Store<Host>, module: &Module, grants: &Grants) -> Result<Ended, Error> {
-    let linker = link::module(store.engine(), module, grants).map_err(Error::Link)?;
+fn link_module(engine: &Engine, module: &Module, grants: &Grants) -> Result<Linked, Error> {
+    let linker = link::module(engine.wasmtime(), module, grants).map_err(Error::Link)?;
     let linked = linker.instantiate_pre(module).map_err(Error::Link)?;
     let start = match module.get_export("_start") {
-        Some(ExternType::Func(start)) if start.params().len() + start.results().len() == 0 => "_start",
+        Some(ExternType::Func(start)) if start.params().len() + start.results().len() == 0 => Some("_start"),
         _ => {
             let exports = functions_of_module(module);
             if !exports.is_empty() {
                 return Err(Error::NotACommand { exports });
             }
-            // Nothing to call: the module's own start section is all it does.
-            return Ok(linked.instantiate_async(&mut *store).await.map(|_| 0));
+            None
         }
     };
-    let instance = match linked.instantiate_async(&mut *store).await {
-        Ok(instance) => instance,
-        Err(error) => return Ok(Err(error)),
-    };
-    match instance.get_typed_func::<(), ()>(&mut *store, start) {
-        Ok(start) => Ok(start.call_async(&mut *store, ()).await.map(|()| 0)),
-        Err(error) => Err(Error::Link(error)),
-    }
+    Ok(Linked::Module(linked, start))
 }
 
-async fn run_component(store: &mut Store<Host>, component: &Component) -> Result<Ended, Error> {
-    let linker = link::component(store.engine(), component).map_err(Error::Link)?;
+fn link_component(engine: &Engine, component: &Component) -> Result<Linked, Error> {
+    let linker = link::component(engine.wasmtime(), component).map_err(Error::Link)?;
     let linked = linker.instantiate_pre(component).map_err(Error::Link)?;
     let exports = functions_of_component(component);
     let runs =
         |version: &str| exports.iter().any(|name| name.starts_with(&format!("wasi:cli/run@{version}")));
     if runs("0.3") {
-        let instance = match linked.instantiate_async(&mut *store).await {
-            Ok(instance) => instance,
-            Err(error) => return Ok(Err(error)),
-        };
-        let command = p3::bindings::Command::new(&mut *store, &instance).map_err(Error::Link)?;
-        let ended = store.run_concurrent(async |store| command.wasi_cli_run().call_run(store).await).await;
-        Ok(ended.flatten().map(exit_code))
+        Ok(Linked::P3(linked))
     } else if runs("0.2") {
-        let command = p2::bindings::CommandPre::new(linked).map_err(Error::Link)?;
-        let command = match command.instantiate_async(&mut *store).await {
-            Ok(command) => command,
-            Err(error) => return Ok(Err(error)),
-        };
-        Ok(command.wasi_cli_run().call_run(&mut *store).await.map(exit_code))
+        p2::bindings::CommandPre::new(linked).map(Linked::P2).map_err(Error::Link)
     } else {
         Err(Error::NotACommand { exports })
     }

@@ -4,10 +4,12 @@ use std::io::{Write, stderr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use engine::wasmtime::component::{HasData, ResourceTable};
 use engine::{Limits, Meter, Metered};
 use tokio::sync::Semaphore;
 use wasmtime_wasi::p1::WasiP1Ctx;
+use wasmtime_wasi::p2::pipe::{MemoryInputPipe, MemoryOutputPipe};
 use wasmtime_wasi::sockets::{WasiSocketsCtxView, WasiSocketsView};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
@@ -23,7 +25,7 @@ use crate::net::Network;
 use crate::output::Output;
 
 /// Where a program's standard streams lead.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub enum Stdio {
     /// Nowhere: input is at its end, output is dropped.
     #[default]
@@ -32,6 +34,13 @@ pub enum Stdio {
     Inherit,
     /// To the log of [`Bindings`]; input is at its end.
     Log,
+    /// Standard input and output to these bytes, standard error to the log of [`Bindings`].
+    Bytes {
+        /// What the program reads.
+        input: Bytes,
+        /// What it writes, up to the capacity of the pipe.
+        output: MemoryOutputPipe,
+    },
 }
 
 /// The data of one program's store: everything that its imports can reach.
@@ -101,15 +110,21 @@ impl Host {
             .allow_udp(true)
             .allow_ip_name_lookup(true)
             .socket_addr_check(move |address, usage| Box::pin(check.clone().allows(address, usage)));
-        match (stdio, &grants.bindings) {
-            (Stdio::Inherit, _) => {
-                wasi.inherit_stdio();
+        let to_log = |level| Some(Output { log: Arc::clone(&grants.bindings.as_ref()?.log), level });
+        match &stdio {
+            Stdio::Null => {}
+            Stdio::Inherit => drop(wasi.inherit_stdio()),
+            Stdio::Log => {
+                if let Some(output) = to_log(Level::Info) {
+                    wasi.stdout(output);
+                }
             }
-            (Stdio::Log, Some(bindings)) => {
-                let output = |level| Output { log: Arc::clone(&bindings.log), level };
-                wasi.stdout(output(Level::Info)).stderr(output(Level::Warn));
+            Stdio::Bytes { input, output } => {
+                wasi.stdin(MemoryInputPipe::new(input.clone())).stdout(output.clone());
             }
-            _ => {}
+        }
+        if let (Stdio::Log | Stdio::Bytes { .. }, Some(output)) = (&stdio, to_log(Level::Warn)) {
+            wasi.stderr(output);
         }
         for dir in &grants.dirs {
             let permissions = if dir.read_only { FsPerms::ReadOnly } else { FsPerms::ReadWrite };
@@ -155,10 +170,10 @@ impl Host {
 
     /// Takes one line that the program logs.
     pub(crate) fn log(&self, level: Level, line: &str) {
-        match (self.stdio, &self.bindings) {
+        match (&self.stdio, &self.bindings) {
             // As with the program's own writes: nobody is told that standard error is closed.
             (Stdio::Inherit, _) => drop(stderr().write_all(format!("{line}\n").as_bytes())),
-            (Stdio::Log, Some(bindings)) => bindings.log.line(level, line),
+            (Stdio::Log | Stdio::Bytes { .. }, Some(bindings)) => bindings.log.line(level, line),
             _ => {}
         }
     }

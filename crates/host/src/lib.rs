@@ -26,7 +26,7 @@ mod tls;
 mod websocket;
 
 pub use bindings::Bindings;
-pub use command::run;
+pub use command::{Command, run};
 pub use denials::{Denial, Denials};
 pub use error::Error;
 pub use grants::Grants;

@@ -47,6 +47,11 @@ impl App {
     /// # Errors
     /// The first thing that cannot be as the manifest says.
     pub async fn load(manifest: Manifest, machine: Machine) -> Result<Arc<Self>, Error> {
+        let loading = tokio::task::spawn_blocking(|| Self::load_blocking(manifest, machine));
+        loading.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+    }
+
+    fn load_blocking(manifest: Manifest, machine: Machine) -> Result<Arc<Self>, Error> {
         let chains = manifest.chains.iter().map(|(name, chain)| (name.to_string(), Arc::new(chain.clone())));
         let chains = chains.collect();
         let table = Arc::new_cyclic(|this| Table {
@@ -64,7 +69,7 @@ impl App {
             siblings: Arc::clone(&table) as Arc<dyn Siblings>,
             logs: Arc::clone(&logs),
             sockets: Arc::clone(&sockets),
-            shared: Shared::open(&manifest, &machine).await?,
+            shared: Shared::open(&manifest, &machine)?,
             engines: Vec::new(),
         };
         let mut functions = BTreeMap::new();

@@ -24,6 +24,8 @@ pub struct Function {
     pub(crate) http: Option<Http>,
     pub(crate) chain: Option<Exported>,
     pub(crate) socket: Option<Socket>,
+    /// A program that runs from its beginning to its end for each call.
+    pub(crate) command: Option<host::Command>,
     pub(crate) place: Place,
     pub(crate) stats: Stats,
     pub(crate) warm: Warm,
@@ -73,31 +75,31 @@ impl Function {
         settings: Settings,
     ) -> Result<Self, Error> {
         let failed = |source| Error::Link { function: name.to_owned(), source };
-        let no_entry = || Error::NoEntry { function: name.to_owned() };
-        let Program::Component(component) = program else {
-            return Err(no_entry());
+        let entries = match program {
+            Program::Component(component) => entries(&engine, component).map_err(failed)?,
+            Program::Module(_) => Entries::default(),
         };
-        let linker = link::component(engine.wasmtime(), component).map_err(failed)?;
-        let instance = linker.instantiate_pre(component).map_err(failed)?;
-        let http = http(component, &instance).map_err(failed)?;
-        let export = |interface, function| exported(component, &instance, interface, function);
-        let chain = export("sampan:chain/handler@0.1.0", "handle");
-        let socket = |function| export("sampan:websocket/handler@0.1.0", function);
-        let socket = match (socket("opened"), socket("received"), socket("closed")) {
-            (Some(opened), Some(received), Some(closed)) => Some(Socket { opened, received, closed }),
-            _ => None,
-        };
+        let Entries { http, chain, socket } = entries;
+        let mut command = None;
         if http.is_none() && chain.is_none() && socket.is_none() {
-            return Err(no_entry());
+            command = Some(match host::Command::link(&engine, program, &settings.grants) {
+                Ok(command) => command,
+                Err(host::Error::Link(source)) => return Err(failed(source)),
+                Err(_) => return Err(Error::NoEntry { function: name.to_owned() }),
+            });
         }
         let (stats, warm) = (Stats::new(), Warm::new(settings.reuse));
-        Ok(Self { name: name.into(), engine, http, chain, socket, place, stats, warm, settings })
+        Ok(Self { name: name.into(), engine, http, chain, socket, command, place, stats, warm, settings })
     }
 
     /// A store for one instance, which lets others run when its time slice is over.
     pub(crate) fn store(&self, call: Call) -> wasmtime::Result<Store<Host>> {
         let Settings { grants, limits, .. } = &self.settings;
-        let mut host = Host::new(&[], Stdio::Log, grants, limits)?;
+        Ok(self.store_with(Host::new(&[], Stdio::Log, grants, limits)?, call))
+    }
+
+    /// The same, with a host of its own.
+    pub(crate) fn store_with(&self, mut host: Host, call: Call) -> Store<Host> {
         host.serve(call);
         let mut store = self.engine.store(host);
         if self.engine.settings().has_epochs() {
@@ -105,7 +107,7 @@ impl Function {
             store.epoch_deadline_async_yield_and_update(SLICE_TICKS);
         }
         self.stats.instance();
-        Ok(store)
+        store
     }
 
     /// When a call that begins now must have ended.
@@ -127,6 +129,28 @@ impl Function {
     pub fn load(&self) -> (u32, usize) {
         self.place.load()
     }
+}
+
+/// What a component exports that can be called.
+#[derive(Default)]
+struct Entries {
+    http: Option<Http>,
+    chain: Option<Exported>,
+    socket: Option<Socket>,
+}
+
+fn entries(engine: &Engine, component: &Component) -> wasmtime::Result<Entries> {
+    let instance = link::component(engine.wasmtime(), component)?.instantiate_pre(component)?;
+    let export = |interface, function| exported(component, &instance, interface, function);
+    let socket = |function| export("sampan:websocket/handler@0.1.0", function);
+    Ok(Entries {
+        http: http(component, &instance)?,
+        chain: export("sampan:chain/handler@0.1.0", "handle"),
+        socket: match (socket("opened"), socket("received"), socket("closed")) {
+            (Some(opened), Some(received), Some(closed)) => Some(Socket { opened, received, closed }),
+            _ => None,
+        },
+    })
 }
 
 fn http(component: &Component, instance: &InstancePre<Host>) -> wasmtime::Result<Option<Http>> {

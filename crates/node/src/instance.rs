@@ -121,6 +121,11 @@ impl Function {
     ) -> Result<Response<WasiBody>, Failure> {
         let begun = Instant::now();
         let permit = self.enter(call).await?;
+        if let Some(command) = &self.command {
+            let answered = self.in_time(call, self.answer_command(command, call, request)).await;
+            self.count(begun, answered.as_ref().err());
+            return answered;
+        }
         let answer = Answer::default();
         let mut work: Work = Box::pin(Arc::clone(self).work(call, request, Arc::clone(&answer), permit));
         let answered = std::future::poll_fn(|context| {
@@ -186,6 +191,13 @@ impl Function {
 
     /// Answers a call through `sampan:chain`.
     pub(crate) async fn call(&self, call: Call, input: Payload) -> Result<Payload, CallError> {
+        if let Some(command) = &self.command {
+            let begun = Instant::now();
+            let _permit = self.enter(call).await.map_err(|failure| self.call_error(failure))?;
+            let output = self.in_time(call, self.call_command(command, call, input)).await;
+            self.count(begun, output.as_ref().err());
+            return output.map_err(|failure| self.call_error(failure));
+        }
         let Some(chain) = &self.chain else {
             return Err(CallError::Failed(format!("`{}` does not export `sampan:chain/handler`", self.name)));
         };
@@ -217,6 +229,14 @@ impl Function {
         result
     }
 
+    async fn in_time<T>(
+        &self,
+        call: Call,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        timeout_at(call.deadline.into(), work).await.unwrap_or(Err(Failure::Late))
+    }
+
     async fn enter(&self, call: Call) -> Result<Permit, Failure> {
         let begun = Instant::now();
         let entered = self.place.enter(call.deadline).await.map_err(Failure::from);
@@ -238,15 +258,19 @@ impl Function {
     }
 
     /// Explains to the log, once, why an instance ended.
-    fn trapped(&self, error: wasmtime::Error) -> Failure {
-        if let Some(bindings) = &self.settings.grants.bindings {
-            let text = match self.engine.limit_in(&error) {
-                Some(limit) => limit.to_string(),
-                None => explain(&error),
-            };
-            bindings.log.line(Level::Error, &text);
+    pub(crate) fn trapped(&self, error: wasmtime::Error) -> Failure {
+        match self.engine.limit_in(&error) {
+            Some(limit) => self.log(&limit.to_string()),
+            None => self.log(&explain(&error)),
         }
         Failure::Trapped(error)
+    }
+
+    /// Says to the log what the function did not say itself.
+    pub(crate) fn log(&self, text: &str) {
+        if let Some(bindings) = &self.settings.grants.bindings {
+            bindings.log.line(Level::Error, text);
+        }
     }
 
     fn call_error(&self, failure: Failure) -> CallError {

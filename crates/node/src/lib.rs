@@ -2,6 +2,7 @@
 
 mod app;
 mod bucket;
+mod cgi;
 mod chain;
 mod console;
 mod error;

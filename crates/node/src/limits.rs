@@ -76,3 +76,6 @@ pub const SOCKET_QUEUE_MAX: usize = 256;
 
 /// After so much silence a WebSocket is asked whether it is still there.
 pub const SOCKET_SILENCE: Duration = Duration::from_secs(30);
+
+/// Bytes that a command may write as its answer.
+pub const CGI_OUTPUT_BYTES_MAX: usize = 16 << 20;

@@ -19,6 +19,8 @@ use crate::gate::Gate;
 use crate::limits::SLOTS;
 use crate::log::{FunctionLog, Logs};
 use crate::websocket::Sockets;
+use tokio::runtime::Handle;
+
 use crate::{Error, bucket};
 
 /// What an app finds on the machine that serves it.
@@ -47,8 +49,8 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Opens what `manifest` asks for.
-    pub(crate) async fn open(manifest: &Manifest, machine: &Machine) -> Result<Self, Error> {
+    /// Opens what `manifest` asks for. Blocks.
+    pub(crate) fn open(manifest: &Manifest, machine: &Machine) -> Result<Self, Error> {
         let app: &str = &manifest.app.name;
         let mut shared = Self::default();
         if manifest.functions.values().any(|function| function.grants.sql) {
@@ -64,7 +66,7 @@ impl Shared {
             let clock = Arc::new(SystemTime::now);
             let blobs = Blobs::open(Arc::clone(&machine.store), app, Durability::Disk, quota, clock)?;
             for name in manifest.blobs.keys() {
-                blobs.create_container(name).await?;
+                Handle::current().block_on(blobs.create_container(name))?;
             }
             shared.blobs = Some(blobs);
         }

@@ -63,16 +63,29 @@ impl Router {
                 None => rules.push((host, (**route.path).to_owned(), vec![rule])),
             }
         }
+        let mut empty_rest = Vec::new();
         for (host, path, rules) in rules {
             let paths = match &host {
                 Some(host) => router.hosts.entry(host.clone()).or_default(),
                 None => &mut router.any_host,
             };
+            // All that remains may be nothing: `/files/{*rest}` is `/files/` too, unless another route is.
+            if let Some((before, _)) = path.split_once("{*") {
+                empty_rest.push((host.clone(), before.to_owned(), rules.clone()));
+            }
             if let Err(error) = paths.insert(path.clone(), rules) {
                 let route = manifest.routes.iter().find(|route| **route.path == path);
                 let span = route.map_or(0..0, |route| route.path.span());
                 problems.push(Problem::new(span, format!("the route `{path}` cannot be used: {error}")));
             }
+        }
+        for (host, path, rules) in empty_rest {
+            let paths = match &host {
+                Some(host) => router.hosts.entry(host.clone()).or_default(),
+                None => &mut router.any_host,
+            };
+            // It fails where a route of its own is there.
+            let _ = paths.insert(path, rules);
         }
         match problems.is_empty() {
             true => Ok(router),
@@ -191,7 +204,7 @@ mod tests {
             (("POST", "example.com", "/cart/7"), "only GET, PUT, DELETE"),
             (("POST", "Admin.Example:80", "/cart/7"), "admin id=7"),
             (("GET", "example.com", "/a/b"), "page rest=a/b"),
-            (("GET", "example.com", "/"), "nowhere"),
+            (("GET", "example.com", "/"), "page"),
         ] {
             let (method, host, path) = request;
             assert_eq!(routed(method, host, path), expected, "{request:?}");
