@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Instant;
 
 use host::bindings::{Call, CallError, Calling, Payload, Siblings};
 use http::{Request, Response};
-use image::{Chain, Manifest};
+use image::{Chain, Manifest, Name};
 use state::Store;
 use wasmtime_wasi_http::WasiBody;
 
@@ -24,12 +24,9 @@ use crate::{Error, chain};
 
 /// An app that is ready to be served.
 pub struct App {
-    manifest: Manifest,
+    loader: Loader,
     table: Arc<Table>,
     router: Router,
-    machine: Machine,
-    logs: Arc<Logs>,
-    sockets: Arc<Sockets>,
 }
 
 /// What can be called in an app, by name.
@@ -60,44 +57,58 @@ impl App {
             executions: Arc::default(),
             this: this.clone(),
         });
-        let (logs, sockets) = (Logs::new(), Arc::<Sockets>::default());
-        let router = Router::new(&manifest).map_err(|problems| manifest.error(problems))?;
-        let mut loader = Loader {
-            manifest: &manifest,
-            machine: &machine,
+        let loader = Loader {
+            shared: Shared::open(&manifest, &machine)?,
+            manifest,
+            machine,
             gate: Gate::new(RUNNING_MAX),
             siblings: Arc::clone(&table) as Arc<dyn Siblings>,
-            logs: Arc::clone(&logs),
-            sockets: Arc::clone(&sockets),
-            shared: Shared::open(&manifest, &machine)?,
-            engines: Vec::new(),
+            logs: Logs::new(),
+            sockets: Arc::default(),
+            engines: Mutex::default(),
         };
+        let manifest = &loader.manifest;
+        let router = Router::new(manifest).map_err(|problems| manifest.error(problems))?;
         let mut functions = BTreeMap::new();
         for name in manifest.functions.keys() {
-            functions.insert(name.to_string(), Arc::new(loader.function(name)?));
+            functions.insert(name.to_string(), Arc::new(loader.function(name, None)?));
         }
         table.replace(functions);
-        Ok(Arc::new(Self { manifest, table, router, machine, logs, sockets }))
+        Ok(Arc::new(Self { loader, table, router }))
+    }
+
+    /// Loads the program of a function again. Calls that run go on with the old one.
+    ///
+    /// # Errors
+    /// When it cannot be loaded: then the old one stays.
+    pub async fn reload(self: &Arc<Self>, name: &Name) -> Result<(), Error> {
+        let (app, name) = (Arc::clone(self), name.clone());
+        let loading = tokio::task::spawn_blocking(move || {
+            let function = app.loader.function(&name, app.table.get(&name).as_deref())?;
+            app.table.put(Arc::new(function));
+            Ok(())
+        });
+        loading.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
     }
 
     /// Its name.
     pub fn name(&self) -> &str {
-        &self.manifest.app.name
+        &self.loader.manifest.app.name
     }
 
     /// Its version.
     pub fn version(&self) -> &str {
-        &self.manifest.app.version
+        &self.loader.manifest.app.version
     }
 
     /// What it was made from.
     pub fn manifest(&self) -> &Manifest {
-        &self.manifest
+        &self.loader.manifest
     }
 
     /// Where its buckets are.
     pub fn store(&self) -> &Arc<dyn Store> {
-        &self.machine.store
+        &self.loader.machine.store
     }
 
     /// What happened in its chains.
@@ -117,7 +128,7 @@ impl App {
 
     /// What its functions say.
     pub fn logs(&self) -> &Arc<Logs> {
-        &self.logs
+        &self.loader.logs
     }
 
     /// Its functions, in the order of their names.
@@ -132,12 +143,12 @@ impl App {
 
     /// Its open WebSockets.
     pub(crate) fn sockets(&self) -> &Sockets {
-        &self.sockets
+        &self.loader.sockets
     }
 
     /// The directory of its manifest.
     pub(crate) fn dir(&self) -> &Path {
-        &self.machine.dir
+        &self.loader.machine.dir
     }
 
     pub(crate) fn router(&self) -> &Router {
@@ -159,6 +170,13 @@ impl Table {
 
     fn all(&self) -> Vec<Arc<Function>> {
         self.functions.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    fn put(&self, function: Arc<Function>) {
+        let mut table = self.functions.write().unwrap_or_else(PoisonError::into_inner);
+        let old = table.insert(function.name().to_owned(), function);
+        drop(table);
+        drop(old);
     }
 
     fn replace(&self, functions: BTreeMap<String, Arc<Function>>) {

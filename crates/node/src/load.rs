@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use engine::options::{Interrupt, Pool};
@@ -75,9 +75,9 @@ impl Shared {
 }
 
 /// Makes the functions of one manifest.
-pub(crate) struct Loader<'a> {
-    pub(crate) manifest: &'a Manifest,
-    pub(crate) machine: &'a Machine,
+pub(crate) struct Loader {
+    pub(crate) manifest: Manifest,
+    pub(crate) machine: Machine,
     pub(crate) gate: Arc<Gate>,
     pub(crate) siblings: Arc<dyn Siblings>,
     pub(crate) logs: Arc<Logs>,
@@ -85,12 +85,12 @@ pub(crate) struct Loader<'a> {
     /// What is shared by all functions that are granted it.
     pub(crate) shared: Shared,
     /// One engine for all functions with the same profile and options.
-    pub(crate) engines: Vec<(String, Arc<Engine>)>,
+    pub(crate) engines: Mutex<Vec<(String, Arc<Engine>)>>,
 }
 
-impl Loader<'_> {
-    /// The function called `name`, compiled and linked.
-    pub(crate) fn function(&mut self, name: &Name) -> Result<Function, Error> {
+impl Loader {
+    /// The function called `name`, compiled and linked. It takes the place of the `old` one, if there is one.
+    pub(crate) fn function(&self, name: &Name, old: Option<&Function>) -> Result<Function, Error> {
         let declared = &self.manifest.functions[&**name as &str];
         let failed = |source| Error::Program { function: name.to_string(), source };
         let settings = self.settings(declared)?;
@@ -106,7 +106,10 @@ impl Loader<'_> {
             body_bytes_max: declared.limits.body.0,
             reuse: *declared.reuse as usize,
         };
-        let place = self.gate.place(*declared.limits.concurrency, *declared.limits.queue as usize);
+        let place = match old {
+            Some(old) => old.place.clone(),
+            None => self.gate.place(*declared.limits.concurrency, *declared.limits.queue as usize),
+        };
         Function::link(name, engine, &program, place, settings)
     }
 
@@ -132,14 +135,15 @@ impl Loader<'_> {
         Ok(settings)
     }
 
-    fn engine(&mut self, settings: engine::Settings) -> Result<Arc<Engine>, engine::Error> {
+    fn engine(&self, settings: engine::Settings) -> Result<Arc<Engine>, engine::Error> {
         // How much memory an instance may have is its own affair.
         let shared = engine::Settings {
             limits: engine::Limits { memory_bytes_max: 0, ..settings.limits.clone() },
             ..settings.clone()
         };
         let key = format!("{shared:?}");
-        if let Some((_, engine)) = self.engines.iter().find(|(known, _)| *known == key) {
+        let mut engines = self.engines.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, engine)) = engines.iter().find(|(known, _)| *known == key) {
             return Ok(Arc::clone(engine));
         }
         let engine = match Engine::new(settings.clone()) {
@@ -152,7 +156,7 @@ impl Loader<'_> {
             engine => engine?,
         };
         let engine = Arc::new(engine);
-        self.engines.push((key, Arc::clone(&engine)));
+        engines.push((key, Arc::clone(&engine)));
         Ok(engine)
     }
 
@@ -188,7 +192,7 @@ impl Loader<'_> {
         let granted = &declared.grants;
         let mut buckets = BTreeMap::new();
         for name in &granted.buckets {
-            let bucket = bucket(self.manifest, name)?;
+            let bucket = bucket(&self.manifest, name)?;
             self.machine.store.open(&bucket)?;
             buckets.insert(name.to_string(), bucket);
         }
