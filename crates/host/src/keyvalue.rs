@@ -48,12 +48,13 @@ pub struct Bucket {
     bucket: state::Bucket,
 }
 
-/// What was found under a key when a compare-and-swap began.
+/// The key of a compare-and-swap, and the version that was found under it. Not the value: a program could have the host
+/// hold as many as it has handles.
 #[expect(unreachable_pub, reason = "the generated code exports it again")]
 pub struct Cas {
     bucket: Bucket,
     key: String,
-    found: Option<Entry>,
+    found: Option<u64>,
 }
 
 /// An error that the program is told, or a trap.
@@ -69,7 +70,7 @@ impl Bucket {
     }
 
     fn cas(self, key: String) -> Result<Cas, Error> {
-        let found = self.get(&key)?;
+        let found = self.get(&key)?.map(|entry| entry.version);
         Ok(Cas { bucket: self, key, found })
     }
 }
@@ -153,7 +154,7 @@ impl atomics::Host for AppView<'_> {
         value: Vec<u8>,
     ) -> wasmtime::Result<Result<(), atomics::CasError>> {
         let Cas { bucket, key, found } = self.table.delete(cas)?;
-        let expected = found.map_or(Expected::Absent, |entry| Expected::Version(entry.version));
+        let expected = found.map_or(Expected::Absent, Expected::Version);
         let batch = Batch::default().swap(key.clone(), expected, Some(value));
         let error = match bucket.store.write(&bucket.bucket, batch).await {
             Ok(_) => return Ok(Ok(())),
@@ -173,9 +174,12 @@ impl atomics::HostCas for AppView<'_> {
         self.table.push(cas).map_err(Failure::trap)
     }
 
+    /// The value now: it is this one that a swap replaces from then on, or fails.
     fn current(&mut self, cas: Resource<Cas>) -> Result<Option<Vec<u8>>, Failure> {
-        let cas = self.table.get(&cas).map_err(Failure::trap)?;
-        Ok(cas.found.as_ref().map(|entry| entry.value.clone()))
+        let cas = self.table.get_mut(&cas).map_err(Failure::trap)?;
+        let entry = cas.bucket.get(&cas.key)?;
+        cas.found = entry.as_ref().map(|entry| entry.version);
+        Ok(entry.map(|entry| entry.value))
     }
 
     fn drop(&mut self, cas: Resource<Cas>) -> wasmtime::Result<()> {

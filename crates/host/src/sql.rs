@@ -5,7 +5,6 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use state::sql::{Done, Statement};
-use tokio::sync::Semaphore;
 use wasmtime::component::Linker;
 
 use crate::Host;
@@ -25,13 +24,13 @@ use generated::sampan::sql::database::{self, Changes, Error, Rows, Value};
 /// The SQL database of an app.
 pub struct Database {
     sql: Arc<state::Sql>,
-    turn: Arc<Semaphore>,
+    turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Database {
     /// The database behind `sql`. There must be one for each: it is what calls wait at.
     pub fn new(sql: Arc<state::Sql>) -> Self {
-        Self { sql, turn: Arc::new(Semaphore::new(1)) }
+        Self { sql, turn: Arc::default() }
     }
 
     /// Does `work` in a thread that may block. When nobody waits for it any more, it is cancelled.
@@ -39,7 +38,7 @@ impl Database {
         &self,
         work: impl FnOnce(&state::Sql) -> Result<T, state::Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let turn = Arc::clone(&self.turn).acquire_owned().await.map_err(|_| Error::Denied)?;
+        let turn = Arc::clone(&self.turn).lock_owned().await;
         let waited_for = WaitedFor { sql: Arc::clone(&self.sql), step: Arc::default() };
         let (sql, step) = (Arc::clone(&self.sql), Arc::clone(&waited_for.step));
         let working = tokio::task::spawn_blocking(move || {
