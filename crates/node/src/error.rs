@@ -41,6 +41,16 @@ pub enum Error {
     /// The store cannot be opened.
     #[error(transparent)]
     State(#[from] state::Error),
+    /// The app has no such bucket.
+    #[error("`{app}` has no bucket `{bucket}`")]
+    NoBucket {
+        /// The app.
+        app: String,
+        /// What was asked for.
+        bucket: String,
+        /// Those that it has.
+        known: Vec<String>,
+    },
     /// The address cannot be listened on.
     #[error("cannot listen on {address}")]
     Listen {
@@ -49,4 +59,18 @@ pub enum Error {
         /// What the operating system said.
         source: std::io::Error,
     },
+}
+
+impl Error {
+    /// What its user may do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Error::State(error) => error.hint().map(str::to_owned),
+            Error::NoBucket { known, .. } if known.is_empty() => {
+                Some("a manifest declares one with `[buckets.NAME]`".to_owned())
+            }
+            Error::NoBucket { known, .. } => Some(format!("it has `{}`", known.join("`, `"))),
+            _ => None,
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! What this command keeps between runs: the key of its seals, and the code cache.
+//! What this command keeps between runs: the key of its seals, the code cache, and which nodes run.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -39,6 +39,23 @@ pub(crate) fn cache() -> io::Result<CodeCache> {
 /// Where the code cache is.
 pub(crate) fn cache_directory() -> io::Result<PathBuf> {
     Ok(base()?.cache_dir().join("sampan").join("code"))
+}
+
+/// Where the nodes that run are registered: a directory that is only this user's.
+///
+/// # Errors
+/// When there is no place for it, it cannot be made, or others can reach it.
+pub(crate) fn nodes() -> io::Result<PathBuf> {
+    let base = base()?;
+    let runtime = base.runtime_dir().filter(|directory| directory.is_dir());
+    let directory = runtime.unwrap_or_else(|| base.data_dir()).join("sampan").join("nodes");
+    DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
+    if fs::metadata(&directory)?.mode() & 0o077 != 0 {
+        let advice =
+            format!("other users can reach `{}`; remove it and a new one is made", directory.display());
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, advice));
+    }
+    Ok(directory)
 }
 
 fn base() -> io::Result<impl BaseStrategy> {

@@ -3,10 +3,14 @@
 #![forbid(unsafe_code)]
 
 mod authorities;
+mod client;
 mod commands;
 mod home;
+mod manifest;
+mod registry;
 mod report;
 mod source;
+mod table;
 mod trap;
 mod tuning;
 mod usage;
@@ -36,8 +40,14 @@ Examples:
 enum Command {
     Run(commands::run::Run),
     Serve(commands::serve::Serve),
+    New(commands::new::New),
     Build(commands::build::Build),
     Inspect(commands::inspect::Inspect),
+    Ps(commands::ps::Ps),
+    Logs(commands::logs::Logs),
+    Call(commands::call::Call),
+    State(commands::state::State),
+    Stop(commands::stop::Stop),
     Completions(commands::completions::Completions),
 }
 
@@ -49,8 +59,14 @@ fn main() {
     let ended = match cli.command {
         Command::Run(run) => run.execute(),
         Command::Serve(serve) => serve.execute(),
+        Command::New(new) => new.execute().map(|()| 0),
         Command::Build(build) => build.execute().map(|()| 0),
         Command::Inspect(inspect) => inspect.execute().map(|()| 0),
+        Command::Ps(ps) => ps.execute().map(|()| 0),
+        Command::Logs(logs) => logs.execute().map(|()| 0),
+        Command::Call(call) => call.execute().map(|()| 0),
+        Command::State(state) => state.execute().map(|()| 0),
+        Command::Stop(stop) => stop.execute().map(|()| 0),
         Command::Completions(completions) => completions.execute().map(|()| 0),
     };
     match ended {

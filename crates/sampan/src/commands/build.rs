@@ -1,31 +1,36 @@
-//! `sampan build`: compiles a program once, so that every later start only maps its code.
+//! `sampan build`: compiles a program once, so that every later start only maps its code; of an app, it runs the build
+//! commands of the functions.
+
+pub(crate) mod app;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::home;
 use crate::report::Report;
 use crate::source;
 use crate::tuning::{Tuning, engine};
+use crate::{home, manifest};
 
-/// Compile a program to a file that starts at once
+/// Compile a program to a file that starts at once, or build the programs of an app
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   sampan build app.wasm -o app.code
   sampan run app.code
+  sampan build .                     run the build commands of the app of this directory
 
 The file is made for this user, this machine's processor and this version of sampan.")]
 pub(crate) struct Build {
-    /// The program: a module or component, binary or text; `-` reads standard input
+    /// The program: a module or component, binary or text; `-` reads standard input. Or an app: a directory with a
+    /// `sampan.toml`, or such a file
     program: PathBuf,
 
-    /// The file to write
+    /// The file to write, of a program
     #[arg(short, long, value_name = "FILE")]
-    output: PathBuf,
+    output: Option<PathBuf>,
 
     #[command(flatten)]
     tuning: Tuning,
@@ -33,22 +38,31 @@ pub(crate) struct Build {
 
 impl Build {
     pub(crate) fn execute(self) -> Result<(), Report> {
-        self.check_output()?;
+        let Some(output) = &self.output else {
+            return match manifest::is_app(&self.program) {
+                true => app::build(&manifest::read(&self.program)?),
+                false => {
+                    Err(Report::usage("`--output` is missing")
+                        .hint("`sampan build --help` shows how it is used"))
+                }
+            };
+        };
+        self.check_output(output)?;
         let engine = engine(self.tuning.settings()?, false)?;
         let bytes = source::read(&self.program)?;
         let seal = home::seal().map_err(|error| Report::usage("cannot seal the code").cause(error))?;
-        engine.build(&bytes, &self.output, &seal).map_err(|error| source::explain(&self.program, &error))
+        engine.build(&bytes, output, &seal).map_err(|error| source::explain(&self.program, &error))
     }
 
     /// Refuses an output that is no file of its own: it is replaced whole, whatever it was.
-    fn check_output(&self) -> Result<(), Report> {
-        let shown = self.output.display();
+    fn check_output(&self, output: &Path) -> Result<(), Report> {
+        let shown = output.display();
         let refuse = |reason: &str| {
             let report = Report::usage(format!("cannot write `{shown}`")).cause(reason);
             Err(report.hint("name a new file with `-o`, such as `app.code`"))
         };
-        let (Ok(output), program) = (fs::metadata(&self.output), fs::metadata(&self.program)) else {
-            return if self.output.as_os_str() == "-" { refuse("code needs a file") } else { Ok(()) };
+        let (Ok(output), program) = (fs::metadata(output), fs::metadata(&self.program)) else {
+            return if output.as_os_str() == "-" { refuse("code needs a file") } else { Ok(()) };
         };
         if !output.is_file() {
             return refuse("it is not a regular file");

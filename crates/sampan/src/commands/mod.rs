@@ -1,7 +1,13 @@
 //! The commands, one file each.
 
 pub(crate) mod build;
+pub(crate) mod call;
 pub(crate) mod completions;
 pub(crate) mod inspect;
+pub(crate) mod logs;
+pub(crate) mod new;
+pub(crate) mod ps;
 pub(crate) mod run;
 pub(crate) mod serve;
+pub(crate) mod state;
+pub(crate) mod stop;

@@ -1,0 +1,80 @@
+//! `sampan ps`: the apps that run.
+
+use std::time::{Duration, SystemTime};
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::client::Client;
+use crate::registry::{self, Running};
+use crate::report::{Report, print};
+use crate::table;
+
+/// List the apps that run
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  sampan ps
+  sampan ps --json | jq '.[].address'")]
+pub(crate) struct Ps {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Ps {
+    pub(crate) fn execute(self) -> Result<(), Report> {
+        let all: Vec<Value> = registry::running()?.iter().map(describe).collect();
+        if self.json {
+            return print(format!("{:#}\n", Value::from(all)).as_bytes());
+        }
+        let head = ["APP", "VERSION", "PID", "UPTIME", "ADDRESS", "CONSOLE", "CALLS"];
+        let rows = all.iter().map(|app| {
+            let text = |name: &str| match &app[name] {
+                Value::Null => "-".to_owned(),
+                Value::String(text) => text.clone(),
+                value => value.to_string(),
+            };
+            let uptime = Duration::from_secs(app["uptime_s"].as_u64().unwrap_or_default());
+            let uptime = table::rounded(uptime);
+            [
+                text("app"),
+                text("version"),
+                text("pid"),
+                uptime,
+                text("address"),
+                text("console"),
+                text("calls"),
+            ]
+        });
+        print(table::table(head, rows).as_bytes())
+    }
+}
+
+/// What is known of a node: what it registered, and what it says itself.
+fn describe(running: &Running) -> Value {
+    let entry = &running.entry;
+    let begun = SystemTime::UNIX_EPOCH + Duration::from_micros(entry.begun_us);
+    json!({
+        "app": entry.app,
+        "version": entry.version,
+        "pid": entry.pid,
+        "uptime_s": begun.elapsed().unwrap_or_default().as_secs(),
+        "address": url(entry.address),
+        "console": entry.console.map(url),
+        // A node that does not answer is listed all the same.
+        "calls": Client::of(entry).and_then(|client| client.status()).ok().map(|status| calls(&status)),
+        "manifest": entry.manifest,
+    })
+}
+
+fn url(address: std::net::SocketAddr) -> String {
+    format!("http://{address}")
+}
+
+/// How many calls of all functions have ended, however they did.
+fn calls(status: &Value) -> u64 {
+    let ends = ["answered", "failed", "trapped", "late", "refused"];
+    let functions = status["functions"].as_array().into_iter().flatten();
+    functions.flat_map(|function| ends.map(|end| function[end].as_u64().unwrap_or_default())).sum()
+}
