@@ -21,6 +21,7 @@ mod respond;
 mod router;
 mod server;
 mod stats;
+mod tls;
 mod websocket;
 
 pub use app::App;
@@ -32,5 +33,7 @@ pub use function::Function;
 pub use load::Machine;
 pub use log::{Line, Logs};
 pub use node::Node;
+pub use rustls::ServerConfig;
 pub use server::Server;
 pub use stats::Summary;
+pub use tls::{BadIdentity, encryption};

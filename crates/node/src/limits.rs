@@ -79,3 +79,21 @@ pub const SOCKET_SILENCE: Duration = Duration::from_secs(30);
 
 /// Bytes that a command may write as its answer.
 pub const CGI_OUTPUT_BYTES_MAX: usize = 16 << 20;
+
+/// Spans that wait for the collector; more of them are dropped.
+pub const SPANS_WAITING_MAX: usize = 8_192;
+
+/// Spans or lines in one message to the collector.
+pub const EXPORT_BATCH_MAX: usize = 512;
+
+/// How often spans and lines are sent to the collector.
+pub const EXPORT_EVERY: Duration = Duration::from_secs(1);
+
+/// How often metrics are sent to the collector.
+pub const METRICS_EVERY: Duration = Duration::from_secs(10);
+
+/// How long the collector may take for a message.
+pub const COLLECTOR_WAIT: Duration = Duration::from_secs(5);
+
+/// Bytes that the collector may answer with.
+pub const COLLECTOR_ANSWER_BYTES_MAX: usize = 64 << 10;

@@ -1,7 +1,7 @@
 //! How this command speaks: data on standard output, everything else on standard error, errors in one form.
 
 use std::error::Error;
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::io::{ErrorKind, IsTerminal, Write, stderr, stdout};
 use std::process::exit;
 
@@ -66,20 +66,26 @@ impl Report {
 
     /// Prints the report and ends the process.
     pub(crate) fn print_and_exit(self) -> ! {
-        let mut text = format!("{} {}\n", label("error:", "1;31"), self.error);
+        // Nobody is left to tell that standard error is closed.
+        let _ = stderr().write_all(self.to_string().as_bytes());
+        exit(self.code)
+    }
+}
+
+impl Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} {}", label("error:", "1;31"), self.error)?;
         for cause in &self.causes {
             // A cause of several lines, such as a parser's excerpt, keeps its shape.
-            text += &format!("  cause: {}\n", cause.trim_end().replace('\n', "\n         "));
+            writeln!(f, "  cause: {}", cause.trim_end().replace('\n', "\n         "))?;
         }
         for note in &self.notes {
-            text += &format!("  {note}\n");
+            writeln!(f, "  {note}")?;
         }
-        if let Some(hint) = &self.hint {
-            text += &format!("\n{} {hint}\n", label("hint:", "1;36"));
+        match &self.hint {
+            Some(hint) => writeln!(f, "\n{} {hint}", label("hint:", "1;36")),
+            None => Ok(()),
         }
-        // Nobody is left to tell that standard error is closed.
-        let _ = stderr().write_all(text.as_bytes());
-        exit(self.code)
     }
 }
 

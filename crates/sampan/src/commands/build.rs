@@ -14,6 +14,8 @@ use crate::source;
 use crate::tuning::{Tuning, engine};
 use crate::{home, manifest};
 
+pub(crate) use app::{build_function, build_missing};
+
 /// Compile a program to a file that starts at once, or build the programs of an app
 #[derive(Args)]
 #[command(after_help = "\

@@ -1,5 +1,7 @@
 //! `sampan serve`: serves the app of a manifest until it is told to stop.
 
+mod watch;
+
 use std::net::{AddrParseError, IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -7,14 +9,14 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use clap::{Args, ValueHint};
-use image::Manifest;
 use node::{App, Console, Error, Line, Machine, Node, Server};
 use state::{Embedded, Store};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::commands::build::build_missing;
 use crate::registry::{self, Entry};
 use crate::report::Report;
-use crate::{authorities, home};
+use crate::{authorities, home, manifest};
 
 /// Serve an app: the functions, routes and buckets of a `sampan.toml`
 #[derive(Args)]
@@ -22,6 +24,7 @@ use crate::{authorities, home};
 Examples:
   sampan serve                                serve the app of this directory
   sampan serve examples/shop                  serve another
+  sampan serve --watch                        build and load again what changes
   sampan serve --listen 0.0.0.0:80 shop.toml  let others reach it")]
 pub(crate) struct Serve {
     /// The app: a manifest, or a directory with a `sampan.toml`
@@ -40,6 +43,18 @@ pub(crate) struct Serve {
     /// Keep buckets in this directory [default: `.sampan` beside the manifest]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     state: Option<PathBuf>,
+
+    /// Build and load a function again when its sources change
+    #[arg(long)]
+    watch: bool,
+
+    /// Encrypt: the certificates of the server and its authorities, in PEM form
+    #[arg(long, value_name = "FILE", requires = "tls_key", value_hint = ValueHint::FilePath)]
+    tls_cert: Option<PathBuf>,
+
+    /// The private key of the first certificate, in PEM form
+    #[arg(long, value_name = "FILE", requires = "tls_cert", value_hint = ValueHint::FilePath)]
+    tls_key: Option<PathBuf>,
 }
 
 /// Where the console listens, if it does.
@@ -57,8 +72,6 @@ impl FromStr for ConsoleAddress {
     }
 }
 
-const MANIFEST: &str = "sampan.toml";
-
 /// Where the console listens unless told otherwise.
 const CONSOLE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8081);
 
@@ -66,10 +79,11 @@ const TOKEN_BYTES: usize = 32;
 
 impl Serve {
     pub(crate) fn execute(self) -> Result<i32, Report> {
-        let path = if self.app.is_dir() { self.app.join(MANIFEST) } else { self.app.clone() };
-        let manifest = read(&path)?;
-        let dir = path.parent().map_or(PathBuf::new(), Path::to_owned);
-        let state = self.state.clone().unwrap_or_else(|| dir.join(".sampan"));
+        let found = manifest::read(&self.app)?;
+        let encryption = self.encryption()?;
+        build_missing(&found)?;
+        let (path, dir) = (found.path.clone(), found.dir().to_owned());
+        let state = self.state.clone().unwrap_or_else(|| found.state());
         // Dropped last: who waits for the node's end may open its store.
         let mut _registered = None;
         let store: Arc<dyn Store> =
@@ -86,10 +100,13 @@ impl Serve {
         let runtime =
             tokio::runtime::Runtime::new().map_err(|error| Report::failure("cannot start").cause(error))?;
         runtime.block_on(async {
-            let app = App::load(manifest, machine).await.map_err(unserved)?;
-            let server = Server::bind(Arc::clone(&app), self.listen, None).await.map_err(unserved)?;
+            let app = App::load(found.manifest.clone(), machine).await.map_err(unserved)?;
+            let server =
+                Server::bind(Arc::clone(&app), self.listen, encryption.clone()).await.map_err(unserved)?;
             let address = server.address().unwrap_or(self.listen);
-            eprintln!("sampan: {} {} on http://{address}", app.name(), app.version());
+            let scheme = if encryption.is_some() { "https" } else { "http" };
+            eprintln!("sampan: {} {} on {scheme}://{address}", app.name(), app.version());
+            let _watching = if self.watch { Some(watch::watch(found, Arc::clone(&app))?) } else { None };
             tokio::spawn(show_logs(Arc::clone(&app)));
             let Some(console) = self.console().await.map_err(unserved)? else {
                 _registered = registry::announce(&entry(&path, &app, address, None));
@@ -109,6 +126,22 @@ impl Serve {
             };
             server.serve(stopped).await;
             Ok(0)
+        })
+    }
+
+    /// How the server encrypts, if it does.
+    fn encryption(&self) -> Result<Option<Arc<node::ServerConfig>>, Report> {
+        let (Some(certificates), Some(key)) = (&self.tls_cert, &self.tls_key) else {
+            return Ok(None);
+        };
+        let read = |path: &Path| {
+            std::fs::read(path)
+                .map_err(|error| Report::usage(format!("cannot read `{}`", path.display())).cause(error))
+        };
+        let encryption = node::encryption(&read(certificates)?, &read(key)?);
+        encryption.map(Some).map_err(|error| {
+            let shown = format!("cannot encrypt with `{}` and `{}`", certificates.display(), key.display());
+            Report::usage(shown).cause(error)
         })
     }
 
@@ -155,15 +188,6 @@ fn login(node: &Node) -> String {
         true => format!("http://{}", node.console),
         false => format!("http://{}/login?token={}", node.console, node.token),
     }
-}
-
-fn read(path: &Path) -> Result<Manifest, Report> {
-    let shown = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        let report = Report::usage(format!("cannot read `{shown}`")).cause(error);
-        report.hint("`sampan serve DIR` takes a directory with a `sampan.toml`; `sampan new` writes one")
-    })?;
-    Manifest::parse(&text, &shown).map_err(|error| Report::usage(error))
 }
 
 fn unserved(error: Error) -> Report {

@@ -1,0 +1,282 @@
+//! What a node tells a collector of OpenTelemetry: spans, lines of log and metrics, over OTLP/HTTP.
+//!
+//! Nothing waits for the collector: what it does not take in time is dropped, and counted.
+
+mod otlp;
+mod send;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use host::bindings::{Call, Span, Status};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::time::MissedTickBehavior;
+
+use crate::app::{App, random_id};
+use crate::function::Function;
+use crate::limits::{EXPORT_BATCH_MAX, EXPORT_EVERY, METRICS_EVERY, SPANS_WAITING_MAX};
+use otlp::Service;
+use send::Sender;
+
+const TRACEPARENT: &str = "traceparent";
+
+/// Where telemetry goes, as the standard variables say.
+#[derive(Clone)]
+pub struct Collector {
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`: `http://HOST:PORT`, with a path or without.
+    pub endpoint: http::Uri,
+    /// `OTEL_SERVICE_NAME`; without it, the name of the app.
+    pub service: Option<String>,
+    /// `OTEL_EXPORTER_OTLP_HEADERS`: sent along, and secret.
+    pub headers: HeaderMap,
+}
+
+/// The way of spans to the collector.
+pub struct Telemetry {
+    spans: mpsc::Sender<Span>,
+    dropped: AtomicU64,
+}
+
+/// Sends what was gathered.
+pub struct Exporter {
+    telemetry: Arc<Telemetry>,
+    spans: mpsc::Receiver<Span>,
+    collector: Collector,
+}
+
+impl Telemetry {
+    /// The way to `collector`, and what sends along it.
+    pub fn new(collector: Collector) -> (Arc<Self>, Exporter) {
+        let (sender, spans) = mpsc::channel(SPANS_WAITING_MAX);
+        let telemetry = Arc::new(Self { spans: sender, dropped: AtomicU64::new(0) });
+        (Arc::clone(&telemetry), Exporter { telemetry, spans, collector })
+    }
+
+    /// Spans and lines that the collector did not get.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    fn drop_some(&self, count: usize) {
+        self.dropped.fetch_add(count as u64, Ordering::Relaxed);
+    }
+
+    /// Begins the span of a request from outside, within the trace that the request names (W3C Trace Context), and has
+    /// the request name this span to the function.
+    pub(crate) fn request(self: &Arc<Self>, parts: &mut Parts, route: &str) -> Traced {
+        let (trace_id, parent) = parent(&parts.headers).unwrap_or_else(|| (random_id(), 0));
+        let text = |text: &str| serde_json::Value::from(text).to_string();
+        let attributes = [
+            ("http.request.method", text(parts.method.as_str())),
+            ("http.route", text(route)),
+            ("url.path", text(parts.uri.path())),
+        ];
+        let name = format!("{} {route}", parts.method);
+        let traced = Traced::begin(Arc::clone(self) as _, trace_id, parent, name, &attributes);
+        tell(&mut parts.headers, traced.span.trace_id, traced.span.span_id);
+        traced
+    }
+}
+
+impl host::bindings::Telemetry for Telemetry {
+    fn span(&self, span: Span) {
+        if self.spans.try_send(span).is_err() {
+            self.drop_some(1);
+        }
+    }
+}
+
+/// A span that has begun. It is told when this is dropped.
+pub(crate) struct Traced {
+    telemetry: Arc<dyn host::bindings::Telemetry>,
+    span: Span,
+}
+
+/// Begins the span of a call from one function to another; `None` where nothing is traced.
+pub(crate) fn call(function: &Function, call: Call) -> (Call, Option<Traced>) {
+    let bindings = function.settings.grants.bindings.as_ref();
+    let Some(telemetry) = bindings.and_then(|bindings| bindings.telemetry.clone()) else {
+        return (call, None);
+    };
+    let attributes = [("sampan.function", serde_json::Value::from(function.name()).to_string())];
+    let traced = Traced::begin(telemetry, call.chain, call.span, function.name().to_owned(), &attributes);
+    (Call { span: traced.span.span_id, ..call }, Some(traced))
+}
+
+impl Traced {
+    fn begin(
+        telemetry: Arc<dyn host::bindings::Telemetry>,
+        trace_id: u128,
+        parent: u64,
+        name: String,
+        attributes: &[(&str, String)],
+    ) -> Self {
+        let attributes = attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        // The lower half of a random number is one; 0 means none.
+        let span_id = (random_id() as u64).max(1);
+        let (start_ns, end_ns, status) = (now_ns(), 0, Status::Unset);
+        Self { telemetry, span: Span { trace_id, span_id, parent, name, start_ns, end_ns, attributes, status } }
+    }
+
+    /// Its trace, and itself.
+    pub(crate) fn place(&self) -> (u128, u64) {
+        (self.span.trace_id, self.span.span_id)
+    }
+
+    /// How the call went.
+    pub(crate) fn ended(&mut self, error: Option<String>) {
+        self.span.status = error.map_or(Status::Unset, Status::Error);
+    }
+
+    /// What the request was answered.
+    pub(crate) fn answered(&mut self, status: StatusCode) {
+        self.span.attributes.push(("http.response.status_code".to_owned(), status.as_u16().to_string()));
+        if status.is_server_error() {
+            self.span.status = Status::Error(status.to_string());
+        }
+    }
+}
+
+impl Drop for Traced {
+    fn drop(&mut self) {
+        self.span.end_ns = now_ns();
+        self.telemetry.span(self.span.clone());
+    }
+}
+
+/// Names a span to whoever gets a request.
+pub(crate) fn tell(headers: &mut HeaderMap, trace_id: u128, span_id: u64) {
+    if let Ok(value) = HeaderValue::try_from(format!("00-{trace_id:032x}-{span_id:016x}-01")) {
+        headers.insert(TRACEPARENT, value);
+    }
+}
+
+/// The trace and span that a request is a part of (W3C Trace Context, section 3.2).
+fn parent(headers: &HeaderMap) -> Option<(u128, u64)> {
+    let mut values = headers.get_all(TRACEPARENT).iter();
+    let text = values.next()?.to_str().ok()?;
+    let parts: Vec<&str> = text.split('-').collect();
+    let hexadecimal = |text: &str| text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    if values.next().is_some() || parts.len() < 4 || !parts.iter().all(|part| hexadecimal(part)) {
+        return None;
+    }
+    let lengths = [parts[0].len(), parts[1].len(), parts[2].len(), parts[3].len()];
+    if lengths != [2, 32, 16, 2] || parts[0] == "ff" || (parts[0] == "00" && parts.len() > 4) {
+        return None;
+    }
+    let (trace, span) = (u128::from_str_radix(parts[1], 16).ok()?, u64::from_str_radix(parts[2], 16).ok()?);
+    (trace != 0 && span != 0).then_some((trace, span))
+}
+
+impl Exporter {
+    /// Sends what comes, in batches, until `stop` comes or is dropped; then what is left.
+    pub async fn run(mut self, app: Arc<App>, mut stop: oneshot::Receiver<()>) {
+        let name = self.collector.service.clone().unwrap_or_else(|| app.name().to_owned());
+        let service = Service { name, version: app.version().to_owned() };
+        let mut sender = Sender::new(&self.collector);
+        let mut lines = app.logs().follow();
+        let mut spans_due = tokio::time::interval(EXPORT_EVERY);
+        let mut metrics_due = tokio::time::interval(METRICS_EVERY);
+        spans_due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        metrics_due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let begun_ns = now_ns();
+        loop {
+            let (is_over, with_metrics) = tokio::select! {
+                _ = &mut stop => (true, true),
+                _ = spans_due.tick() => (false, false),
+                _ = metrics_due.tick() => (false, true),
+            };
+            self.send_spans(&mut sender, &service).await;
+            self.send_lines(&mut sender, &service, &mut lines).await;
+            if with_metrics {
+                let metrics = otlp::metrics(&service, &app, begun_ns, now_ns(), self.telemetry.dropped());
+                sender.send("/v1/metrics", &metrics).await;
+            }
+            if is_over {
+                return;
+            }
+        }
+    }
+
+    async fn send_spans(&mut self, sender: &mut Sender, service: &Service) {
+        loop {
+            let mut spans = Vec::new();
+            while spans.len() < EXPORT_BATCH_MAX
+                && let Ok(span) = self.spans.try_recv()
+            {
+                spans.push(span);
+            }
+            let count = spans.len();
+            if count > 0 && !sender.send("/v1/traces", &otlp::spans(service, spans)).await {
+                self.telemetry.drop_some(count);
+            }
+            if count < EXPORT_BATCH_MAX {
+                return;
+            }
+        }
+    }
+
+    async fn send_lines(
+        &self,
+        sender: &mut Sender,
+        service: &Service,
+        from: &mut broadcast::Receiver<crate::Line>,
+    ) {
+        loop {
+            let mut lines = Vec::new();
+            while lines.len() < EXPORT_BATCH_MAX {
+                match from.try_recv() {
+                    Ok(line) => lines.push(line),
+                    Err(broadcast::error::TryRecvError::Lagged(missed)) => {
+                        self.telemetry.drop_some(usize::try_from(missed).unwrap_or(usize::MAX));
+                    }
+                    Err(_) => break,
+                }
+            }
+            let count = lines.len();
+            if count > 0 && !sender.send("/v1/logs", &otlp::lines(service, lines)).await {
+                self.telemetry.drop_some(count);
+            }
+            if count < EXPORT_BATCH_MAX {
+                return;
+            }
+        }
+    }
+}
+
+fn now_ns() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{TRACEPARENT, parent, tell};
+    use http::{HeaderMap, HeaderValue};
+
+    #[test]
+    fn a_request_names_its_trace_or_none() {
+        let mut headers = HeaderMap::new();
+        tell(&mut headers, 7, 9);
+        assert_eq!(parent(&headers), Some((7, 9)));
+        let (trace, span) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
+        for (text, is_sound) in [
+            (format!("00-{trace}-{span}-01"), true),
+            (format!("cc-{trace}-{span}-01-more"), false),
+            (format!("cc-{trace}-{span}-01-00"), true),
+            (format!("00-{trace}-{span}-01-00"), false),
+            (format!("ff-{trace}-{span}-01"), false),
+            (format!("00-{}-{span}-01", trace.to_uppercase()), false),
+            (format!("00-{}-{span}-01", "0".repeat(32)), false),
+            (format!("00-{trace}-{}-01", "0".repeat(16)), false),
+            (format!("00-{trace}-{span}"), false),
+            (String::new(), false),
+        ] {
+            headers.insert(TRACEPARENT, HeaderValue::try_from(&text).expect("sound"));
+            assert_eq!(parent(&headers).is_some(), is_sound, "{text}");
+        }
+    }
+}
