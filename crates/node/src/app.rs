@@ -20,7 +20,7 @@ use crate::load::{Loader, Machine, Shared};
 use crate::log::Logs;
 use crate::router::Router;
 use crate::websocket::Sockets;
-use crate::{Error, chain};
+use crate::{Error, chain, telemetry};
 
 /// An app that is ready to be served.
 pub struct App {
@@ -118,12 +118,22 @@ impl App {
 
     /// Calls a function or chain from outside, as a request would.
     pub async fn call(&self, name: &str, input: Payload) -> Result<Payload, CallError> {
+        self.call_within(name, (random_id(), 0), input).await
+    }
+
+    /// The same, as a part of a trace: its id, and the span that calls.
+    pub(crate) async fn call_within(
+        &self,
+        name: &str,
+        (chain, span): (u128, u64),
+        input: Payload,
+    ) -> Result<Payload, CallError> {
         let deadline = match (self.table.get(name), self.table.chains.get(name)) {
             (Some(function), _) => function.deadline(),
             (_, Some(chain)) => Instant::now() + chain.deadline.0,
             _ => return Err(CallError::Denied),
         };
-        self.table.call(name, Call { chain: random_id(), span: 0, depth: 0, deadline }, input).await
+        self.table.call(name, Call { chain, span, depth: 0, deadline }, input).await
     }
 
     /// What its functions say.
@@ -149,6 +159,11 @@ impl App {
     /// The directory of its manifest.
     pub(crate) fn dir(&self) -> &Path {
         &self.loader.machine.dir
+    }
+
+    /// Where its spans go.
+    pub(crate) fn telemetry(&self) -> Option<&Arc<telemetry::Telemetry>> {
+        self.loader.machine.telemetry.as_ref()
     }
 
     pub(crate) fn router(&self) -> &Router {
@@ -191,7 +206,12 @@ impl Siblings for Table {
     fn call(&self, name: &str, call: Call, input: Payload) -> Calling<Result<Payload, CallError>> {
         if let Some(function) = self.get(name) {
             let call = Call { deadline: call.deadline.min(function.deadline()), ..call };
-            return Box::pin(async move { function.call(call, input).await });
+            let (call, traced) = telemetry::call(&function, call);
+            return Box::pin(async move {
+                let result = function.call(call, input).await;
+                telemetry::ended(traced, &result);
+                result
+            });
         }
         let (Some(chain), Some(table)) = (self.chains.get(name), self.this.upgrade()) else {
             return Box::pin(async { Err(CallError::Denied) });
@@ -218,11 +238,14 @@ impl Siblings for Table {
         Box::pin(async move {
             let function = function.ok_or(CallError::Denied)?;
             let call = Call { deadline: call.deadline.min(function.deadline()), ..call };
-            function.answer(call, request).await.map_err(|failure| match failure {
+            let (call, traced) = telemetry::call(&function, call);
+            let result = function.answer(call, request).await.map_err(|failure| match failure {
                 Failure::Busy => CallError::Busy,
                 Failure::Late => CallError::Late,
                 failure => CallError::Failed(failure.to_string()),
-            })
+            });
+            telemetry::ended(traced, &result);
+            result
         })
     }
 }

@@ -21,6 +21,7 @@ mod respond;
 mod router;
 mod server;
 mod stats;
+mod telemetry;
 mod tls;
 mod websocket;
 
@@ -35,5 +36,7 @@ pub use log::{Line, Logs};
 pub use node::Node;
 pub use rustls::ServerConfig;
 pub use server::Server;
+pub use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 pub use stats::Summary;
+pub use telemetry::{Collector, Exporter, Exporting, Telemetry};
 pub use tls::{BadIdentity, encryption};

@@ -18,6 +18,7 @@ use crate::function::{Function, Settings};
 use crate::gate::Gate;
 use crate::limits::SLOTS;
 use crate::log::{FunctionLog, Logs};
+use crate::telemetry::Telemetry;
 use crate::websocket::Sockets;
 use tokio::runtime::Handle;
 
@@ -39,6 +40,8 @@ pub struct Machine {
     pub variable: fn(&str) -> Option<String>,
     /// Whom encrypted connections trust.
     pub authorities: Authorities,
+    /// Where spans go; `None` where nothing is traced.
+    pub telemetry: Option<Arc<Telemetry>>,
 }
 
 /// What there is once in an app, where any function is granted it.
@@ -210,7 +213,7 @@ impl Loader {
             containers: granted.blobs.iter().map(|name| name.to_string()).collect(),
             connections: Some(Arc::clone(&self.sockets) as Arc<dyn Connections>),
             log: Arc::new(log),
-            telemetry: None,
+            telemetry: self.machine.telemetry.clone().map(|telemetry| telemetry as _),
         })
     }
 

@@ -17,6 +17,7 @@ use crate::function::Function;
 use crate::instance::Failure;
 use crate::limits::CHAIN_BODY_BYTES_MAX;
 use crate::router::{Routed, To};
+use crate::telemetry::Traced;
 use crate::{files, websocket};
 
 /// What the names of the header fields begin with that tell a function its route. Clients cannot set them.
@@ -40,20 +41,32 @@ pub(crate) async fn respond(app: Arc<App>, request: Request<Incoming>) -> Respon
         Routed::Nowhere => return say(StatusCode::NOT_FOUND, "no route leads here\n"),
     };
     tell_route(&mut parts, &rule.pattern, &names);
-    match &rule.target {
+    let traced = app.telemetry().map(|telemetry| telemetry.request(&mut parts, &rule.pattern));
+    let place = traced.as_ref().map_or_else(|| (random_id(), 0), Traced::place);
+    let response = match &rule.target {
         To::Function(name) if rule.websocket && websocket::is_asked_for(&parts) => {
             websocket::accept(Arc::clone(&app), name, parts, body).await
         }
-        To::Function(name) => ask_function(&app, name, parts, body).await,
-        To::Chain(name) => ask_chain(&app, name, &parts, body).await,
+        To::Function(name) => ask_function(&app, name, place, parts, body).await,
+        To::Chain(name) => ask_chain(&app, name, place, &parts, body).await,
         To::Files(path) => {
             let rest = names.last().map_or("", |(_, value)| value.as_str());
             files::answer(&app.dir().join(path), rest, &parts).await
         }
+    };
+    if let Some(mut traced) = traced {
+        traced.answered(response.status());
     }
+    response
 }
 
-async fn ask_function(app: &App, name: &str, parts: Parts, body: Incoming) -> Response<WasiBody> {
+async fn ask_function(
+    app: &App,
+    name: &str,
+    (chain, span): (u128, u64),
+    parts: Parts,
+    body: Incoming,
+) -> Response<WasiBody> {
     let Some(function) = app.function(name) else {
         return say(StatusCode::NOT_FOUND, "no route leads here\n");
     };
@@ -61,7 +74,7 @@ async fn ask_function(app: &App, name: &str, parts: Parts, body: Incoming) -> Re
         Ok(request) => request,
         Err(response) => return *response,
     };
-    let call = Call { chain: random_id(), span: 0, depth: 0, deadline: function.deadline() };
+    let call = Call { chain, span, depth: 0, deadline: function.deadline() };
     match function.answer(call, request).await {
         Ok(response) => response,
         Err(failure) => explain(&function, &failure),
@@ -69,7 +82,13 @@ async fn ask_function(app: &App, name: &str, parts: Parts, body: Incoming) -> Re
 }
 
 /// Gives a chain the body of a request, and the client what comes of it.
-async fn ask_chain(app: &App, name: &str, parts: &Parts, body: Incoming) -> Response<WasiBody> {
+async fn ask_chain(
+    app: &App,
+    name: &str,
+    place: (u128, u64),
+    parts: &Parts,
+    body: Incoming,
+) -> Response<WasiBody> {
     let bytes_max = usize::try_from(CHAIN_BODY_BYTES_MAX).unwrap_or(usize::MAX);
     let Ok(body) = Limited::new(body, bytes_max).collect().await else {
         return say(
@@ -79,7 +98,7 @@ async fn ask_chain(app: &App, name: &str, parts: &Parts, body: Incoming) -> Resp
     };
     let kind = parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let input = payload(kind, body.to_bytes().into());
-    match app.call(name, input).await {
+    match app.call_within(name, place, input).await {
         Ok(output) => payload_response(output),
         Err(CallError::Busy) => busy(),
         Err(CallError::Late) => {

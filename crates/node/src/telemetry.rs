@@ -9,15 +9,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use host::bindings::{Call, Span, Status};
+use host::bindings::{Call, CallError, Span, Status};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use crate::app::{App, random_id};
 use crate::function::Function;
-use crate::limits::{EXPORT_BATCH_MAX, EXPORT_EVERY, METRICS_EVERY, SPANS_WAITING_MAX};
+use crate::limits::{EXPORT_BATCH_MAX, EXPORT_EVERY, GRACE, METRICS_EVERY, SPANS_WAITING_MAX};
 use otlp::Service;
 use send::Sender;
 
@@ -106,6 +107,13 @@ pub(crate) fn call(function: &Function, call: Call) -> (Call, Option<Traced>) {
     (Call { span: traced.span.span_id, ..call }, Some(traced))
 }
 
+/// Says how the call of a span went.
+pub(crate) fn ended<T>(traced: Option<Traced>, result: &Result<T, CallError>) {
+    if let (Some(mut traced), Err(error)) = (traced, result) {
+        traced.span.status = Status::Error(error.to_string());
+    }
+}
+
 impl Traced {
     fn begin(
         telemetry: Arc<dyn host::bindings::Telemetry>,
@@ -118,17 +126,15 @@ impl Traced {
         // The lower half of a random number is one; 0 means none.
         let span_id = (random_id() as u64).max(1);
         let (start_ns, end_ns, status) = (now_ns(), 0, Status::Unset);
-        Self { telemetry, span: Span { trace_id, span_id, parent, name, start_ns, end_ns, attributes, status } }
+        Self {
+            telemetry,
+            span: Span { trace_id, span_id, parent, name, start_ns, end_ns, attributes, status },
+        }
     }
 
     /// Its trace, and itself.
     pub(crate) fn place(&self) -> (u128, u64) {
         (self.span.trace_id, self.span.span_id)
-    }
-
-    /// How the call went.
-    pub(crate) fn ended(&mut self, error: Option<String>) {
-        self.span.status = error.map_or(Status::Unset, Status::Error);
     }
 
     /// What the request was answered.
@@ -171,9 +177,29 @@ fn parent(headers: &HeaderMap) -> Option<(u128, u64)> {
     (trace != 0 && span != 0).then_some((trace, span))
 }
 
+/// An [`Exporter`] at work.
+pub struct Exporting {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Exporting {
+    /// Sends what is left.
+    pub async fn finish(self) {
+        let _ = self.stop.send(());
+        let _ = tokio::time::timeout(GRACE, self.task).await;
+    }
+}
+
 impl Exporter {
+    /// Sends what comes of `app`, on a task of its own.
+    pub fn begin(self, app: Arc<App>) -> Exporting {
+        let (stop, stopped) = oneshot::channel();
+        Exporting { stop, task: tokio::spawn(self.run(app, stopped)) }
+    }
+
     /// Sends what comes, in batches, until `stop` comes or is dropped; then what is left.
-    pub async fn run(mut self, app: Arc<App>, mut stop: oneshot::Receiver<()>) {
+    async fn run(mut self, app: Arc<App>, mut stop: oneshot::Receiver<()>) {
         let name = self.collector.service.clone().unwrap_or_else(|| app.name().to_owned());
         let service = Service { name, version: app.version().to_owned() };
         let mut sender = Sender::new(&self.collector);

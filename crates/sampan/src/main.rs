@@ -4,6 +4,7 @@
 
 mod authorities;
 mod client;
+mod collector;
 mod commands;
 mod home;
 mod manifest;

@@ -68,14 +68,23 @@ fn area(values: &[u64], top: f64, class: &str) -> Markup {
         return html! {};
     }
     let step = WIDTH / (values.len() - 1).max(1) as f64;
+    let height = |value: u64| HEIGHT - (value as f64 / top).min(1.0) * (HEIGHT - 2.0);
+    // Where nothing happens, nothing is drawn: from the zero before a hill to the zero behind it.
+    let is_hill = |index: usize| {
+        values[index.saturating_sub(1)..(index + 2).min(values.len())].iter().any(|value| *value > 0)
+    };
     let mut line = String::new();
-    for (index, value) in values.iter().enumerate() {
-        let height = HEIGHT - 2.0 - (*value as f64 / top).min(1.0) * (HEIGHT - 4.0);
-        let _ = write!(line, "{}{:.1} {height:.1}", if index == 0 { 'M' } else { 'L' }, index as f64 * step);
+    for index in (0..values.len()).filter(|index| is_hill(*index)) {
+        let pen = if index > 0 && is_hill(index - 1) { 'L' } else { 'M' };
+        let _ = write!(line, "{pen}{:.1} {:.1}", index as f64 * step, height(values[index]));
     }
+    // Each hill is filled down to the ground, also one that reaches the edge of the chart.
+    let first = values.first().filter(|value| **value > 0).map_or(String::new(), |_| format!("M0 {HEIGHT}L"));
+    let last =
+        values.last().filter(|value| **value > 0).map_or(String::new(), |_| format!("L{WIDTH} {HEIGHT}"));
     html! {
         g.(class) {
-            path.area d={ (line) "L" (WIDTH) " " (HEIGHT) "L0 " (HEIGHT) "Z" } {}
+            path.area d={ (first) (line.strip_prefix(if first.is_empty() { "" } else { "M" }).unwrap_or(&line)) (last) } {}
             path.line d=(line) {}
         }
     }

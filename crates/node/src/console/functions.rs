@@ -23,7 +23,7 @@ pub(super) fn overview(view: &View) -> Response<WasiBody> {
         .iter()
         .map(|function| function.load())
         .fold((0, 0), |sum, load| (sum.0 + load.0, sum.1 + load.1));
-    let warm: usize = functions.iter().map(|function| function.warm.count()).sum();
+    let warm: usize = functions.iter().map(|function| function.warm()).sum();
     let up = SystemTime::now().duration_since(view.node.begun).unwrap_or_default();
     let lost: u64 = rates.unanswered.iter().rev().take(60).sum();
     let content = html! {
@@ -65,7 +65,7 @@ fn row(view: &View, function: &Function) -> Markup {
     let counted = function.summary();
     let rates = view.samples.rates(Some(function.name()));
     let (running, waiting) = function.load();
-    let loss = |name: &str, number: u64| html! { td.number.bad[number > 0] data-name=(name) { (page::count(number)) } };
+    let loss = |name: &str, number: u64| html! { td.number.bad[number > 0].zero[number == 0] data-name=(name) { (page::count(number)) } };
     let time = |name: &str, us: u64| {
         html! {
             td.number data-name=(name) { @if us == 0 { "–" } @else { (page::micros(us)) } }
@@ -85,7 +85,7 @@ fn row(view: &View, function: &Function) -> Markup {
             (time("p90", counted.p90_us))
             (time("p99", counted.p99_us))
             td.number data-name="running" { (running) @if waiting > 0 { span.note { " + " (waiting) } } }
-            td.number data-name="warm" { (function.warm.count()) }
+            td.number data-name="warm" { (function.warm()) }
         }
     }
 }
@@ -139,7 +139,7 @@ fn tiles(function: &Function, counted: &Summary, rate: f64) -> Markup {
         (page::tile("Calls", page::rate(rate), "a second"))
         (page::tile("Answered", share, format!("of {}", page::count(calls))))
         (page::tile("Running", page::count(running.into()), format!("{} waiting", page::count(waiting as u64))))
-        (page::tile("Warm", page::count(function.warm.count() as u64), format!("of {}", page::count(function.settings.reuse as u64))))
+        (page::tile("Warm", page::count(function.warm() as u64), format!("of {}", page::count(function.settings.reuse as u64))))
         (page::tile("Instances", page::count(counted.instances), "made"))
     }
 }

@@ -168,11 +168,16 @@ pub(super) fn bytes(bytes: u64) -> String {
 /// A length of time, in its two largest units.
 pub(super) fn length(time: Duration) -> String {
     let seconds = time.as_secs();
-    match seconds {
-        ..60 => format!("{seconds}\u{a0}s"),
-        60..3_600 => format!("{}\u{a0}min {}\u{a0}s", seconds / 60, seconds % 60),
-        3_600..86_400 => format!("{}\u{a0}h {}\u{a0}min", seconds / 3_600, seconds % 3_600 / 60),
-        _ => format!("{}\u{a0}d {}\u{a0}h", seconds / 86_400, seconds % 86_400 / 3_600),
+    let (large, small) = match seconds {
+        ..60 => return format!("{seconds}\u{a0}s"),
+        60..3_600 => ((seconds / 60, "min"), (seconds % 60, "s")),
+        3_600..86_400 => ((seconds / 3_600, "h"), (seconds % 3_600 / 60, "min")),
+        _ => ((seconds / 86_400, "d"), (seconds % 86_400 / 3_600, "h")),
+    };
+    let text = |(number, unit)| format!("{number}\u{a0}{unit}");
+    match small.0 {
+        0 => text(large),
+        _ => format!("{} {}", text(large), text(small)),
     }
 }
 

@@ -162,7 +162,7 @@ pub(super) fn metrics(
         metric("sampan.instances", "{instance}", sum(each(|function| function.summary().instances))),
         metric("sampan.running", "{call}", gauge(each(|function| function.load().0.into()))),
         metric("sampan.waiting", "{call}", gauge(each(|function| function.load().1 as u64))),
-        metric("sampan.warm_instances", "{instance}", gauge(each(|function| function.warm.count() as u64))),
+        metric("sampan.warm_instances", "{instance}", gauge(each(|function| function.warm() as u64))),
         metric("sampan.telemetry.dropped", "{item}", sum(vec![point(Vec::new(), dropped)])),
     ];
     let scope_metrics = vec![ScopeMetrics { scope: scope(), metrics, ..ScopeMetrics::default() }];

@@ -9,14 +9,14 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use clap::{Args, ValueHint};
-use node::{App, Console, Error, Line, Machine, Node, Server};
+use node::{App, Console, Error, Exporting, Line, Machine, Node, Server, Telemetry};
 use state::{Embedded, Store};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::commands::build::build_missing;
 use crate::registry::{self, Entry};
 use crate::report::Report;
-use crate::{authorities, home, manifest};
+use crate::{authorities, collector, home, manifest};
 
 /// Serve an app: the functions, routes and buckets of a `sampan.toml`
 #[derive(Args)]
@@ -88,6 +88,7 @@ impl Serve {
         let mut _registered = None;
         let store: Arc<dyn Store> =
             Arc::new(Embedded::open(&state, Arc::new(SystemTime::now)).map_err(|error| unstored(&error))?);
+        let (telemetry, exporter) = collector::from_environment()?.map(Telemetry::new).unzip();
         let machine = Machine {
             dir,
             store,
@@ -96,6 +97,7 @@ impl Serve {
             seal: home::seal().ok(),
             variable: |name| std::env::var(name).ok(),
             authorities: authorities::trusted()?,
+            telemetry,
         };
         let runtime =
             tokio::runtime::Runtime::new().map_err(|error| Report::failure("cannot start").cause(error))?;
@@ -108,9 +110,11 @@ impl Serve {
             eprintln!("sampan: {} {} on {scheme}://{address}", app.name(), app.version());
             let _watching = if self.watch { Some(watch::watch(found, Arc::clone(&app))?) } else { None };
             tokio::spawn(show_logs(Arc::clone(&app)));
+            let exporting = exporter.map(|exporter| exporter.begin(Arc::clone(&app)));
             let Some(console) = self.console().await.map_err(unserved)? else {
                 _registered = registry::announce(&entry(&path, &app, address, None));
                 server.serve(stopped()).await;
+                finish(exporting).await;
                 return Ok(0);
             };
             let shown = console.address().unwrap_or(CONSOLE);
@@ -125,6 +129,7 @@ impl Serve {
                 }
             };
             server.serve(stopped).await;
+            finish(exporting).await;
             Ok(0)
         })
     }
@@ -171,6 +176,13 @@ fn entry(manifest: &Path, app: &App, address: SocketAddr, node: Option<&Node>) -
         console: node.map(|node| node.console),
         token: node.map(|node| node.token.clone()).unwrap_or_default(),
         begun_us: u64::try_from(since.as_micros()).unwrap_or(u64::MAX),
+    }
+}
+
+/// Sends what is left of the telemetry.
+async fn finish(exporting: Option<Exporting>) {
+    if let Some(exporting) = exporting {
+        exporting.finish().await;
     }
 }
 
