@@ -34,11 +34,9 @@ const WORLD: &[File] = files! {
     "wit/world.wit": "wit/world.wit",
     "wit/deps/cli.wit": "wit/cli.wit",
     "wit/deps/clocks.wit": "wit/clocks.wit",
-    "wit/deps/filesystem.wit": "wit/filesystem.wit",
     "wit/deps/http.wit": "wit/http.wit",
     "wit/deps/io.wit": "wit/io.wit",
     "wit/deps/random.wit": "wit/random.wit",
-    "wit/deps/sockets.wit": "wit/sockets.wit",
     "wit/deps/keyvalue.wit": "../../../../../wit/deps/keyvalue/keyvalue.wit",
 };
 

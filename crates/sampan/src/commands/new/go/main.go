@@ -9,6 +9,7 @@ import (
 )
 
 func main() {
+	log.SetFlags(0) // A line of the function's log has its time.
 	http.HandleFunc("/", hello)
 	if err := cgi.Serve(nil); err != nil {
 		log.Fatal(err)
@@ -16,7 +17,6 @@ func main() {
 }
 
 func hello(response http.ResponseWriter, request *http.Request) {
-	// What is logged is the function's log.
 	log.Println(request.Method, request.URL.Path)
 	response.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	fmt.Fprintf(response, "Hello from %s\n", request.URL.Path)
