@@ -1,7 +1,8 @@
 //! `cargo xtask setup`: the tools of this machine, and the sysroots that the guests are linked with.
 
-use crate::{process, sysroot};
+use crate::{process, registry, sysroot};
 use anyhow::{Result, bail};
+use std::path::PathBuf;
 use std::process::Command;
 
 /// A program (its name in `PATH`, or a file) and the Debian package that brings it.
@@ -21,6 +22,9 @@ pub(crate) const RUST: &[Tool] = &[
 /// What packages from npm need.
 pub(crate) const NPM: &[Tool] = &[("node", "nodejs"), ("npm", "npm")];
 
+/// What the tests of the console look at it with.
+const BROWSER: &[Tool] = &[("/usr/bin/chromium", "chromium")];
+
 /// What packages from PyPI need.
 pub(crate) const PIP: &[Tool] = &[("pip3", "python3-pip")];
 
@@ -33,6 +37,12 @@ pub(crate) fn run() -> Result<()> {
     sysroot::c()?;
     sysroot::rust()?;
     Ok(())
+}
+
+/// A browser, and where the package is that drives it.
+pub(crate) fn playwright() -> Result<PathBuf> {
+    tools(&[BROWSER, NPM])?;
+    Ok(registry::fetch(registry::Registry::Npm, "playwright-core", "1.65.1")?.join("package"))
 }
 
 /// Installs what is missing of these tools.

@@ -21,6 +21,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     let mut test = Command::new("cargo");
     test.current_dir(root()).args(["test", "--release"]).args(cargo_test_args(args));
     test.env("SAMPAN_GUESTS", guests_dir()).env("SAMPAN_PROGRAMS", programs);
+    test.env("SAMPAN_PLAYWRIGHT", setup::playwright()?);
     if let Some(wasmtime) = bench::installed_wasmtime()? {
         test.env("SAMPAN_WASMTIME", wasmtime);
     }

@@ -93,7 +93,7 @@ fn area(values: &[u64], top: f64, class: &str) -> Markup {
 fn lines() -> Markup {
     html! {
         g.lines {
-            @for part in [0.0, 0.25, 0.5, 0.75] { path d={ "M0 " (part * HEIGHT + 0.5) "H" (WIDTH) } {} }
+            @for part in [0.0, 0.25, 0.5, 0.75, 1.0] { path d={ "M0 " (part * HEIGHT) "H" (WIDTH) } {} }
         }
     }
 }

@@ -167,7 +167,10 @@ fn declared(view: &View, name: &str) -> Markup {
             "limits",
             vec![
                 format!("{} of memory", page::bytes(limits.memory.0)),
-                page::micros(u64::try_from(limits.deadline.0.as_micros()).unwrap_or(u64::MAX)),
+                format!(
+                    "{} a call",
+                    page::micros(u64::try_from(limits.deadline.0.as_micros()).unwrap_or(u64::MAX))
+                ),
                 format!("{} at once", page::count((*limits.concurrency).into())),
                 format!("{} may wait", page::count((*limits.queue).into())),
             ],

@@ -133,7 +133,7 @@ async fn within(view: &View, request: Request<Incoming>) -> Result<Response<Wasi
         }
         (entered, _) => entered?,
     }
-    if segments[0] == "api" {
+    if segments.first() == Some(&"api") {
         return Ok(crate::manage::answer(&view.node, request).await);
     }
     if request.method() != Method::GET && request.method() != Method::HEAD {
