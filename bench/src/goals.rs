@@ -1,6 +1,6 @@
 //! What the project promises of these numbers: each promise is held or missed.
 
-use crate::contest::{Outcome, Row, WASMTIME};
+use crate::contest::{NATIVE, Outcome, Row, WASMTIME};
 
 /// Microseconds in which a pooled instance is there.
 const INSTANTIATE_US_MAX: f64 = 10.0;
@@ -19,6 +19,7 @@ pub(crate) struct Verdict {
 pub(crate) fn verdicts(outcomes: &[Outcome]) -> Vec<Verdict> {
     let mut verdicts = Vec::new();
     for outcome in outcomes {
+        verdicts.extend(at_most(outcome));
         let Some(ours) = outcome.row("sampan dense") else { continue };
         if let Some(wasmtime) = outcome.row(WASMTIME) {
             verdicts.extend(never_slower(&outcome.name, ours, wasmtime));
@@ -33,6 +34,46 @@ pub(crate) fn verdicts(outcomes: &[Outcome]) -> Vec<Verdict> {
         }
     }
     verdicts
+}
+
+/// Goals of single rows: the benchmark's name begins so, this contestant takes at most so many times what that one takes.
+const RATIOS: [(&str, &str, f64, &str); 5] = [
+    ("HTTP hello, 32 connections: server", "sampan dense", 3.6, NATIVE),
+    ("HTTP hello, 32 connections: server", "sampan dense", 0.75, WASMTIME),
+    ("HTTP hello, 32 connections: server", "sampan dense, reused", 2.0, NATIVE),
+    ("HTTP hello, 32 connections: server", "sampan dense, WASI 0.3", 4.5, NATIVE),
+    ("HTTP hello, 32 connections: server", "sampan dense, WASI 0.3, reused", 2.7, NATIVE),
+];
+
+/// Goals of single rows: the benchmark's name begins so, and this contestant takes at most so many microseconds.
+const TIMES_US: [(&str, &str, f64); 3] = [
+    ("HTTP hello: from the start", "sampan dense", 6_000.0),
+    ("sampan:chain call", "sampan dense", 5.0),
+    ("wasi:keyvalue get", "sampan dense", 3.0),
+];
+
+fn at_most(outcome: &Outcome) -> Vec<Verdict> {
+    let ratios = RATIOS.iter().filter(|(name, ..)| outcome.name.starts_with(name)).filter_map(
+        |(_, contestant, goal, other)| {
+            let ratio = outcome.row(contestant)?.time_ns / outcome.row(other)?.time_ns;
+            Some(Verdict {
+                goal: format!("{}: `{contestant}` at most {goal} × `{other}`", outcome.name),
+                measured: format!("{ratio:.2}"),
+                held: ratio <= *goal,
+            })
+        },
+    );
+    let times = TIMES_US.iter().filter(|(name, ..)| outcome.name.starts_with(name)).filter_map(
+        |(_, contestant, goal)| {
+            let us = outcome.row(contestant)?.time_ns / 1e3;
+            Some(Verdict {
+                goal: format!("{}: within {goal} µs", outcome.name),
+                measured: format!("{us:.1} µs"),
+                held: us <= *goal,
+            })
+        },
+    );
+    ratios.chain(times).collect()
 }
 
 /// Never slower than Wasmtime, nor with more memory.

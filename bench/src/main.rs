@@ -6,9 +6,11 @@ mod calls;
 mod compute;
 mod contest;
 mod goals;
+mod hyper;
 mod launch;
 mod machine;
 mod peers;
+mod serving;
 mod startup;
 mod stats;
 mod table;
@@ -48,6 +50,10 @@ struct Cli {
     #[arg(long)]
     markdown: bool,
 
+    /// Be the least HTTP server there is: what others are compared with
+    #[arg(long, hide = true)]
+    hyper: bool,
+
     /// Also write the results to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -55,6 +61,9 @@ struct Cli {
 
 fn main() -> Result<()> {
     let cli = Cli::parse();
+    if cli.hyper {
+        return hyper::serve();
+    }
     ensure!(
         std::env::var_os("RUST_BACKTRACE").is_none_or(|value| value == "0"),
         "`RUST_BACKTRACE` is set, which slows every fresh instance: start with `cargo xtask bench`"
@@ -83,6 +92,7 @@ fn selected(cli: &Cli, peers: &Peers) -> Result<Vec<Benchmark>> {
         benchmarks.extend(startup::large(peers)?);
     }
     benchmarks.extend(calls::benchmarks(cli.check)?);
+    benchmarks.extend(serving::benchmarks(peers, cli.check)?);
     benchmarks.extend(compute::benchmarks(peers, cli.check)?);
     if let Some(only) = &cli.only {
         benchmarks.retain(|benchmark| benchmark.name.contains(only.as_str()));

@@ -51,6 +51,11 @@ impl Peers {
         })
     }
 
+    /// A directory that contestants may use.
+    pub(crate) fn state(&self) -> &Path {
+        &self.state
+    }
+
     /// A program of `guests/`, such as `bench/gemm.wasm`.
     pub(crate) fn guest(&self, name: &str) -> PathBuf {
         self.guests.join(name)
