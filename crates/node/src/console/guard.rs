@@ -74,6 +74,13 @@ fn names_loopback(host: &str) -> bool {
         return false;
     };
     let name = authority.host();
+    // The parser takes anything for a port, and a user's name before the host.
+    let port = host
+        .strip_prefix(name)
+        .and_then(|rest| if rest.is_empty() { Some("0") } else { rest.strip_prefix(':') });
+    if port.is_none_or(|port| port.parse::<u16>().is_err()) {
+        return false;
+    }
     let address = name.trim_start_matches('[').trim_end_matches(']');
     name.eq_ignore_ascii_case("localhost")
         || address.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())

@@ -1,6 +1,6 @@
 //! What a collector of OpenTelemetry is sent: decoded, as a collector would.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
