@@ -15,8 +15,16 @@ pub const CACHE_BYTES_MAX: u64 = 2 << 30;
 /// A file still being written after this long was left behind by a process that died.
 const WRITING_MAX: Duration = Duration::from_secs(3_600);
 
-/// How the names of the cache's files end.
+/// How the names of the cache's files end: compiled code, and what large programs hashed to.
 const EXTENSION: &str = "code";
+/// See [`EXTENSION`].
+const STAMP_EXTENSION: &str = "stamp";
+
+/// Bytes from which on a program's hash is remembered: reading and hashing one costs more than looking it up.
+const STAMPED_BYTES_MIN: u64 = 1 << 20;
+
+/// A file that was changed less than this before it was read might be changed again with no trace in its times.
+const SETTLED: Duration = Duration::from_secs(1);
 
 /// A directory of sealed compiled code, bounded in bytes.
 pub struct CodeCache {
@@ -36,6 +44,34 @@ impl Key {
         hasher.update(compatibility);
         absorb(&mut hasher, program);
         Self(hasher.finalize())
+    }
+}
+
+/// Tells a file from every other, and from itself after any change: the kernel sets the time of the last change, and
+/// nobody can set it back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stamp(blake3::Hash);
+
+impl Stamp {
+    /// The stamp of a program's file for an engine of this compatibility. `None` for one that is small, or was changed
+    /// a moment ago.
+    pub(crate) fn new(compatibility: &[u8; 32], file: &Metadata) -> Option<Self> {
+        let (seconds, nanoseconds) = (file.ctime(), file.ctime_nsec());
+        let changed = SystemTime::UNIX_EPOCH
+            + Duration::new(u64::try_from(seconds).ok()?, u32::try_from(nanoseconds).ok()?);
+        let settled = SystemTime::now().duration_since(changed).is_ok_and(|age| age > SETTLED);
+        if !file.is_file() || file.len() < STAMPED_BYTES_MIN || !settled {
+            return None;
+        }
+        let mut hasher = blake3::Hasher::new_derive_key("sampan 0.1 stamp of a program's file");
+        hasher.update(compatibility);
+        for number in [file.dev(), file.ino(), file.len()] {
+            hasher.update(&number.to_le_bytes());
+        }
+        for number in [file.mtime(), file.mtime_nsec(), seconds, nanoseconds] {
+            hasher.update(&number.to_le_bytes());
+        }
+        Some(Self(hasher.finalize()))
     }
 }
 
@@ -63,6 +99,24 @@ impl CodeCache {
         }
         self.remove(key);
         None
+    }
+
+    /// What the file with this stamp hashed to, if that is remembered.
+    pub(crate) fn known(&self, stamp: Stamp) -> Option<Key> {
+        let file = File::open(self.stamp_path(stamp)).ok()?;
+        let key = self.seal.open(&file, stamp.0.as_bytes()).ok()??;
+        // Used now, as the code itself.
+        let _ = file.set_modified(SystemTime::now());
+        Some(Key(blake3::Hash::from_slice(&key).ok()?))
+    }
+
+    /// Remembers what the file with this stamp hashed to.
+    pub(crate) fn remember(&self, stamp: Stamp, key: Key) -> io::Result<()> {
+        self.seal.write(&self.stamp_path(stamp), stamp.0.as_bytes(), key.0.as_bytes())
+    }
+
+    fn stamp_path(&self, stamp: Stamp) -> PathBuf {
+        self.directory.join(format!("{}.{STAMP_EXTENSION}", stamp.0.to_hex()))
     }
 
     /// Keeps `code` for `key`, and makes room for it if need be.
@@ -95,7 +149,8 @@ impl CodeCache {
             let used = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
             let path = entry.path();
             // Nothing else in the directory is the cache's to remove.
-            if path.extension().is_some_and(|extension| extension == EXTENSION) {
+            let ends = |with: &str| path.extension().is_some_and(|extension| extension == with);
+            if ends(EXTENSION) || ends(STAMP_EXTENSION) {
                 files.push((used, metadata.len(), path));
             } else if entry.file_name().to_string_lossy().starts_with(TEMPORARY_PREFIX)
                 && now.duration_since(used).is_ok_and(|age| age > WRITING_MAX)

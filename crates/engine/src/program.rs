@@ -8,7 +8,7 @@ use std::path::Path;
 use wasmtime::Module;
 use wasmtime::component::Component;
 
-use crate::cache::{CodeCache, Key};
+use crate::cache::{CodeCache, Key, Stamp};
 use crate::form::Form;
 use crate::limits::PROGRAM_BYTES_MAX;
 use crate::options::Precompiled;
@@ -77,11 +77,38 @@ impl Engine {
         cache: Option<&CodeCache>,
         seal: impl FnOnce() -> Option<Seal>,
     ) -> Result<Program, Error> {
+        let stamp =
+            cache.and_then(|cache| Some((cache, Stamp::new(&self.compatibility(), &path.metadata().ok()?)?)));
+        if let Some((cache, stamp)) = stamp
+            && let Some(program) = cache.known(stamp).and_then(|key| self.load_cached(cache, key))
+        {
+            return program;
+        }
         let bytes = read(path)?;
         if Form::detect(&bytes) == Ok(Form::Compiled) {
             return self.load_built(path, seal());
         }
-        self.load(&bytes, cache)
+        let program = self.load(&bytes, cache)?;
+        // The file may have been replaced while it was read: only what is still the same was read whole.
+        if let Some((cache, stamp)) = stamp
+            && path.metadata().is_ok_and(|now| Stamp::new(&self.compatibility(), &now) == Some(stamp))
+        {
+            // A full or read-only disk costs the next start some time, and this one nothing.
+            let _ = cache.remember(stamp, Key::new(&self.compatibility(), &bytes));
+        }
+        Ok(program)
+    }
+
+    /// The program whose code the cache has under `key`; `None` where it has none that this engine can use.
+    fn load_cached(&self, cache: &CodeCache, key: Key) -> Option<Result<Program, Error>> {
+        let (path, file) = cache.get(key)?;
+        match self.load_sealed(&path, file) {
+            Err(Error::Incompatible(_)) => {
+                cache.remove(key);
+                None
+            }
+            loaded => Some(loaded),
+        }
     }
 
     /// Makes the program in `bytes` ready: a module or component, binary or text. Its code is taken from the cache
@@ -95,11 +122,8 @@ impl Engine {
             return self.load_code(&self.compile(bytes)?);
         };
         let key = Key::new(&self.compatibility(), bytes);
-        if let Some((path, file)) = cache.get(key) {
-            match self.load_sealed(&path, file) {
-                Err(Error::Incompatible(_)) => cache.remove(key),
-                loaded => return loaded,
-            }
+        if let Some(loaded) = self.load_cached(cache, key) {
+            return loaded;
         }
         let code = self.compile(bytes)?;
         // A full or read-only disk costs the next start some time, and this one nothing.

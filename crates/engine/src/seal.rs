@@ -5,7 +5,7 @@
 //! purpose and of all that comes before the trailer.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use memmap2::Mmap;
@@ -14,6 +14,9 @@ use memmap2::Mmap;
 const MAGIC: [u8; 8] = *b"sampan\0\x01";
 /// Bytes that the trailer adds to the code.
 pub(crate) const TRAILER_BYTES: usize = MAGIC.len() + blake3::OUT_LEN;
+
+/// Bytes that a file may have which is opened whole.
+const OPENED_BYTES_MAX: u64 = 4_096;
 
 /// Bytes from which on several processors hash faster. A process starts its threads at the first such hash, for as much
 /// time as one processor takes to hash about so many bytes.
@@ -42,17 +45,27 @@ impl Seal {
         Ok(())
     }
 
+    /// What is in `file`, if it is whole and was written with this key for this purpose. For small files.
+    pub(crate) fn open(&self, mut file: &File, purpose: &[u8]) -> io::Result<Option<Vec<u8>>> {
+        let mut bytes = Vec::new();
+        file.take(OPENED_BYTES_MAX).read_to_end(&mut bytes)?;
+        Ok(self.unsealed(&bytes, purpose).map(<[u8]>::to_vec))
+    }
+
     /// Whether `file` is whole and was written with this key for this purpose.
     pub(crate) fn holds(&self, file: &File, purpose: &[u8]) -> io::Result<bool> {
         // SAFETY: the mapping is only hashed. Were the file changed meanwhile, the hash would be of other bytes.
         let bytes = unsafe { Mmap::map(file)? };
-        let Some((code, trailer)) = bytes.split_last_chunk::<TRAILER_BYTES>() else {
-            return Ok(false);
-        };
+        Ok(self.unsealed(&bytes, purpose).is_some())
+    }
+
+    /// What stands before a trailer that holds.
+    fn unsealed<'b>(&self, bytes: &'b [u8], purpose: &[u8]) -> Option<&'b [u8]> {
+        let (content, trailer) = bytes.split_last_chunk::<TRAILER_BYTES>()?;
         let (magic, hash) = trailer.split_at(MAGIC.len());
+        let hash = blake3::Hash::from_slice(hash).ok()?;
         // Comparing two `blake3::Hash`es takes the same time wherever they differ.
-        Ok(magic == MAGIC
-            && blake3::Hash::from_slice(hash).is_ok_and(|hash| hash == self.hash(purpose, code)))
+        (magic == MAGIC && hash == self.hash(purpose, content)).then_some(content)
     }
 
     fn hash(&self, purpose: &[u8], code: &[u8]) -> blake3::Hash {

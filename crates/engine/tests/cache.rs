@@ -112,6 +112,71 @@ fn the_second_load_takes_the_first_ones_code() {
     assert!(fs::metadata(&file).unwrap().modified().unwrap() > unused_since, "not marked as used");
 }
 
+/// A file with a program of more than a megabyte that gives `answer`, once its times are old enough to be believed. All
+/// such programs have the same size.
+fn large_program(path: &Path, answer: u32) {
+    let padding = ";".to_owned() + &";".repeat(1 << 20);
+    fs::write(
+        path,
+        format!("(module (func (export \"answer\") (result i32) i32.const {answer}))\n;{padding}"),
+    )
+    .unwrap();
+    let changed = |metadata: fs::Metadata| {
+        SystemTime::UNIX_EPOCH + Duration::new(metadata.ctime() as u64, metadata.ctime_nsec() as u32)
+    };
+    while changed(fs::metadata(path).unwrap()).elapsed().is_ok_and(|age| age < Duration::from_millis(1_100)) {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_large_program_is_known_by_its_file_until_it_changes() {
+    let fixture = Fixture::new();
+    let cache = fixture.open(ROOMY_BYTES);
+    let path = fixture.directory.path().join("large.wat");
+    let answer = || run(&fixture.engine, &fixture.engine.load_file(&path, Some(&cache), || None).unwrap());
+    let stamps = || {
+        let files = fixture.files();
+        files
+            .into_iter()
+            .filter(|file| file.extension().is_some_and(|end| end == "stamp"))
+            .collect::<Vec<_>>()
+    };
+    large_program(&path, 1);
+    assert_eq!((answer(), stamps().len()), (1, 1));
+    assert_eq!((answer(), stamps().len()), (1, 1));
+
+    // Another program of the same size, with the old one's time: only the kernel's own time tells.
+    let modified = fs::metadata(&path).unwrap().modified().unwrap();
+    large_program(&path, 2);
+    File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+    assert_eq!(answer(), 2);
+
+    // A stamp that somebody made to name other code is not believed.
+    large_program(&path, 3);
+    assert_eq!(answer(), 3);
+    let all = stamps();
+    let contents: Vec<Vec<u8>> = all.iter().map(|file| fs::read(file).unwrap()).collect();
+    for (file, content) in all.iter().zip(contents.iter().cycle().skip(1)) {
+        fs::write(file, content).unwrap();
+    }
+    assert_eq!(answer(), 3);
+    for file in all {
+        let mut content = fs::read(&file).unwrap();
+        content[0] ^= 1;
+        fs::write(file, content).unwrap();
+    }
+    assert_eq!(answer(), 3);
+
+    // Without the code, the program is read and compiled again.
+    for file in fixture.files() {
+        if file.extension().is_some_and(|end| end == "code") {
+            fs::remove_file(file).unwrap();
+        }
+    }
+    assert_eq!(answer(), 3);
+}
+
 #[test]
 fn engines_with_other_code_have_other_files() {
     let fixture = Fixture::new();
