@@ -114,7 +114,8 @@ impl Server {
         let spent = running.cpu_seconds()? - before;
         let text = String::from_utf8_lossy(&output.stdout);
         ensure!(!text.contains("Non-2xx"), "`{}` failed: {text}", self.path);
-        let number = |line: Option<&str>| line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
+        let number =
+            |line: Option<&str>| line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
         let requests = number(text.lines().find(|line| line.contains(" requests in ")));
         let requests = requests.with_context(|| format!("`wrk` said {text}"))?;
         let p99 = text.lines().find_map(|line| line.trim().strip_prefix("99%"));
@@ -143,7 +144,8 @@ fn servers(peers: &Peers, manifest: &Path) -> Vec<(&'static str, Rc<Server>)> {
         Rc::new(Server { command, path, running: OnceCell::new() })
     };
     let sampan = |path| {
-        let (program, manifest, state) = (peers.sampan.clone(), manifest.to_owned(), peers.state().join("serve"));
+        let (program, manifest, state) =
+            (peers.sampan.clone(), manifest.to_owned(), peers.state().join("serve"));
         let command = move || {
             let mut command = Command::new(&program);
             command.args(["serve", "--listen", "127.0.0.1:0", "--console", "off", "--state"]);
@@ -156,11 +158,17 @@ fn servers(peers: &Peers, manifest: &Path) -> Vec<(&'static str, Rc<Server>)> {
         server(path, Box::new(command))
     };
     let mut servers = vec![
-        (NATIVE, server("/", Box::new(|| {
-            let mut command = Command::new(std::env::current_exe()?);
-            command.arg("--hyper");
-            Ok(command)
-        }))),
+        (
+            NATIVE,
+            server(
+                "/",
+                Box::new(|| {
+                    let mut command = Command::new(std::env::current_exe()?);
+                    command.arg("--hyper");
+                    Ok(command)
+                }),
+            ),
+        ),
         ("sampan dense", sampan("/hello")),
         ("sampan dense, reused", sampan("/warm")),
         ("sampan dense, WASI 0.3", sampan("/hello3")),
@@ -188,16 +196,23 @@ fn servers(peers: &Peers, manifest: &Path) -> Vec<(&'static str, Rc<Server>)> {
     }
     if let Some(node) = &peers.node {
         let node = node.clone();
-        servers.push(("Node, JavaScript", server("/", Box::new(move || {
-            let mut command = Command::new(&node);
-            command.args(["-e", NODE]);
-            Ok(command)
-        }))));
+        servers.push((
+            "Node, JavaScript",
+            server(
+                "/",
+                Box::new(move || {
+                    let mut command = Command::new(&node);
+                    command.args(["-e", NODE]);
+                    Ok(command)
+                }),
+            ),
+        ));
     }
     servers
 }
 
-const NODE: &str = "const server = require('http').createServer((request, response) => response.end('hello\\n'));
+const NODE: &str =
+    "const server = require('http').createServer((request, response) => response.end('hello\\n'));
 server.listen(0, '127.0.0.1', () => console.error('http://127.0.0.1:' + server.address().port));";
 
 fn path_name(path: &str) -> &str {
@@ -249,8 +264,10 @@ pub(crate) fn benchmarks(peers: &Peers, check: bool) -> Result<Vec<Benchmark>> {
         "HTTP hello, 32 connections: server CPU a request",
         Rc::new(move |server| Ok(server.load(32, seconds)?.cpu_ns_per_request)),
     ));
-    benchmarks
-        .push(contest("HTTP hello, 32 connections: p99", Rc::new(move |server| Ok(server.load(32, seconds)?.p99_ns))));
+    benchmarks.push(contest(
+        "HTTP hello, 32 connections: p99",
+        Rc::new(move |server| Ok(server.load(32, seconds)?.p99_ns)),
+    ));
     benchmarks.push(contest(
         "HTTP hello, 256 connections: p99",
         Rc::new(move |server| Ok(server.load(256, seconds)?.p99_ns)),
@@ -264,7 +281,11 @@ pub(crate) fn benchmarks(peers: &Peers, check: bool) -> Result<Vec<Benchmark>> {
             Ok(begun.elapsed().as_nanos() as f64)
         }),
     ));
-    let ours = |name: &str, method: &'static str, path: &'static str, body: &'static str, read: fn(&str) -> Option<f64>| {
+    let ours = |name: &str,
+                method: &'static str,
+                path: &'static str,
+                body: &'static str,
+                read: fn(&str) -> Option<f64>| {
         let servers = servers(peers, &manifest);
         let server = servers.into_iter().find(|(name, _)| *name == "sampan dense").map(|(_, server)| server);
         let ask = move || {
@@ -273,13 +294,23 @@ pub(crate) fn benchmarks(peers: &Peers, check: bool) -> Result<Vec<Benchmark>> {
         };
         Benchmark { name: name.to_owned(), contestants: vec![contestant("sampan dense", ask)] }
     };
-    benchmarks.push(ours("sampan:chain call, in the guest's eyes", "POST", "/chain", "{\"hop\":1000}", |answer| {
-        let digits: String = answer.chars().filter(char::is_ascii_digit).collect();
-        Some(digits.parse::<f64>().ok()? * 1e3 / 1e3)
-    }));
-    benchmarks.push(ours("wasi:keyvalue get, in the guest's eyes", "GET", "/counter/get?10000", "", |answer| {
-        answer.split(' ').next()?.parse().ok()
-    }));
+    benchmarks.push(ours(
+        "sampan:chain call, in the guest's eyes",
+        "POST",
+        "/chain",
+        "{\"hop\":1000}",
+        |answer| {
+            let digits: String = answer.chars().filter(char::is_ascii_digit).collect();
+            Some(digits.parse::<f64>().ok()? * 1e3 / 1e3)
+        },
+    ));
+    benchmarks.push(ours(
+        "wasi:keyvalue get, in the guest's eyes",
+        "GET",
+        "/counter/get?10000",
+        "",
+        |answer| answer.split(' ').next()?.parse().ok(),
+    ));
     Ok(benchmarks)
 }
 

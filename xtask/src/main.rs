@@ -5,6 +5,7 @@
 mod bench;
 mod cache;
 mod demo;
+mod examples;
 mod guests;
 mod process;
 mod programs;
@@ -24,6 +25,7 @@ Verbs:
   setup            Install the tools that are missing and prepare the guest sysroots
   guests [NAME]…   Build the programs under guests/ into target/guests/<kind>/<name>.wasm;
                    NAME is a kind (`c`), a program (`hello`) or both (`c/hello`)
+  examples [NAME]… Build the apps under examples/ into target/examples/<name>
   programs [NAME]… Fetch the real programs of xtask/programs.toml and print where each lies
   demo             Build `sampan` and run two real programs with it
   tidy             Check the rules of the house that the compiler does not
@@ -44,6 +46,7 @@ fn run(args: Vec<String>) -> Result<()> {
     match verb.as_str() {
         "setup" => setup::run(),
         "guests" => guests::run(args),
+        "examples" => examples::run(args),
         "programs" => programs::run(args),
         "demo" => demo::run(),
         "tidy" => tidy::run(),

@@ -29,7 +29,7 @@ const BROWSER: &[Tool] = &[("/usr/bin/chromium", "chromium")];
 pub(crate) const PIP: &[Tool] = &[("pip3", "python3-pip")];
 
 /// What the benchmarks need.
-pub(crate) const BENCH: &[Tool] = &[("clang-22", "clang-22"), ("cc", "gcc")];
+pub(crate) const BENCH: &[Tool] = &[("clang-22", "clang-22"), ("cc", "gcc"), ("wrk", "wrk")];
 
 /// Everything that any verb needs.
 pub(crate) fn run() -> Result<()> {

@@ -65,28 +65,36 @@ pub(crate) fn rust() -> Result<Rust> {
 impl Rust {
     /// A cargo command whose target artefacts get `flags`; the environment of our own cargo does not reach it.
     pub(crate) fn cargo(&self, flags: &str) -> Command {
-        let mut cargo = match &self.sysroot {
-            None => Command::new("cargo"),
-            Some(_) => debian_cargo(),
-        };
+        let mut cargo = Command::new(self.cargo_path());
+        self.prepare(&mut cargo, flags);
+        cargo
+    }
+
+    /// The cargo that builds for WASI.
+    pub(crate) fn cargo_path(&self) -> &'static str {
+        if self.sysroot.is_some() { DEBIAN_CARGO } else { "cargo" }
+    }
+
+    /// Sets the environment in which that cargo does so.
+    pub(crate) fn prepare(&self, command: &mut Command, flags: &str) {
         for name in ["CARGO_ENCODED_RUSTFLAGS", "CARGO_TARGET_DIR", "CARGO_BUILD_TARGET"] {
-            cargo.env_remove(name);
+            command.env_remove(name);
         }
         match &self.sysroot {
-            None => cargo.env("RUSTFLAGS", flags),
-            Some(sysroot) => cargo.env("RUSTFLAGS", format!("--sysroot {} {flags}", sysroot.display())),
+            None => command.env("RUSTFLAGS", flags),
+            Some(sysroot) => {
+                debian_environment(command);
+                command.env("RUSTFLAGS", format!("--sysroot {} {flags}", sysroot.display()))
+            }
         };
-        cargo
     }
 }
 
-fn debian_cargo() -> Command {
-    let mut cargo = Command::new(DEBIAN_CARGO);
-    cargo.env("PATH", "/usr/bin:/bin").env("RUSTC", DEBIAN_RUSTC).env("CARGO_INCREMENTAL", "0");
+fn debian_environment(command: &mut Command) {
+    command.env("PATH", "/usr/bin:/bin").env("RUSTC", DEBIAN_RUSTC).env("CARGO_INCREMENTAL", "0");
     for name in ["CARGO", "RUSTUP_TOOLCHAIN", "RUSTC_WRAPPER", "RUSTDOC"] {
-        cargo.env_remove(name);
+        command.env_remove(name);
     }
-    cargo
 }
 
 /// Builds `std` for [`TARGETS`]; the layout is that of rustc's own sysroot, with the host's part linked in.
@@ -118,7 +126,8 @@ fn build_std(package: &Path) -> Result<()> {
     let manifest = "[package]\nname = \"scratch\"\nedition = \"2021\"\n[profile.release]\nopt-level = 3\npanic = \"abort\"\n[workspace]\n";
     fs::write(package.join("Cargo.toml"), manifest)?;
     fs::write(package.join("src/lib.rs"), "")?;
-    let mut cargo = debian_cargo();
+    let mut cargo = Command::new(DEBIAN_CARGO);
+    debian_environment(&mut cargo);
     cargo.current_dir(package).env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", "-Cembed-bitcode=yes");
     cargo.args(["build", "--quiet", "--release", "-Zbuild-std=std,panic_abort", "--target-dir", "target"]);
     for target in TARGETS {

@@ -1,6 +1,6 @@
 //! `cargo xtask test`: the one line that a person and continuous integration run.
 
-use crate::{bench, guests, guests_dir, process, programs, root, setup, tidy};
+use crate::{bench, examples, guests, guests_dir, process, programs, root, setup, tidy};
 use anyhow::Result;
 use std::process::Command;
 use std::time::Instant;
@@ -9,14 +9,17 @@ use std::time::Instant;
 pub(crate) fn run(args: &[String]) -> Result<()> {
     let start = Instant::now();
     cargo(&["fmt", "--all", "--check"])?;
-    for package in ["p1", "p2", "p3"] {
-        cargo(&["fmt", "--check", "--manifest-path", &format!("guests/{package}/Cargo.toml")])?;
+    let guests = ["guests/p1", "guests/p2", "guests/p3"];
+    let examples = ["examples/chat", "examples/pictures", "examples/shop/stock"];
+    for package in guests.iter().chain(&examples) {
+        cargo(&["fmt", "--all", "--check", "--manifest-path", &format!("{package}/Cargo.toml")])?;
     }
     tidy::run()?;
     setup::run()?;
     guests::run(&[])?;
     let programs = programs::fetch(&[])?;
     cargo(&["clippy", "--workspace", "--all-targets", "--release", "--", "-D", "warnings"])?;
+    examples::run(&[])?;
 
     let mut test = Command::new("cargo");
     test.current_dir(root()).args(["test", "--release"]).args(cargo_test_args(args));

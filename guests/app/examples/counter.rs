@@ -51,7 +51,9 @@ fn count(method: &Method, path: &str) -> Result<String, Error> {
                 }
             }
         }
-        _ => Ok(bucket.get(path)?.map_or("none".to_owned(), |value| String::from_utf8_lossy(&value).into_owned())),
+        _ => Ok(bucket
+            .get(path)?
+            .map_or("none".to_owned(), |value| String::from_utf8_lossy(&value).into_owned())),
     }
 }
 

@@ -19,6 +19,10 @@ impl Guest for Lab {
         let (path, query) = path.split_once('?').unwrap_or((&path, ""));
         let text = match path {
             "/echo" => return echo(request, out),
+            "/length" => match app::read(&request.consume().expect("once")) {
+                Ok(body) => body.len().to_string(),
+                Err(error) => return ResponseOutparam::set(out, Err(error)),
+            },
             "/stream" => return stream(out, query.parse().unwrap_or(3)),
             "/loop" => loop {
                 std::hint::black_box(());

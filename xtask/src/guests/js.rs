@@ -49,8 +49,14 @@ fn tool_key(sources: &Path) -> Result<String> {
     Ok(Key::default().field(NODE.1).field(NPM.1).files(&TOOL.map(|file| sources.join(file)))?.hex())
 }
 
-fn node() -> Result<PathBuf> {
+/// Node itself.
+pub(crate) fn node() -> Result<PathBuf> {
     Ok(fetch(Registry::Npm, NODE.0, NODE.1)?.join("package/bin/node"))
+}
+
+/// The script that is npm.
+pub(crate) fn npm() -> Result<PathBuf> {
+    Ok(fetch(Registry::Npm, NPM.0, NPM.1)?.join("package/bin/npm-cli.js"))
 }
 
 /// Installs the packages that the lock file names into the cache, once.
@@ -63,8 +69,7 @@ fn install(sources: &Path) -> Result<PathBuf> {
         for file in TOOL {
             fs::copy(sources.join(file), dir.join(file))?;
         }
-        let npm = fetch(Registry::Npm, NPM.0, NPM.1)?.join("package/bin/npm-cli.js");
         let options = ["install", "--silent", "--ignore-scripts", "--no-audit", "--no-fund"];
-        process::run(Command::new(node()?).current_dir(dir).arg(npm).args(options))
+        process::run(Command::new(node()?).current_dir(dir).arg(npm()?).args(options))
     })
 }

@@ -4,7 +4,7 @@
 //! `target/guests/<kind>/`.
 
 mod c;
-mod js;
+pub(crate) mod js;
 mod rust;
 
 use crate::cache::Key;

@@ -1,0 +1,126 @@
+//! `cargo xtask examples`: builds the apps under `examples/` as those who copy them do, with `sampan build`.
+//!
+//! Each is copied to `target/examples/NAME`, and built again when its files or the tools have changed. The tools that
+//! the build commands name are found in a directory of links and scripts that stands first in `PATH`.
+
+use crate::cache::{self, Key};
+use crate::guests::js;
+use crate::registry::{Registry, fetch};
+use crate::{process, root, setup, sysroot};
+use anyhow::{Context, Result, bail};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The tool that makes components of Python.
+const COMPONENTIZE_PY: (&str, &str) = ("componentize-py", "0.25.1");
+
+pub(crate) fn run(names: &[String]) -> Result<()> {
+    let all = names_of_all()?;
+    if let Some(unknown) = names.iter().find(|name| !all.contains(name)) {
+        bail!("there is no example `{unknown}`\n\nhint: ls {}", root().join("examples").display());
+    }
+    setup::tools(&[setup::RUST])?;
+    let rust = sysroot::rust()?;
+    let tools = tools(&rust)?;
+    process::run(Command::new("cargo").current_dir(root()).args(["build", "--release", "--workspace"]))?;
+    for name in all.iter().filter(|name| names.is_empty() || names.contains(name)) {
+        build(name, &rust, &tools).with_context(|| format!("cannot build `examples/{name}`"))?;
+    }
+    Ok(())
+}
+
+/// The directories under `examples/`.
+fn names_of_all() -> Result<Vec<String>> {
+    let entries = fs::read_dir(root().join("examples"))?.collect::<std::io::Result<Vec<_>>>()?;
+    let dirs = entries.iter().filter(|entry| entry.path().is_dir());
+    let mut names: Vec<_> = dirs.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    Ok(names)
+}
+
+fn build(name: &str, rust: &sysroot::Rust, tools: &Path) -> Result<()> {
+    let sources = root().join("examples").join(name);
+    let files = files(&sources)?;
+    let key =
+        Key::default().field(&rust.version).field(tools.as_os_str().as_encoded_bytes()).files(&files)?.hex();
+    let out = root().join("target/examples").join(name);
+    let key_file = out.with_extension("key");
+    if fs::read_to_string(&key_file).is_ok_and(|built| built == key) {
+        return Ok(());
+    }
+    for file in &files {
+        let copy = out.join(file.strip_prefix(&sources)?);
+        fs::create_dir_all(copy.parent().context("a file lies in a directory")?)?;
+        fs::copy(file, copy)?;
+    }
+    let mut sampan = Command::new(root().join("target/release/sampan"));
+    rust.prepare(&mut sampan, "");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths([tools.to_owned()].into_iter().chain(std::env::split_paths(&path)))?;
+    // What is compiled for the guests, macros above all, is not compiled once more.
+    sampan.env("PATH", path).env("CARGO_BUILD_BUILD_DIR", root().join("target/guests-build/app"));
+    process::run(sampan.arg("build").arg(&out))?;
+    Ok(fs::write(key_file, key)?)
+}
+
+/// The files that a clone has.
+fn files(dir: &Path) -> Result<Vec<PathBuf>> {
+    let list = ["ls-files", "--cached", "--others", "--exclude-standard"];
+    let list = process::output(Command::new("git").current_dir(dir).args(list))?;
+    Ok(list.lines().map(|path| dir.join(path)).filter(|path| path.is_file()).collect())
+}
+
+/// A directory with the tools of the build commands, in the versions that are used here.
+fn tools(rust: &sysroot::Rust) -> Result<PathBuf> {
+    let (node, npm) = (js::node()?, js::npm()?);
+    let python = fetch(Registry::Pypi, COMPONENTIZE_PY.0, COMPONENTIZE_PY.1)?;
+    let run_python = format!(
+        "PYTHONPATH='{}' exec python3 -c 'from componentize_py import script; script()' \"$@\"",
+        python.display()
+    );
+    let scripts = [
+        ("cargo", format!("exec {} \"$@\"", rust.cargo_path())),
+        ("componentize-py", run_python),
+        ("node", format!("exec '{}' \"$@\"", node.display())),
+        ("npm", format!("exec '{}' '{}' \"$@\"", node.display(), npm.display())),
+    ];
+    // The tools' own cargo is the one in `PATH`: a script of that name would call itself.
+    let scripts = scripts.iter().filter(|(name, _)| *name != rust.cargo_path());
+    let key = scripts.clone().fold(Key::default(), |key, (name, script)| key.field(name).field(script)).hex();
+    cache::entry(&format!("example-tools-{}", &key[..16]), |dir| {
+        for (name, script) in scripts {
+            let file = dir.join(name);
+            fs::write(&file, format!("#!/bin/sh\n{script}\n"))?;
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o755))?;
+        }
+        Ok(())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An example can be copied, so it has copies of the interfaces: none may fall behind.
+    #[test]
+    fn interfaces_are_those_of_the_host() {
+        let mut compared = 0;
+        for name in names_of_all().expect("examples") {
+            let copies = files(&root().join("examples").join(name)).expect("files");
+            for copy in
+                copies.iter().filter(|path| path.parent().is_some_and(|dir| dir.ends_with("wit/deps")))
+            {
+                let file = copy.file_name().expect("a name");
+                let ours = root().join("wit/deps").join(copy.file_stem().expect("a name")).join(file);
+                let new = root().join("crates/sampan/src/commands/new/wit").join(file);
+                let text = |path: &Path| fs::read_to_string(path).ok();
+                let same = [ours, new].iter().any(|original| text(original) == text(copy));
+                assert!(same, "{} differs from the original", copy.display());
+                compared += 1;
+            }
+        }
+        assert!(compared > 10, "only {compared} copies");
+    }
+}
