@@ -11,7 +11,11 @@ pub fn read<T: Default + DeserializeOwned>(bucket: &Bucket, key: &str) -> T {
 }
 
 /// Changes a value by compare-and-swap, again and again until nobody came between, and returns what it is now.
-pub fn change<T: Default + DeserializeOwned + Serialize>(bucket: &Bucket, key: &str, change: impl Fn(&mut T)) -> T {
+pub fn change<T: Default + DeserializeOwned + Serialize>(
+    bucket: &Bucket,
+    key: &str,
+    change: impl Fn(&mut T),
+) -> T {
     let mut seen = Cas::new(bucket, key).expect("a read");
     loop {
         let mut value: T = parsed(seen.current().expect("a read"));

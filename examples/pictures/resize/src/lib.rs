@@ -34,7 +34,8 @@ impl Guest for Resize {
         let (thumbnail, width, height) = thumbnail(&original, size).map_err(|error| error.to_string())?;
         let name = format!("{size}.jpg");
         blobs::write(&format!("{id}/{name}"), &thumbnail)?;
-        let made = json!({ "id": id, "name": name, "width": width, "height": height, "bytes": thumbnail.len() });
+        let made =
+            json!({ "id": id, "name": name, "width": width, "height": height, "bytes": thumbnail.len() });
         Ok(Payload::Json(made.to_string()))
     }
 }

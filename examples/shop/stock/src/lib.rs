@@ -44,7 +44,9 @@ fn take(order: &Levels) -> Result<Levels, String> {
         for (product, count) in order {
             let level = levels.get_mut(product).ok_or_else(|| format!("there is no `{product}`"))?;
             let left = *level;
-            *level = left.checked_sub(*count).ok_or_else(|| format!("`{product}`: {left} left, {count} wanted"))?;
+            *level = left
+                .checked_sub(*count)
+                .ok_or_else(|| format!("`{product}`: {left} left, {count} wanted"))?;
         }
         match swap(seen, text_of(&levels).as_bytes()) {
             Ok(()) => return Ok(levels),
