@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Documents, and how many commands each has at the least: a reader that finds none has broken.
-const DOCUMENTS: [(&str, usize); 2] = [("README.md", 3), ("docs/guide/run.md", 15)];
+const DOCUMENTS: [(&str, usize); 3] =
+    [("README.md", 3), ("docs/guide/run.md", 15), ("docs/guide/serve.md", 15)];
 
 #[test]
 fn documents_are_true() {
@@ -18,6 +19,7 @@ fn documents_are_true() {
         let steps = steps(&text);
         assert!(steps.len() >= commands_min, "{document}: only {} commands", steps.len());
         let directory = directory_with_programs();
+        let _stopped = Stopped(directory.path());
         let mut code = 0;
         for step in steps {
             let (output, ended) = run(directory.path(), &step.command, code);
@@ -40,6 +42,15 @@ fn what_differs_does_not_agree() {
     assert!(!agree("a\n…\nd", "a\nb"));
     assert!(!agree("a", "a\nb"));
     assert!(!agree("sha: …", "sum: 12"));
+}
+
+/// An app that a document left running, because it broke off, does not outlive its directory.
+struct Stopped<'a>(&'a Path);
+
+impl Drop for Stopped<'_> {
+    fn drop(&mut self) {
+        run(self.0, "sampan stop", 0);
+    }
 }
 
 struct Step {
@@ -87,6 +98,8 @@ fn run(directory: &Path, command: &str, code: i32) -> (String, i32) {
         .env("PATH", path)
         .env("XDG_CACHE_HOME", cache())
         .env("XDG_DATA_HOME", cache())
+        // Where the apps are listed that run: those of this document and no others.
+        .env("XDG_RUNTIME_DIR", directory)
         .output()
         .unwrap();
     (String::from_utf8_lossy(&output.stdout).into_owned(), output.status.code().unwrap_or(-1))

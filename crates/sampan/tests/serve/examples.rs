@@ -173,7 +173,7 @@ fn png(width: u32, height: u32) -> Vec<u8> {
         let a = (a + u32::from(*byte)) % 65_521;
         (a, (b + a) % 65_521)
     });
-    data.extend((b << 16 | a).to_be_bytes());
+    data.extend(((b << 16) | a).to_be_bytes());
     // Eight bits of grey.
     let header = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[8, 0, 0, 0, 0]].concat();
     [&b"\x89PNG\r\n\x1a\n"[..], &chunk(b"IHDR", &header), &chunk(b"IDAT", &data), &chunk(b"IEND", b"")]
@@ -183,7 +183,7 @@ fn png(width: u32, height: u32) -> Vec<u8> {
 fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
     let content = [kind, data].concat();
     let sum = content.iter().fold(!0_u32, |sum, byte| {
-        (0..8).fold(sum ^ u32::from(*byte), |sum, _| sum >> 1 ^ if sum & 1 == 1 { 0xedb8_8320 } else { 0 })
+        (0..8).fold(sum ^ u32::from(*byte), |sum, _| (sum >> 1) ^ if sum & 1 == 1 { 0xedb8_8320 } else { 0 })
     });
     let length = u32::try_from(data.len()).expect("a picture is small");
     [&length.to_be_bytes()[..], &content, &(!sum).to_be_bytes()].concat()
