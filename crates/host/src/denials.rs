@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::bindings::{Level, Log};
 use crate::limits::DENIALS_MAX;
 
 /// One thing that a program asked for and was not granted.
@@ -45,6 +46,17 @@ impl Denial {
             Denial::Sql => "sql = true".to_owned(),
         }
     }
+
+    /// The grant of a manifest that would have allowed it; `None` where there is none, or it was hardly meant.
+    fn declaration(&self) -> Option<String> {
+        Some(match self {
+            Denial::Directory | Denial::Listen(_) => return None,
+            Denial::Connect(address) => format!("net = [\"{address}\"]"),
+            Denial::LookUp(name) => format!("net = [\"{name}:PORT\"]"),
+            Denial::Http(authority) => format!("http = [\"{authority}\"]"),
+            denial => denial.grant(),
+        })
+    }
 }
 
 impl fmt::Display for Denial {
@@ -64,21 +76,32 @@ impl fmt::Display for Denial {
 }
 
 /// The denials of one program, in order, each once; a program that tries without end is not remembered without end.
-#[derive(Clone, Debug, Default)]
-pub struct Denials(Arc<Mutex<Vec<Denial>>>);
+#[derive(Clone, Default)]
+pub struct Denials {
+    list: Arc<Mutex<Vec<Denial>>>,
+    log: Option<Arc<dyn Log>>,
+}
 
 impl Denials {
+    /// Those of a function are told to its log, too.
+    pub(crate) fn new(log: Option<Arc<dyn Log>>) -> Self {
+        Self { list: Arc::default(), log }
+    }
+
     /// Remembers one.
     pub(crate) fn record(&self, denial: Denial) {
-        let mut denials = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut denials = self.list.lock().unwrap_or_else(PoisonError::into_inner);
         if denials.len() < DENIALS_MAX && !denials.contains(&denial) {
+            if let (Some(log), Some(grant)) = (&self.log, denial.declaration()) {
+                log.line(Level::Warn, &format!("{denial}; `{grant}` grants it"));
+            }
             denials.push(denial);
         }
     }
 
     /// All that are remembered, in order; [`Denial::Directory`] last, for it is the least certain reason to fail.
     pub fn list(&self) -> Vec<Denial> {
-        let mut denials = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut denials = self.list.lock().unwrap_or_else(PoisonError::into_inner).clone();
         denials.sort_by_key(|denial| *denial == Denial::Directory);
         denials
     }

@@ -97,7 +97,7 @@ impl Host {
     /// # Errors
     /// When a granted directory cannot be opened.
     pub fn new(args: &[String], stdio: Stdio, grants: &Grants, limits: &Limits) -> Result<Self, DirError> {
-        let denials = Denials::default();
+        let denials = Denials::new(grants.bindings.as_ref().map(|bindings| Arc::clone(&bindings.log)));
         let network = Network::new(grants, denials.clone());
         let check = network.clone();
         let mut wasi = WasiCtx::builder();

@@ -104,10 +104,7 @@ impl Function {
         let mut store: Store<Host> = self.store_with(host, call);
         match command.run(&self.engine, &mut store).await {
             Ok(0) => read(output.contents()).ok_or(Failure::NoAnswer),
-            Ok(code) => {
-                self.log(&format!("it ended with exit code {code}"));
-                Err(Failure::NoAnswer)
-            }
+            Ok(code) => Err(Failure::Exit(code)),
             Err(host::Error::Trap(error) | host::Error::Limit { source: error, .. }) => {
                 Err(self.trapped(error))
             }

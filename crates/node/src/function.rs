@@ -13,7 +13,7 @@ use wasmtime_wasi_http::p3::bindings::ServicePre;
 
 use crate::Error;
 use crate::gate::Place;
-use crate::instance::Warm;
+use crate::instance::{Exporting, Instance, Warm};
 use crate::limits::SLICE_TICKS;
 use crate::stats::{Stats, Summary};
 
@@ -28,7 +28,8 @@ pub struct Function {
     pub(crate) command: Option<host::Command>,
     pub(crate) place: Place,
     pub(crate) stats: Stats,
-    pub(crate) warm: Warm,
+    pub(crate) warm: Warm<Instance>,
+    pub(crate) warm_exports: Warm<Exporting>,
     pub(crate) settings: Settings,
 }
 
@@ -88,8 +89,19 @@ impl Function {
                 Err(_) => return Err(Error::NoEntry { function: name.to_owned() }),
             });
         }
-        let (stats, warm) = (Stats::new(), Warm::new(settings.reuse));
-        Ok(Self { name: name.into(), engine, http, chain, socket, command, place, stats, warm, settings })
+        Ok(Self {
+            name: name.into(),
+            engine,
+            http,
+            chain,
+            socket,
+            command,
+            place,
+            stats: Stats::new(),
+            warm: Warm::new(settings.reuse),
+            warm_exports: Warm::new(settings.reuse),
+            settings,
+        })
     }
 
     /// A store for one instance, which lets others run when its time slice is over.
@@ -123,6 +135,17 @@ impl Function {
     /// What was counted of it.
     pub fn summary(&self) -> Summary {
         self.stats.summary()
+    }
+
+    /// Warm instances that wait for a call.
+    pub fn warm(&self) -> usize {
+        self.warm.count() + self.warm_exports.count()
+    }
+
+    /// Gives up the warm instances that have not been called since `moment`.
+    pub(crate) fn shrink(&self, moment: Instant) {
+        self.warm.shrink(moment);
+        self.warm_exports.shrink(moment);
     }
 
     /// Calls that run, and calls that wait.

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::Bytes;
-use engine::wasmtime::component::{ComponentNamedList, Lift, Lower};
+use engine::wasmtime::component::{self, ComponentNamedList, Lift, Lower};
 use engine::wasmtime::{self, Store, WasmBacktrace};
 use host::Host;
 use host::bindings::{Call, CallError, Level, Payload};
@@ -40,6 +40,9 @@ pub(crate) enum Failure {
     /// The function ended without an answer.
     #[error("it ended without an answer")]
     NoAnswer,
+    /// The command ended with this exit code.
+    #[error("it ended with exit code {0}")]
+    Exit(i32),
     /// The function does not answer such calls.
     #[error("it does not answer such calls")]
     NoEntry,
@@ -54,35 +57,41 @@ impl From<Refused> for Failure {
     }
 }
 
-/// An instance that can be called.
-enum Instance {
+/// An instance that answers requests.
+pub(crate) enum Instance {
     P2(Store<Host>, Proxy),
     P3(Store<Host>, Service),
 }
 
+/// An instance whose exports are called.
+pub(crate) struct Exporting {
+    store: Store<Host>,
+    instance: component::Instance,
+}
+
 /// Instances that have answered a call and wait for the next one, the last one used on top.
-pub(crate) struct Warm {
-    instances: Mutex<Vec<(Instant, Instance)>>,
+pub(crate) struct Warm<T> {
+    instances: Mutex<Vec<(Instant, T)>>,
     count_max: usize,
 }
 
-impl Warm {
+impl<T> Warm<T> {
     pub(crate) fn new(count_max: usize) -> Self {
         Self { instances: Mutex::new(Vec::new()), count_max }
     }
 
-    fn instances(&self) -> std::sync::MutexGuard<'_, Vec<(Instant, Instance)>> {
+    fn instances(&self) -> std::sync::MutexGuard<'_, Vec<(Instant, T)>> {
         self.instances.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self) -> Option<Instance> {
+    fn take(&self) -> Option<T> {
         if self.count_max == 0 {
             return None;
         }
         self.instances().pop().map(|(_, instance)| instance)
     }
 
-    fn keep(&self, instance: Instance) {
+    fn keep(&self, instance: T) {
         if self.count_max == 0 {
             return;
         }
@@ -123,7 +132,7 @@ impl Function {
         let permit = self.enter(call).await?;
         if let Some(command) = &self.command {
             let answered = self.in_time(call, self.answer_command(command, call, request)).await;
-            self.count(begun, answered.as_ref().err());
+            self.ended(begun, answered.as_ref().err());
             return answered;
         }
         let answer = Answer::default();
@@ -133,18 +142,19 @@ impl Function {
             let answer = answer.lock().unwrap_or_else(PoisonError::into_inner).take();
             match (answer, worked) {
                 (Some(answer), worked) => {
-                    Poll::Ready(answer.map(|answer| (answer, worked.is_pending())).map_err(Failure::Refused))
+                    Poll::Ready(answer.map(|answer| (answer, worked)).map_err(Failure::Refused))
                 }
                 (None, Poll::Ready(worked)) => Poll::Ready(Err(worked.err().unwrap_or(Failure::NoAnswer))),
                 (None, Poll::Pending) => Poll::Pending,
             }
         })
         .await;
-        self.count(begun, answered.as_ref().err());
-        let (response, goes_on) = answered?;
-        Ok(match goes_on {
-            true => response.map(|body| WasiBody::new(Ongoing { body, work: Some(work), ended: false })),
-            false => response,
+        self.ended(begun, answered.as_ref().err());
+        let (response, worked) = answered?;
+        Ok(match worked {
+            Poll::Ready(Ok(())) => response,
+            Poll::Ready(Err(failure)) => response.map(|body| Ongoing::failed(body, &failure)),
+            Poll::Pending => response.map(|body| Ongoing::new(body, work)),
         })
     }
 
@@ -170,7 +180,7 @@ impl Function {
                 Ok(())
             }
             Ok(Err(error)) => Err(self.trapped(error)),
-            Err(_) => Err(Failure::Late),
+            Err(_) => Err(self.late()),
         }
     }
 
@@ -195,7 +205,7 @@ impl Function {
             let begun = Instant::now();
             let _permit = self.enter(call).await.map_err(|failure| self.call_error(failure))?;
             let output = self.in_time(call, self.call_command(command, call, input)).await;
-            self.count(begun, output.as_ref().err());
+            self.ended(begun, output.as_ref().err());
             return output.map_err(|failure| self.call_error(failure));
         }
         let Some(chain) = &self.chain else {
@@ -206,7 +216,7 @@ impl Function {
         output.map_err(CallError::Failed)
     }
 
-    /// Calls an exported function in a fresh instance.
+    /// Calls an exported function, in a warm instance where there is one.
     pub(crate) async fn invoke<P, R>(&self, call: Call, function: &Exported, given: P) -> Result<R, Failure>
     where
         P: ComponentNamedList + Lower + Send + Sync,
@@ -215,17 +225,29 @@ impl Function {
         let begun = Instant::now();
         let _permit = self.enter(call).await?;
         let calling = async {
-            let mut store = self.store(call)?;
-            let instance = function.instance.instantiate_async(&mut store).await?;
-            let function = instance.get_typed_func::<P, R>(&mut store, &function.function)?;
-            function.call_async(&mut store, given).await
+            let mut exporting = match self.warm_exports.take() {
+                Some(exporting) => exporting,
+                None => {
+                    let mut store = self.store(call)?;
+                    let instance = function.instance.instantiate_async(&mut store).await?;
+                    Exporting { store, instance }
+                }
+            };
+            let Exporting { store, instance } = &mut exporting;
+            store.data_mut().serve(call);
+            let function = instance.get_typed_func::<P, R>(&mut *store, &function.function)?;
+            let result = function.call_async(&mut *store, given).await?;
+            wasmtime::Result::Ok((result, exporting))
         };
         let result = match timeout_at(call.deadline.into(), calling).await {
-            Ok(Ok(result)) => Ok(result),
+            Ok(Ok((result, exporting))) => {
+                self.warm_exports.keep(exporting);
+                Ok(result)
+            }
             Ok(Err(error)) => Err(self.trapped(error)),
-            Err(_) => Err(Failure::Late),
+            Err(_) => Err(self.late()),
         };
-        self.count(begun, result.as_ref().err());
+        self.ended(begun, result.as_ref().err());
         result
     }
 
@@ -234,7 +256,7 @@ impl Function {
         call: Call,
         work: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        timeout_at(call.deadline.into(), work).await.unwrap_or(Err(Failure::Late))
+        timeout_at(call.deadline.into(), work).await.unwrap_or_else(|_| Err(self.late()))
     }
 
     async fn enter(&self, call: Call) -> Result<Permit, Failure> {
@@ -246,13 +268,22 @@ impl Function {
         entered
     }
 
+    /// Counts a call that had begun, and says to the log why it failed, if it was not said already.
+    fn ended(&self, begun: Instant, failure: Option<&Failure>) {
+        match failure {
+            None | Some(Failure::Trapped(_) | Failure::Late) => {}
+            Some(failure) => self.log(&failure.to_string()),
+        }
+        self.count(begun, failure);
+    }
+
     fn count(&self, begun: Instant, failure: Option<&Failure>) {
         let end = match failure {
             None => End::Answered,
             Some(Failure::Busy) => End::Refused,
             Some(Failure::Late) => End::Late,
             Some(Failure::Trapped(_) | Failure::NoAnswer) => End::Trapped,
-            Some(Failure::Refused(_) | Failure::NoEntry) => End::Failed,
+            Some(Failure::Refused(_) | Failure::Exit(_) | Failure::NoEntry) => End::Failed,
         };
         self.stats.end(end, begun.elapsed());
     }
@@ -264,6 +295,12 @@ impl Function {
             None => self.log(&explain(&error)),
         }
         Failure::Trapped(error)
+    }
+
+    /// Says to the log that an instance was stopped at its deadline.
+    fn late(&self) -> Failure {
+        self.log(&Failure::Late.to_string());
+        Failure::Late
     }
 
     /// Says to the log what the function did not say itself.
@@ -339,6 +376,23 @@ struct Ongoing {
     body: WasiBody,
     work: Option<Work>,
     ended: bool,
+    /// How the work failed: what was written until then is not all.
+    failure: Option<HttpError>,
+}
+
+impl Ongoing {
+    fn new(body: WasiBody, work: Work) -> WasiBody {
+        WasiBody::new(Self { body, work: Some(work), ended: false, failure: None })
+    }
+
+    fn failed(body: WasiBody, failure: &Failure) -> WasiBody {
+        WasiBody::new(Self { body, work: None, ended: false, failure: Some(broken_off(failure)) })
+    }
+}
+
+/// The client is to see that it has not got all, and is told no more.
+fn broken_off(failure: &Failure) -> HttpError {
+    HttpError::InternalError(Some(failure.to_string()))
 }
 
 impl Body for Ongoing {
@@ -350,17 +404,21 @@ impl Body for Ongoing {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
         if let Some(work) = &mut self.work
-            && work.as_mut().poll(context).is_ready()
+            && let Poll::Ready(worked) = work.as_mut().poll(context)
         {
             self.work = None;
+            self.failure = worked.err().as_ref().map(broken_off);
         }
         let frame = Pin::new(&mut self.body).poll_frame(context);
-        self.ended |= matches!(frame, Poll::Ready(None));
-        frame
+        if !matches!(frame, Poll::Ready(None)) {
+            return frame;
+        }
+        self.ended = true;
+        Poll::Ready(self.failure.take().map(Err))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.failure.is_none() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use host::bindings::Level;
+use host::limits::LOG_LINE_BYTES_MAX;
 use serde::Serialize;
 use tokio::sync::broadcast;
 
@@ -79,7 +80,7 @@ impl host::bindings::Log for FunctionLog {
             time_us: u64::try_from(since.as_micros()).unwrap_or(u64::MAX),
             function: self.function.clone(),
             level: name(level),
-            text: text.to_owned(),
+            text: text[..text.floor_char_boundary(LOG_LINE_BYTES_MAX)].to_owned(),
         });
     }
 }

@@ -100,7 +100,7 @@ fn status(node: &Node) -> Value {
             "name": function.name(),
             "running": running,
             "waiting": waiting,
-            "warm": function.warm.count(),
+            "warm": function.warm(),
         });
         if let (Value::Object(status), Ok(Value::Object(summary))) =
             (&mut status, serde_json::to_value(function.summary()))

@@ -68,9 +68,7 @@ impl Collector for Scrape {
         let gauges: [Gauge; 3] = [
             ("running", "Calls that run", |function| function.load().0.into()),
             ("waiting", "Calls that wait", |function| signed(function.load().1 as u64)),
-            ("warm_instances", "Instances that wait for a call", |function| {
-                signed(function.warm.count() as u64)
-            }),
+            ("warm_instances", "Instances that wait for a call", |function| signed(function.warm() as u64)),
         ];
         for (name, help, read) in gauges {
             let mut gauge = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use host::bindings::{Call, CallError, Payload};
-use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HOST, RETRY_AFTER};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::uri::Authority;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Body, Incoming};
 use wasmtime_wasi_http::{Error as HttpError, WasiBody};
@@ -29,6 +30,9 @@ const RETRY_SECONDS: &str = "1";
 /// Answers one request from outside.
 pub(crate) async fn respond(app: Arc<App>, request: Request<Incoming>) -> Response<WasiBody> {
     let (mut parts, body) = request.into_parts();
+    if !has_host(&mut parts) {
+        return say(StatusCode::BAD_REQUEST, "a request names one host\n");
+    }
     let (rule, names) = match app.router().route(&parts) {
         Routed::To(rule, names) => (rule, names),
         Routed::OtherMethods(allowed) => {
@@ -58,6 +62,20 @@ pub(crate) async fn respond(app: Arc<App>, request: Request<Incoming>) -> Respon
         traced.answered(response.status());
     }
     response
+}
+
+/// Whether a request says for which host it is, once (RFC 9112, 3.2). HTTP/1.0 need not, but functions want to know.
+fn has_host(parts: &mut Parts) -> bool {
+    let mut hosts = parts.headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next(), parts.version) {
+        (Some(host), None, _) => Authority::try_from(host.as_bytes()).is_ok(),
+        (Some(_), Some(_), _) | (None, _, Version::HTTP_11) => false,
+        (None, _, Version::HTTP_10) => {
+            parts.headers.insert(HOST, HeaderValue::from_static("localhost"));
+            true
+        }
+        (None, ..) => parts.uri.authority().is_some(),
+    }
 }
 
 async fn ask_function(
@@ -186,7 +204,11 @@ pub(crate) fn explain(function: &Function, failure: &Failure) -> Response<WasiBo
         Failure::Refused(HttpError::HttpRequestBodySize(_)) => {
             (StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than this function takes\n".to_owned())
         }
-        Failure::Trapped(_) | Failure::Refused(_) | Failure::NoAnswer | Failure::NoEntry => {
+        Failure::Trapped(_)
+        | Failure::Refused(_)
+        | Failure::NoAnswer
+        | Failure::Exit(_)
+        | Failure::NoEntry => {
             (StatusCode::INTERNAL_SERVER_ERROR, format!("function `{name}` failed; its log says why\n"))
         }
     };

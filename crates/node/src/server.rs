@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -14,7 +14,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::Error;
 use crate::app::App;
-use crate::limits::{CONNECTIONS_MAX, GRACE, HEAD_BYTES_MAX, HEAD_WAIT, HEADERS_MAX};
+use crate::limits::{CONNECTIONS_MAX, GRACE, HEAD_BYTES_MAX, HEAD_WAIT, HEADERS_MAX, WARM_IDLE};
 use crate::respond::respond;
 
 /// A server of one app.
@@ -59,9 +59,10 @@ impl Server {
             .timer(TokioTimer::new())
             .max_header_list_size(u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX));
         let http = Arc::new(http);
-        let graceful = Arc::new(GracefulShutdown::new());
+        let graceful = GracefulShutdown::new();
         let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let mut stop = std::pin::pin!(stop);
+        let shrinking = tokio::spawn(shrink(Arc::clone(&self.app)));
         loop {
             let accepted = async {
                 let place = Arc::clone(&room).acquire_owned().await;
@@ -84,7 +85,7 @@ impl Server {
             let connection = Connection {
                 app: Arc::clone(&self.app),
                 http: Arc::clone(&http),
-                graceful: Arc::clone(&graceful),
+                watcher: graceful.watcher(),
             };
             let encryption = self.encryption.clone();
             tokio::spawn(async move {
@@ -100,9 +101,19 @@ impl Server {
                 drop(place);
             });
         }
+        shrinking.abort();
         drop(self.listener);
-        if let Some(graceful) = Arc::into_inner(graceful) {
-            let _ = tokio::time::timeout(GRACE, graceful.shutdown()).await;
+        let _ = tokio::time::timeout(GRACE, graceful.shutdown()).await;
+    }
+}
+
+/// Gives up, from time to time, the warm instances that nobody calls.
+async fn shrink(app: Arc<App>) {
+    let mut times = tokio::time::interval(WARM_IDLE / 4);
+    loop {
+        let now = times.tick().await.into_std();
+        if let Some(moment) = now.checked_sub(WARM_IDLE) {
+            app.functions().iter().for_each(|function| function.shrink(moment));
         }
     }
 }
@@ -110,7 +121,7 @@ impl Server {
 struct Connection {
     app: Arc<App>,
     http: Arc<Builder<TokioExecutor>>,
-    graceful: Arc<GracefulShutdown>,
+    watcher: Watcher,
 }
 
 impl Connection {
@@ -122,8 +133,6 @@ impl Connection {
             async move { Ok::<_, std::convert::Infallible>(respond(app, request).await) }
         });
         let serving = self.http.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
-        let serving = self.graceful.watch(serving);
-        drop(self.graceful);
-        let _ = serving.await;
+        let _ = self.watcher.watch(serving).await;
     }
 }

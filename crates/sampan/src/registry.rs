@@ -29,7 +29,7 @@ pub(crate) struct Entry {
     /// Absolute.
     pub(crate) manifest: PathBuf,
     /// Where requests are answered.
-    pub(crate) address: SocketAddr,
+    pub(crate) url: String,
     /// Where it is managed; `None` where it cannot be.
     pub(crate) console: Option<SocketAddr>,
     /// Who shows it may manage the node.

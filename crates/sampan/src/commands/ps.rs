@@ -60,16 +60,12 @@ fn describe(running: &Running) -> Value {
         "version": entry.version,
         "pid": entry.pid,
         "uptime_s": begun.elapsed().unwrap_or_default().as_secs(),
-        "address": url(entry.address),
-        "console": entry.console.map(url),
+        "address": entry.url,
+        "console": entry.console.map(|console| format!("http://{console}")),
         // A node that does not answer is listed all the same.
         "calls": Client::of(entry).and_then(|client| client.status()).ok().map(|status| calls(&status)),
         "manifest": entry.manifest,
     })
-}
-
-fn url(address: std::net::SocketAddr) -> String {
-    format!("http://{address}")
 }
 
 /// How many calls of all functions have ended, however they did.

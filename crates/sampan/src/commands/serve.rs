@@ -107,25 +107,34 @@ impl Serve {
                 Server::bind(Arc::clone(&app), self.listen, encryption.clone()).await.map_err(unserved)?;
             let address = server.address().unwrap_or(self.listen);
             let scheme = if encryption.is_some() { "https" } else { "http" };
-            eprintln!("sampan: {} {} on {scheme}://{address}", app.name(), app.version());
+            let console = self.console().await.map_err(unserved)?;
+            let node = match &console {
+                None => None,
+                Some(console) => {
+                    let shown = console.address().unwrap_or(CONSOLE);
+                    Some(Arc::new(Node::new(Arc::clone(&app), token()?, address, shown)))
+                }
+            };
+            let url = format!("{scheme}://{address}");
+            _registered = registry::announce(&entry(&path, &app, &url, node.as_deref()));
+            eprintln!("sampan: {} {} on {url}", app.name(), app.version());
             let _watching = if self.watch { Some(watch::watch(found, Arc::clone(&app))?) } else { None };
             tokio::spawn(show_logs(Arc::clone(&app)));
             let exporting = exporter.map(|exporter| exporter.begin(Arc::clone(&app)));
-            let Some(console) = self.console().await.map_err(unserved)? else {
-                _registered = registry::announce(&entry(&path, &app, address, None));
-                server.serve(stopped()).await;
-                finish(exporting).await;
-                return Ok(0);
+            if let (Some(console), Some(node)) = (console, &node) {
+                eprintln!("sampan: console on {}", login(node));
+                tokio::spawn(console.serve(Arc::clone(node)));
+            }
+            let asked = async {
+                match &node {
+                    Some(node) => node.stopped().await,
+                    None => std::future::pending().await,
+                }
             };
-            let shown = console.address().unwrap_or(CONSOLE);
-            let node = Arc::new(Node::new(app, token()?, address, shown));
-            _registered = registry::announce(&entry(&path, &node.app, address, Some(&node)));
-            eprintln!("sampan: console on {}", login(&node));
-            tokio::spawn(console.serve(Arc::clone(&node)));
             let stopped = async {
                 tokio::select! {
                     () = stopped() => {}
-                    () = node.stopped() => {}
+                    () = asked => {}
                 }
             };
             server.serve(stopped).await;
@@ -164,7 +173,7 @@ impl Serve {
 }
 
 /// What others of this user are told of the node.
-fn entry(manifest: &Path, app: &App, address: SocketAddr, node: Option<&Node>) -> Entry {
+fn entry(manifest: &Path, app: &App, url: &str, node: Option<&Node>) -> Entry {
     let begun = node.map_or_else(SystemTime::now, |node| node.begun);
     let since = begun.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Entry {
@@ -172,7 +181,7 @@ fn entry(manifest: &Path, app: &App, address: SocketAddr, node: Option<&Node>) -
         app: app.name().to_owned(),
         version: app.version().to_owned(),
         manifest: manifest.canonicalize().unwrap_or_else(|_| manifest.to_owned()),
-        address,
+        url: url.to_owned(),
         console: node.map(|node| node.console),
         token: node.map(|node| node.token.clone()).unwrap_or_default(),
         begun_us: u64::try_from(since.as_micros()).unwrap_or(u64::MAX),
@@ -230,7 +239,8 @@ async fn show_logs(app: Arc<App>) {
     let mut lines = app.logs().follow();
     loop {
         match lines.recv().await {
-            Ok(Line { function, text, .. }) => eprintln!("{function} | {text}"),
+            // Each line has its name in front: what one function says must not look like another's words.
+            Ok(Line { function, text, .. }) => text.lines().for_each(|line| eprintln!("{function} | {line}")),
             Err(tokio::sync::broadcast::error::RecvError::Lagged(missed)) => {
                 eprintln!("sampan: {missed} lines of log are not shown");
             }
