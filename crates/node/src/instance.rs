@@ -1,23 +1,22 @@
 //! A call in an instance: fresh or kept warm, until its answer, its trap or its deadline.
 
-use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Instant;
 
-use bytes::Bytes;
 use engine::wasmtime::component::{self, ComponentNamedList, Lift, Lower};
 use engine::wasmtime::{self, Store, WasmBacktrace};
 use host::Host;
 use host::bindings::{Call, CallError, Level, Payload};
 use http::{Request, Response};
-use http_body::{Body, Frame, SizeHint};
 use tokio::time::timeout_at;
 use wasmtime_wasi_http::p2::bindings::Proxy;
 use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 use wasmtime_wasi_http::p3::bindings::Service;
 use wasmtime_wasi_http::{Error as HttpError, WasiBody, WasiHttpView};
 
+use crate::body::{Ongoing, Work, bounded};
 use crate::function::{Exported, Function, Http};
 use crate::gate::{Permit, Refused};
 use crate::stats::End;
@@ -34,6 +33,9 @@ pub(crate) enum Failure {
     /// The instance trapped, or hit a limit.
     #[error("{0:?}")]
     Trapped(wasmtime::Error),
+    /// The request has more body than the function takes.
+    #[error("the body of the request is larger than it may be")]
+    TooLarge,
     /// The function answered with an error of HTTP.
     #[error("{0}")]
     Refused(HttpError),
@@ -119,8 +121,6 @@ impl<T> Warm<T> {
 /// Where an instance puts its answer while it goes on.
 type Answer = Arc<Mutex<Option<Result<Response<WasiBody>, HttpError>>>>;
 
-type Work = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
-
 impl Function {
     /// Answers an HTTP request. The answer's body goes on while the function writes it.
     pub(crate) async fn answer(
@@ -130,14 +130,29 @@ impl Function {
     ) -> Result<Response<WasiBody>, Failure> {
         let begun = Instant::now();
         let permit = self.enter(call).await?;
-        if let Some(command) = &self.command {
-            let answered = self.in_time(call, self.answer_command(command, call, request)).await;
-            self.ended(begun, answered.as_ref().err());
-            return answered;
-        }
+        let (request, exceeded) = bounded(request, self.settings.body_bytes_max);
+        let answered = match &self.command {
+            Some(command) => self.in_time(call, self.answer_command(command, call, request)).await,
+            None => Arc::clone(self).answer_instance(call, request, permit).await,
+        };
+        // A function that cannot read all of a request may fail in any way.
+        let answered = answered.map_err(|failure| match exceeded.load(Ordering::Relaxed) {
+            true => Failure::TooLarge,
+            false => failure,
+        });
+        self.ended(begun, answered.as_ref().err());
+        answered
+    }
+
+    async fn answer_instance(
+        self: Arc<Self>,
+        call: Call,
+        request: Request<WasiBody>,
+        permit: Permit,
+    ) -> Result<Response<WasiBody>, Failure> {
         let answer = Answer::default();
-        let mut work: Work = Box::pin(Arc::clone(self).work(call, request, Arc::clone(&answer), permit));
-        let answered = std::future::poll_fn(|context| {
+        let mut work: Work = Box::pin(self.work(call, request, Arc::clone(&answer), permit));
+        let (response, worked) = std::future::poll_fn(|context| {
             let worked = work.as_mut().poll(context);
             let answer = answer.lock().unwrap_or_else(PoisonError::into_inner).take();
             match (answer, worked) {
@@ -148,9 +163,7 @@ impl Function {
                 (None, Poll::Pending) => Poll::Pending,
             }
         })
-        .await;
-        self.ended(begun, answered.as_ref().err());
-        let (response, worked) = answered?;
+        .await?;
         Ok(match worked {
             Poll::Ready(Ok(())) => response,
             Poll::Ready(Err(failure)) => response.map(|body| Ongoing::failed(body, &failure)),
@@ -283,7 +296,9 @@ impl Function {
             Some(Failure::Busy) => End::Refused,
             Some(Failure::Late) => End::Late,
             Some(Failure::Trapped(_) | Failure::NoAnswer) => End::Trapped,
-            Some(Failure::Refused(_) | Failure::Exit(_) | Failure::NoEntry) => End::Failed,
+            Some(Failure::TooLarge | Failure::Refused(_) | Failure::Exit(_) | Failure::NoEntry) => {
+                End::Failed
+            }
         };
         self.stats.end(end, begun.elapsed());
     }
@@ -367,72 +382,6 @@ impl Instance {
                     })
                     .await?
             }
-        }
-    }
-}
-
-/// A body that its function still writes, or that is followed by work that its function still does.
-struct Ongoing {
-    body: WasiBody,
-    work: Option<Work>,
-    ended: bool,
-    /// How the work failed: what was written until then is not all.
-    failure: Option<HttpError>,
-}
-
-impl Ongoing {
-    fn new(body: WasiBody, work: Work) -> WasiBody {
-        WasiBody::new(Self { body, work: Some(work), ended: false, failure: None })
-    }
-
-    fn failed(body: WasiBody, failure: &Failure) -> WasiBody {
-        WasiBody::new(Self { body, work: None, ended: false, failure: Some(broken_off(failure)) })
-    }
-}
-
-/// The client is to see that it has not got all, and is told no more.
-fn broken_off(failure: &Failure) -> HttpError {
-    HttpError::InternalError(Some(failure.to_string()))
-}
-
-impl Body for Ongoing {
-    type Data = Bytes;
-    type Error = HttpError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
-        if let Some(work) = &mut self.work
-            && let Poll::Ready(worked) = work.as_mut().poll(context)
-        {
-            self.work = None;
-            self.failure = worked.err().as_ref().map(broken_off);
-        }
-        let frame = Pin::new(&mut self.body).poll_frame(context);
-        if !matches!(frame, Poll::Ready(None)) {
-            return frame;
-        }
-        self.ended = true;
-        Poll::Ready(self.failure.take().map(Err))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.failure.is_none() && self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-impl Drop for Ongoing {
-    /// A function goes on when all of its answer was read, until its deadline; it ends when its client has gone.
-    fn drop(&mut self) {
-        if let Some(work) = self.work.take()
-            && (self.ended || self.body.is_end_stream())
-        {
-            tokio::spawn(work);
         }
     }
 }

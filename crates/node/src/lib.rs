@@ -1,6 +1,7 @@
 //! Where an app is served: HTTP, instances, chains, and what there is to see of them.
 
 mod app;
+mod body;
 mod bucket;
 mod cgi;
 mod chain;

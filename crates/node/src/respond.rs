@@ -88,10 +88,12 @@ async fn ask_function(
     let Some(function) = app.function(name) else {
         return say(StatusCode::NOT_FOUND, "no route leads here\n");
     };
-    let request = match bounded(parts, body, function.settings.body_bytes_max) {
-        Ok(request) => request,
-        Err(response) => return *response,
-    };
+    // What is said to be too large is not waited for.
+    let known_bytes = body.size_hint().exact();
+    if known_bytes.is_some_and(|bytes| bytes > function.settings.body_bytes_max) {
+        return explain(&function, &Failure::TooLarge);
+    }
+    let request = Request::from_parts(parts, WasiBody::new(body.map_err(HttpError::from)));
     let call = Call { chain, span, depth: 0, deadline: function.deadline() };
     match function.answer(call, request).await {
         Ok(response) => response,
@@ -150,29 +152,6 @@ pub(crate) fn payload_response(output: Payload) -> Response<WasiBody> {
     whole(StatusCode::OK, kind, body.into())
 }
 
-/// The request as a function gets it: with no more body than it may have.
-fn bounded(
-    parts: Parts,
-    body: Incoming,
-    bytes_max: u64,
-) -> Result<Request<WasiBody>, Box<Response<WasiBody>>> {
-    let too_large =
-        || Box::new(say(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than this function takes\n"));
-    let body = match body.size_hint().exact() {
-        Some(bytes) if bytes > bytes_max => return Err(too_large()),
-        Some(_) => WasiBody::new(body.map_err(HttpError::from)),
-        None => {
-            let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
-            let failed = move |error: Box<dyn std::error::Error + Send + Sync>| match error.downcast() {
-                Ok(error) => HttpError::Hyper(*error),
-                Err(_) => HttpError::HttpRequestBodySize(Some(bytes_max as u64)),
-            };
-            WasiBody::new(Limited::new(body, bytes_max).map_err(failed))
-        }
-    };
-    Ok(Request::from_parts(parts, body))
-}
-
 /// Says in header fields which route the request took, and what the names in it stand for.
 fn tell_route(parts: &mut Parts, pattern: &str, names: &[(String, String)]) {
     remove_ours(&mut parts.headers);
@@ -201,7 +180,7 @@ pub(crate) fn explain(function: &Function, failure: &Failure) -> Response<WasiBo
     let (status, text) = match failure {
         Failure::Busy => return busy(),
         Failure::Late => (StatusCode::GATEWAY_TIMEOUT, format!("function `{name}` did not answer in time\n")),
-        Failure::Refused(HttpError::HttpRequestBodySize(_)) => {
+        Failure::TooLarge => {
             (StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than this function takes\n".to_owned())
         }
         Failure::Trapped(_)

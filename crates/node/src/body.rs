@@ -1,0 +1,104 @@
+//! Bodies on their way: a request's, no larger than it may be, and an answer's, while its function still writes it.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::Request;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::{BodyExt, Limited};
+use wasmtime_wasi_http::{Error as HttpError, WasiBody};
+
+use crate::instance::Failure;
+
+/// What a function does for a request.
+pub(crate) type Work = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
+
+/// The request with no more body than `bytes_max`, and where it is noted that there was more.
+pub(crate) fn bounded(request: Request<WasiBody>, bytes_max: u64) -> (Request<WasiBody>, Arc<AtomicBool>) {
+    let exceeded = Arc::new(AtomicBool::new(false));
+    // Most bodies say how large they are, and are as large as that.
+    if request.body().size_hint().exact().is_some_and(|bytes| bytes <= bytes_max) {
+        return (request, exceeded);
+    }
+    let noted = Arc::clone(&exceeded);
+    let failed = move |error: Box<dyn std::error::Error + Send + Sync>| match error.downcast::<HttpError>() {
+        Ok(error) => *error,
+        Err(_) => {
+            noted.store(true, Ordering::Relaxed);
+            HttpError::HttpRequestBodySize(Some(bytes_max))
+        }
+    };
+    let limit = usize::try_from(bytes_max).unwrap_or(usize::MAX);
+    (request.map(|body| WasiBody::new(Limited::new(body, limit).map_err(failed))), exceeded)
+}
+
+/// A body that its function still writes, or that is followed by work that its function still does.
+pub(crate) struct Ongoing {
+    body: WasiBody,
+    work: Option<Work>,
+    ended: bool,
+    /// How the work failed: what was written until then is not all.
+    failure: Option<HttpError>,
+}
+
+impl Ongoing {
+    /// With the work that goes on while it is read.
+    pub(crate) fn new(body: WasiBody, work: Work) -> WasiBody {
+        WasiBody::new(Self { body, work: Some(work), ended: false, failure: None })
+    }
+
+    /// The part that was written before its function failed.
+    pub(crate) fn failed(body: WasiBody, failure: &Failure) -> WasiBody {
+        WasiBody::new(Self { body, work: None, ended: false, failure: Some(broken_off(failure)) })
+    }
+}
+
+/// The client is to see that it has not got all, and is told no more.
+fn broken_off(failure: &Failure) -> HttpError {
+    HttpError::InternalError(Some(failure.to_string()))
+}
+
+impl Body for Ongoing {
+    type Data = Bytes;
+    type Error = HttpError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
+        if let Some(work) = &mut self.work
+            && let Poll::Ready(worked) = work.as_mut().poll(context)
+        {
+            self.work = None;
+            self.failure = worked.err().as_ref().map(broken_off);
+        }
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        if !matches!(frame, Poll::Ready(None)) {
+            return frame;
+        }
+        self.ended = true;
+        Poll::Ready(self.failure.take().map(Err))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.failure.is_none() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Ongoing {
+    /// A function goes on when all of its answer was read, until its deadline; it ends when its client has gone.
+    fn drop(&mut self) {
+        if let Some(work) = self.work.take()
+            && (self.ended || self.body.is_end_stream())
+        {
+            tokio::spawn(work);
+        }
+    }
+}
