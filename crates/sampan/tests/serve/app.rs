@@ -1,0 +1,273 @@
+//! An app in a directory, and a process that serves it.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::WAIT;
+use crate::client::{Answer, Connection, Request};
+
+/// An app that was never served has its programs compiled first; the engines of JavaScript and Python are large.
+const START: Duration = Duration::from_secs(600);
+
+/// An app that can be served, again and again.
+pub(crate) struct App {
+    dir: TempDir,
+    env: Vec<(String, String)>,
+    flags: Vec<String>,
+}
+
+/// A process that serves an app. Dropped, it is killed.
+pub(crate) struct Served {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    said: Arc<Said>,
+}
+
+/// What a process has said on standard error, and whether it goes on.
+#[derive(Default)]
+struct Said {
+    text: Mutex<(String, bool)>,
+    more: Condvar,
+}
+
+impl App {
+    /// The app `tested` of this manifest, in which `$GUESTS` stands for the directory of built guests.
+    pub(crate) fn new(manifest: &str) -> Self {
+        let guests = std::env::var("SAMPAN_GUESTS").expect("$SAMPAN_GUESTS is set: run `cargo xtask test`");
+        let manifest = manifest.replace("$GUESTS", &guests);
+        let dir = tempfile::tempdir().expect("a directory is made");
+        let app = Self { dir, env: Vec::new(), flags: Vec::new() }.flags(&["--console", "off"]);
+        app.file("sampan.toml", &format!("[app]\nname = \"tested\"\nversion = \"0.1.0\"\n{manifest}"))
+    }
+
+    /// An example of the repository, as it was built, with nothing in its buckets yet.
+    pub(crate) fn example(name: &str) -> Self {
+        let guests = std::env::var("SAMPAN_GUESTS").expect("$SAMPAN_GUESTS is set: run `cargo xtask test`");
+        let built = Path::new(&guests).join("../examples").join(name);
+        let built = built.canonicalize().expect("the example was built: run `cargo xtask examples`");
+        let dir = tempfile::tempdir().expect("a directory is made");
+        for entry in built.read_dir().expect("a directory") {
+            let name = entry.expect("an entry").file_name();
+            if name != ".sampan" {
+                std::os::unix::fs::symlink(built.join(&name), dir.path().join(&name))
+                    .expect("a link is made");
+            }
+        }
+        Self { dir, env: Vec::new(), flags: Vec::new() }.flags(&["--console", "off"])
+    }
+
+    /// With a file in its directory.
+    pub(crate) fn file(self, path: &str, content: &str) -> Self {
+        let path = self.path(path);
+        std::fs::create_dir_all(path.parent().expect("in a directory")).expect("a directory is made");
+        std::fs::write(path, content).expect("a file is written");
+        self
+    }
+
+    /// With an environment variable of the process that serves it.
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// With these flags instead of those that keep the console away.
+    pub(crate) fn flags(mut self, flags: &[&str]) -> Self {
+        self.flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        self
+    }
+
+    /// A path in its directory.
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
+        self.dir.path().join(path)
+    }
+
+    /// Serves it, and returns when it listens.
+    #[track_caller]
+    pub(crate) fn serve(&self) -> Served {
+        let mut child = self.command().spawn().expect("the binary starts");
+        let said = Said::listen(&mut child);
+        let words =
+            said.within(START, |text| Some(text.split_once(" on http://")?.1.split_once('\n')?.0.to_owned()));
+        let Some(address) = words else {
+            let _ = child.kill();
+            let _ = child.wait();
+            panic!("the app is not served:\n{}", said.now());
+        };
+        Served { child, address: address.parse().expect("an address"), said }
+    }
+
+    /// Tries to serve it and fails: the exit code, and what it said.
+    #[track_caller]
+    pub(crate) fn refused(&self) -> (Option<i32>, String) {
+        let mut child = self.command().spawn().expect("the binary starts");
+        let said = Said::listen(&mut child);
+        said.until(|text| text.contains(" on http://").then_some(()));
+        if !said.ended() {
+            let _ = child.kill();
+        }
+        let status = child.wait().expect("it is waited for");
+        (status.code(), said.now())
+    }
+
+    fn command(&self) -> Command {
+        let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("home");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sampan"));
+        let elsewhere = self.flags.iter().any(|flag| flag == "--listen");
+        command
+            .arg("serve")
+            .arg(self.dir.path())
+            .args(if elsewhere { &[][..] } else { &["--listen", "127.0.0.1:0"] })
+            .args(&self.flags)
+            .env("XDG_CACHE_HOME", home.join("cache"))
+            .env("XDG_DATA_HOME", home.join("data"))
+            .env_remove("XDG_RUNTIME_DIR")
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        command
+    }
+}
+
+impl Served {
+    /// A new connection.
+    pub(crate) fn connect(&self) -> Connection {
+        Connection::open(self.address)
+    }
+
+    /// Answers one request on a connection of its own.
+    #[track_caller]
+    pub(crate) fn ask(&self, request: &Request<'_>) -> Answer {
+        self.connect().ask(request)
+    }
+
+    /// The answer to a GET.
+    #[track_caller]
+    pub(crate) fn get(&self, path: &str) -> Answer {
+        self.ask(&Request::new("GET", path))
+    }
+
+    /// The body of the answer to a GET, which must be well.
+    #[track_caller]
+    pub(crate) fn text(&self, path: &str) -> String {
+        self.get(path).well()
+    }
+
+    /// What it has said until now.
+    pub(crate) fn said(&self) -> String {
+        self.said.now()
+    }
+
+    /// Waits until it has said `part`.
+    #[track_caller]
+    pub(crate) fn says(&self, part: &str) {
+        let found = self.said.until(|text| text.contains(part).then_some(()));
+        assert!(found.is_some(), "it did not say `{part}`, but:\n{}", self.said());
+    }
+
+    /// Sends a signal, such as `TERM`.
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+        assert!(sent.expect("`kill` runs").success());
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub(crate) fn ended(&mut self) -> ExitStatus {
+        let end = Instant::now() + WAIT;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("it is waited for") {
+                return status;
+            }
+            assert!(Instant::now() < end, "it does not end; it said:\n{}", self.said());
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Ends it as an operator does, and waits for its end.
+    #[track_caller]
+    pub(crate) fn stop(mut self) -> String {
+        self.signal("TERM");
+        let status = self.ended();
+        assert_eq!(status.code(), Some(0), "{}", self.said());
+        self.said()
+    }
+
+    /// Ends it as no program can prevent, and waits for its end.
+    pub(crate) fn kill(mut self) {
+        self.signal("KILL");
+        self.ended();
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let said = self.said.now();
+        // Not while another failure is reported: what it said is of use then.
+        if thread::panicking() {
+            eprintln!("--- the app said:\n{said}");
+        } else {
+            assert!(!said.contains("panicked"), "{said}");
+        }
+    }
+}
+
+impl Said {
+    fn listen(child: &mut Child) -> Arc<Self> {
+        let said = Arc::new(Self::default());
+        let mut stderr = BufReader::new(child.stderr.take().expect("it is a pipe"));
+        let hears = Arc::clone(&said);
+        thread::spawn(move || {
+            let mut line = Vec::new();
+            while stderr.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
+                hears.text().0.push_str(&String::from_utf8_lossy(&line));
+                hears.more.notify_all();
+                line.clear();
+            }
+            hears.text().1 = true;
+            hears.more.notify_all();
+        });
+        said
+    }
+
+    fn text(&self) -> MutexGuard<'_, (String, bool)> {
+        self.text.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> String {
+        self.text().0.clone()
+    }
+
+    fn ended(&self) -> bool {
+        self.text().1
+    }
+
+    /// Waits until what was said has what `find` finds, or nothing more will come.
+    fn until<T>(&self, find: impl Fn(&str) -> Option<T>) -> Option<T> {
+        self.within(WAIT, find)
+    }
+
+    fn within<T>(&self, wait: Duration, find: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let end = Instant::now() + wait;
+        let mut text = self.text();
+        loop {
+            if let Some(found) = find(&text.0) {
+                return Some(found);
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if text.1 || left.is_zero() {
+                return None;
+            }
+            text = self.more.wait_timeout(text, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! `sampan serve` as its users meet it: every test writes an app into a directory, serves it with the real binary on a
+//! port of its own, and is its client. No test waits without a bound, and none for a time to pass.
+
+mod app;
+mod browser;
+mod cgi;
+mod chains;
+mod client;
+mod collector;
+mod console;
+mod examples;
+mod hostile;
+mod http;
+mod instances;
+mod isolation;
+mod state;
+mod verbs;
+mod websocket;
+
+use std::time::Duration;
+
+/// No wait of a test takes longer, on however busy a machine: a hang fails instead of stopping all.
+const WAIT: Duration = Duration::from_secs(90);
