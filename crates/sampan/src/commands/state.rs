@@ -25,8 +25,8 @@ use crate::{client::Client, manifest};
     arg_required_else_help = true,
     after_help = "\
 Examples:
-  sampan state ls                            the buckets of the app of this directory, or of the one that runs
-  sampan state ls carts --prefix eu/ --app shop
+  sampan state ls                         the buckets of the app here, or of the only one that runs
+  sampan state ls carts --prefix eu/      keys
   sampan state get carts eu/42 > cart.json
   sampan state export carts > carts.jsonl"
 )]

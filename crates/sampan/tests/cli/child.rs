@@ -75,6 +75,8 @@ impl Sampan {
             .env("XDG_CACHE_HOME", home().join("cache"))
             .env("XDG_DATA_HOME", home().join("data"))
             .env_remove("NO_COLOR")
+            // Apps that run on this machine are no part of the tests.
+            .env_remove("XDG_RUNTIME_DIR")
             // Some machines set it; what a user reads does not depend on it.
             .env("RUST_BACKTRACE", "1");
         Self { command, deadline: DEADLINE }

@@ -1,6 +1,6 @@
 //! The apps that `sampan new` writes, one for each language.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// A file of an app: where it is written, and what with. `{{name}}` stands for the app's name, and `{{crate}}` for that
 /// name with `_` for each `-`.
@@ -156,5 +156,5 @@ impl Template {
 
 fn is_on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|directory: PathBuf| Path::new(&directory).join(program).is_file())
+    std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
 }
