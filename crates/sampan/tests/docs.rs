@@ -68,7 +68,7 @@ fn steps(document: &str) -> Vec<Step> {
             "```console" => inside = true,
             "```" => inside = false,
             _ if !inside => {}
-            _ => match (line.strip_prefix("$ "), line.strip_prefix("> "), steps.last_mut()) {
+            _ => match (line.strip_prefix("$ "), continuation(line), steps.last_mut()) {
                 (Some(command), _, _) => {
                     steps.push(Step { line: index + 1, command: command.to_owned(), output: String::new() });
                 }
@@ -85,6 +85,11 @@ fn steps(document: &str) -> Vec<Step> {
         }
     }
     steps
+}
+
+/// What a line `> …` adds to a command; an empty line is `>` alone.
+fn continuation(line: &str) -> Option<&str> {
+    line.strip_prefix("> ").or((line == ">").then_some(""))
 }
 
 /// Runs one command; `$?` is the exit code of the one before it.

@@ -7,7 +7,8 @@ let products = [];
 let cart = { id: "", counts: {} };
 
 function newCart() {
-  cart = { id: Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join(""), counts: {} };
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  cart = { id: Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(""), counts: {} };
 }
 
 async function call(method, path, body) {
@@ -44,6 +45,7 @@ function row(text, detail, label, press, disabled) {
 }
 
 function show() {
+  const focused = document.activeElement.getAttribute("aria-label");
   find("products").replaceChildren(
     ...products.map((product) => {
       const left = product.left ? `${product.left} left` : "sold out";
@@ -53,12 +55,14 @@ function show() {
   const chosen = products.filter((product) => cart.counts[product.id]);
   find("cart").replaceChildren(
     ...chosen.map((product) => {
-      const count = cart.counts[product.id];
-      return row(product.name, `${count} × ${money(product.cents)}`, "Remove one", () => put(product.id, -1), false);
+      const detail = `${cart.counts[product.id]} × ${money(product.cents)}`;
+      return row(product.name, detail, "Remove one", () => put(product.id, -1), false);
     }),
   );
   find("total").textContent = money(chosen.reduce((sum, product) => sum + product.cents * cart.counts[product.id], 0));
   find("order").disabled = chosen.length === 0;
+  // Who uses the keyboard stays at the button that was pressed.
+  [...document.querySelectorAll("li button")].find((button) => button.getAttribute("aria-label") === focused)?.focus();
 }
 
 async function put(id, more) {

@@ -45,7 +45,7 @@ async function buys(browser) {
   const add = page.getByRole('button', { name: 'Add: Green tea, 100 g' });
   await add.press('Enter');
   await says(page, 'Green tea, 100 g: 1 in the cart');
-  await add.press('Enter');
+  await page.keyboard.press('Enter');
   await says(page, 'Green tea, 100 g: 2 in the cart');
   await look(page, 'shop');
   await page.getByRole('button', { name: 'Order' }).press('Enter');

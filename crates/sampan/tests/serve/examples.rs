@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use serde_json::{Value, json};
@@ -11,6 +12,13 @@ use crate::client::{Answer, Connection, Request};
 use crate::websocket;
 
 const CLIENTS: u32 = 8;
+
+/// Serves the shop. One test at a time begins with it: what the first has compiled, the others find in the cache.
+fn serve_shop(app: &App) -> Served {
+    static BEGINS: Mutex<()> = Mutex::new(());
+    let _begins = BEGINS.lock().unwrap_or_else(PoisonError::into_inner);
+    app.serve()
+}
 
 fn value(answer: &Answer) -> Value {
     serde_json::from_slice(&answer.body).unwrap_or_else(|error| panic!("{error}: {}", answer.text()))
@@ -34,7 +42,7 @@ fn left(shop: &Served, product: &str) -> u64 {
 #[test]
 fn the_shop_sells_what_it_has() {
     let app = App::example("shop");
-    let shop = app.serve();
+    let shop = serve_shop(&app);
     assert!(shop.text("/").contains("<h1>Tea shop</h1>"));
     assert_eq!((left(&shop, "tea"), left(&shop, "bowl")), (25, 5));
 
@@ -66,7 +74,8 @@ fn the_shop_sells_what_it_has() {
 
 #[test]
 fn the_shop_sells_nothing_twice() {
-    let shop = App::example("shop").serve();
+    let app = App::example("shop");
+    let shop = serve_shop(&app);
     // Of 25 there are 40 wanted, and each cart is ordered by two clients at once.
     let confirmed: u32 = thread::scope(|scope| {
         let sell = |client: u32| {
@@ -91,7 +100,8 @@ fn the_shop_sells_nothing_twice() {
 
 #[test]
 fn pictures_become_thumbnails() {
-    let pictures = App::example("pictures").serve();
+    let app = App::example("pictures");
+    let pictures = app.serve();
     let picture = png(600, 400);
     let request = Request::new("POST", "/api/pictures").header("content-type", "image/png").body(&picture);
     let answer = pictures.ask(&request);
@@ -116,7 +126,8 @@ fn pictures_become_thumbnails() {
 
 #[test]
 fn people_chat() {
-    let chat = App::example("chat").serve();
+    let app = App::example("chat");
+    let chat = app.serve();
     assert_eq!(websocket::open(&chat, "/rooms/lobby").err(), Some(403));
     let mut ada = websocket::open(&chat, "/rooms/lobby?name=Ada").expect("open");
     ada.hears(r#"{"members":["Ada"]}"#);
@@ -140,7 +151,8 @@ fn people_chat() {
 fn the_pages_of_the_examples_in_a_browser() {
     let playwright =
         std::env::var("SAMPAN_PLAYWRIGHT").expect("$SAMPAN_PLAYWRIGHT is set: run `cargo xtask test`");
-    let served = ["shop", "pictures", "chat"].map(|name| App::example(name).serve());
+    let apps = ["shop", "pictures", "chat"].map(App::example);
+    let served = [serve_shop(&apps[0]), apps[1].serve(), apps[2].serve()];
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../examples-pages");
     std::fs::create_dir_all(&out).expect("a directory is made");
     std::fs::write(out.join("picture.png"), png(600, 400)).expect("a file is written");
