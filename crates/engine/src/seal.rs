@@ -46,7 +46,7 @@ impl Seal {
     }
 
     /// What is in `file`, if it is whole and was written with this key for this purpose. For small files.
-    pub(crate) fn open(&self, mut file: &File, purpose: &[u8]) -> io::Result<Option<Vec<u8>>> {
+    pub(crate) fn open(&self, file: &File, purpose: &[u8]) -> io::Result<Option<Vec<u8>>> {
         let mut bytes = Vec::new();
         file.take(OPENED_BYTES_MAX).read_to_end(&mut bytes)?;
         Ok(self.unsealed(&bytes, purpose).map(<[u8]>::to_vec))

@@ -58,7 +58,8 @@ impl WasiHttpHooks for Outgoing {
             return Box::new(async { Err(Error::HttpRequestUriInvalid) });
         };
         if let Some(name) = authority.host().strip_suffix(SIBLINGS) {
-            return self.to_sibling(&name.to_owned(), request);
+            let name = name.to_owned();
+            return self.to_sibling(&name, request);
         }
         let port = port(authority, request.uri().scheme());
         if !self.granted.iter().any(|peer| peer.covers(authority.host(), port)) {

@@ -46,7 +46,7 @@ pub(crate) struct Ongoing {
 
 impl Ongoing {
     /// With the work that goes on while it is read.
-    pub(crate) fn new(body: WasiBody, work: Work) -> WasiBody {
+    pub(crate) fn going_on(body: WasiBody, work: Work) -> WasiBody {
         WasiBody::new(Self { body, work: Some(work), ended: false, failure: None })
     }
 

@@ -167,7 +167,7 @@ impl Function {
         Ok(match worked {
             Poll::Ready(Ok(())) => response,
             Poll::Ready(Err(failure)) => response.map(|body| Ongoing::failed(body, &failure)),
-            Poll::Pending => response.map(|body| Ongoing::new(body, work)),
+            Poll::Pending => response.map(|body| Ongoing::going_on(body, work)),
         })
     }
 
