@@ -19,7 +19,6 @@
 //! stdout~: failed: invalid peer certificate
 
 use wasip3::sockets::types::{IpAddressFamily, IpSocketAddress, Ipv4SocketAddress, TcpSocket};
-use wasip3::wit_stream;
 
 wit_bindgen::generate!({ world: "encrypted", path: "wit", generate_all });
 
@@ -63,9 +62,9 @@ async fn get(port: u16, name: &str) -> Result<String, String> {
         clear.write_all(request.into_bytes()).await;
         let answer = answer.collect().await;
         drop(clear);
-        Ok(answer)
+        Ok::<_, String>(answer)
     };
-    let (_, answer) = futures::join!(socket.send(ciphertext), talk);
+    let (_, answer) = futures::join!(async { socket.send(ciphertext).await }, talk);
     let answer = String::from_utf8(answer?).map_err(|error| error.to_string())?;
     Ok(answer.split_once("\r\n\r\n").map_or(answer.clone(), |(_, body)| body.to_owned()))
 }
