@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Every benchmark of `--check`, and who must take part in it on any machine.
-const EXPECTED: [(&str, &[&str]); 14] = [
+const EXPECTED: [(&str, &[&str]); 20] = [
     ("hello, cached", &["native", "sampan dense", "sampan portable"]),
     ("hello, cold", &["sampan dense", "sampan portable"]),
     ("hello component, cached", &["native", "sampan dense", "sampan portable"]),
@@ -15,11 +15,24 @@ const EXPECTED: [(&str, &[&str]); 14] = [
     ("instantiate, 1 MiB of data, 16 pages written", IN_PROCESS),
     ("call host → guest", IN_PROCESS),
     ("call guest → host", IN_PROCESS),
+    ("HTTP hello, 32 connections: server CPU a request", SERVERS),
+    ("HTTP hello, 32 connections: p99", SERVERS),
+    ("HTTP hello, 256 connections: p99", SERVERS),
+    ("HTTP hello: from the start of the process to the first answer", SERVERS),
+    ("sampan:chain call, in the guest's eyes", &["sampan dense"]),
+    ("wasi:keyvalue get, in the guest's eyes", &["sampan dense"]),
     ("compute integer", &["native", "sampan dense", "sampan portable"]),
     ("compute gemm", &["native", "sampan dense", "sampan portable"]),
     ("compute lu", &["native", "sampan dense", "sampan portable"]),
     ("compute jacobi-2d", &["native", "sampan dense", "sampan portable"]),
     ("compute nussinov", &["native", "sampan dense", "sampan portable"]),
+];
+const SERVERS: &[&str] = &[
+    "native",
+    "sampan dense",
+    "sampan dense, reused",
+    "sampan dense, WASI 0.3",
+    "sampan dense, WASI 0.3, reused",
 ];
 const IN_PROCESS_SET_UP: &[&str] = &["sampan dense", "sampan portable", "Wasmtime", "Wasmtime, defaults"];
 const IN_PROCESS: &[&str] =
