@@ -12,9 +12,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     setup::tools(&[setup::BENCH, setup::NPM, setup::PIP])?;
     guests::run(&[])?;
     let programs = programs::fetch(&["python".to_owned(), "llvm".to_owned()])?;
-    // With other packages than the tests are built with, the features of shared dependencies would differ, and all of
-    // them would be compiled again.
-    process::run(Command::new("cargo").current_dir(root()).args(["build", "--release", "--workspace"]))?;
+    process::build()?;
     let mut bench = Command::new(root().join("target/release/bench"));
     bench.current_dir(root()).args(args).env("RUST_BACKTRACE", "0");
     bench.env("SAMPAN_GUESTS", guests_dir()).env("SAMPAN_PROGRAMS", programs);

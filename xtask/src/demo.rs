@@ -8,8 +8,7 @@ use std::process::Command;
 
 pub(crate) fn run() -> Result<()> {
     let programs = programs::fetch(&["python".to_owned(), "resvg".to_owned()])?;
-    let mut cargo = Command::new("cargo");
-    process::run(cargo.current_dir(root()).args(["build", "--release", "--workspace"]))?;
+    process::build()?;
 
     let dir = root().join("target/demo");
     fs::create_dir_all(&dir)?;

@@ -24,7 +24,7 @@ pub(crate) fn run(names: &[String]) -> Result<()> {
     setup::tools(&[setup::RUST])?;
     let rust = sysroot::rust()?;
     let tools = tools(&rust)?;
-    process::run(Command::new("cargo").current_dir(root()).args(["build", "--release", "--workspace"]))?;
+    process::build()?;
     for name in all.iter().filter(|name| names.is_empty() || names.contains(name)) {
         build(name, &rust, &tools).with_context(|| format!("cannot build `examples/{name}`"))?;
     }

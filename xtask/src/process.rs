@@ -1,8 +1,31 @@
 //! Running other programs: an error names the command line that failed.
 
+use crate::root;
 use anyhow::{Context, Result, bail};
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
+
+/// Cargo, for the workspace. What the cargo that started us says of this crate is kept from it: build scripts that ask
+/// for it would run again each time.
+pub(crate) fn cargo() -> Command {
+    let mut cargo = Command::new("cargo");
+    for (name, _) in std::env::vars_os() {
+        if name
+            .to_str()
+            .is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
+        {
+            cargo.env_remove(name);
+        }
+    }
+    cargo.current_dir(root());
+    cargo
+}
+
+/// Compiles the whole workspace: with other packages than the tests are built with, the features of shared dependencies
+/// would differ, and all of them would be compiled again.
+pub(crate) fn build() -> Result<()> {
+    run(cargo().args(["build", "--release", "--workspace"]))
+}
 
 /// Runs a command whose stdout is talk, which therefore goes to stderr: our own stdout is data.
 pub(crate) fn run(command: &mut Command) -> Result<()> {

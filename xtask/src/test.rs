@@ -1,8 +1,7 @@
 //! `cargo xtask test`: the one line that a person and continuous integration run.
 
-use crate::{bench, examples, guests, guests_dir, process, programs, root, setup, tidy};
+use crate::{bench, examples, guests, guests_dir, process, programs, setup, tidy};
 use anyhow::Result;
-use std::process::Command;
 use std::time::Instant;
 
 /// Everything in one profile, release, so that nothing big is compiled twice; what is quick to fail comes first.
@@ -21,8 +20,8 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     cargo(&["clippy", "--workspace", "--all-targets", "--release", "--", "-D", "warnings"])?;
     examples::run(&[])?;
 
-    let mut test = Command::new("cargo");
-    test.current_dir(root()).args(["test", "--release"]).args(cargo_test_args(args));
+    let mut test = process::cargo();
+    test.args(["test", "--release"]).args(cargo_test_args(args));
     test.env("SAMPAN_GUESTS", guests_dir()).env("SAMPAN_PROGRAMS", programs);
     test.env("SAMPAN_PLAYWRIGHT", setup::playwright()?);
     if let Some(wasmtime) = bench::installed_wasmtime()? {
@@ -34,7 +33,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
 }
 
 fn cargo(args: &[&str]) -> Result<()> {
-    process::run(Command::new("cargo").current_dir(root()).args(args))
+    process::run(process::cargo().args(args))
 }
 
 /// What stands after `--` goes to `cargo test`, on the whole workspace unless it names packages.

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use host::limits::LOG_LINE_BYTES_MAX;
 use serde::Serialize;
 
 use crate::limits::EXECUTIONS_MAX;
@@ -106,13 +107,13 @@ impl Execution {
     }
 
     pub(crate) fn error(&self, index: usize, error: &str) {
-        self.record().steps[index].error = Some(error.to_owned());
+        self.record().steps[index].error = Some(cut(error));
     }
 
     pub(crate) fn end(&self, error: Option<String>) {
         let mut record = self.record();
         record.took = Some(self.begun.elapsed());
-        record.error = error;
+        record.error = error.as_deref().map(cut);
     }
 
     /// What is known of it now.
@@ -147,6 +148,11 @@ impl Executions {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.iter().rev().map(|execution| execution.trace()).collect()
     }
+}
+
+/// No more of a function's own words than of a line of its log.
+fn cut(text: &str) -> String {
+    text[..text.floor_char_boundary(LOG_LINE_BYTES_MAX)].to_owned()
 }
 
 fn micros(duration: Duration) -> u64 {

@@ -184,7 +184,8 @@ impl Function {
                 Some(instance) => instance,
                 None => self.instance(call).await?,
             };
-            instance.serve(call, request, answer).await?;
+            self.begin(instance.store(), call)?;
+            instance.serve(request, answer).await?;
             wasmtime::Result::Ok(instance)
         };
         match timeout_at(call.deadline.into(), serving).await {
@@ -247,7 +248,7 @@ impl Function {
                 }
             };
             let Exporting { store, instance } = &mut exporting;
-            store.data_mut().serve(call);
+            self.begin(store, call)?;
             let function = instance.get_typed_func::<P, R>(&mut *store, &function.function)?;
             let result = function.call_async(&mut *store, given).await?;
             wasmtime::Result::Ok((result, exporting))
@@ -262,6 +263,15 @@ impl Function {
         };
         self.ended(begun, result.as_ref().err());
         result
+    }
+
+    /// Makes what an instance does next a part of `call`, with all the fuel that a call has.
+    fn begin(&self, store: &mut Store<Host>, call: Call) -> wasmtime::Result<()> {
+        store.data_mut().serve(call);
+        match self.settings.limits.fuel_max {
+            Some(fuel) => store.set_fuel(fuel),
+            None => Ok(()),
+        }
     }
 
     async fn in_time<T>(
@@ -348,19 +358,19 @@ fn explain(error: &wasmtime::Error) -> String {
 }
 
 impl Instance {
+    fn store(&mut self) -> &mut Store<Host> {
+        match self {
+            Instance::P2(store, _) | Instance::P3(store, _) => store,
+        }
+    }
+
     /// Answers one request, and does what is to be done after it.
-    async fn serve(
-        &mut self,
-        call: Call,
-        request: Request<WasiBody>,
-        answer: Answer,
-    ) -> wasmtime::Result<()> {
+    async fn serve(&mut self, request: Request<WasiBody>, answer: Answer) -> wasmtime::Result<()> {
         let put = move |answered| {
             *answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(answered);
         };
         match self {
             Instance::P2(store, proxy) => {
-                store.data_mut().serve(call);
                 let mut http = store.data_mut().http();
                 let request = http.new_incoming_request(Scheme::Http, request)?;
                 let out = http.new_response_outparam_from_callback(move |answered| {
@@ -369,7 +379,6 @@ impl Instance {
                 proxy.wasi_http_incoming_handler().call_handle(store, request, out).await
             }
             Instance::P3(store, service) => {
-                store.data_mut().serve(call);
                 let http = store.data_mut().http();
                 let (request, sent) = wasmtime_wasi_http::p3::Request::from_http(http.hooks, request);
                 store

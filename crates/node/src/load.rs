@@ -132,6 +132,11 @@ impl Loader {
         for (key, value) in &declared.options {
             let wrong = |error: engine::Error| self.wrong(key.span(), &error);
             settings.set(&format!("{}={}", **key, **value)).map_err(wrong)?;
+            if settings.options.interrupt != Interrupt::Epoch {
+                return Err(
+                    self.wrong(key.span(), &"a function that is served must be one that can be stopped")
+                );
+            }
         }
         settings.limits.memory_bytes_max = usize::try_from(declared.limits.memory.0).unwrap_or(usize::MAX);
         settings.limits.fuel_max = declared.limits.fuel.as_ref().map(|fuel| **fuel);

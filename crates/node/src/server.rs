@@ -49,16 +49,7 @@ impl Server {
 
     /// Serves until `stop` comes; then ends what was begun, within [`GRACE`].
     pub async fn serve(self, stop: impl Future<Output = ()>) {
-        let mut http = Builder::new(TokioExecutor::new());
-        http.http1()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_WAIT)
-            .max_buf_size(HEAD_BYTES_MAX)
-            .max_headers(HEADERS_MAX);
-        http.http2()
-            .timer(TokioTimer::new())
-            .max_header_list_size(u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX));
-        let http = Arc::new(http);
+        let http = Arc::new(protocols());
         let graceful = GracefulShutdown::new();
         let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let mut stop = std::pin::pin!(stop);
@@ -105,6 +96,20 @@ impl Server {
         drop(self.listener);
         let _ = tokio::time::timeout(GRACE, graceful.shutdown()).await;
     }
+}
+
+/// HTTP/1.1 and HTTP/2, within bounds.
+pub(crate) fn protocols() -> Builder<TokioExecutor> {
+    let mut http = Builder::new(TokioExecutor::new());
+    http.http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_WAIT)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .max_headers(HEADERS_MAX);
+    http.http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX));
+    http
 }
 
 /// Gives up, from time to time, the warm instances that nobody calls.

@@ -16,6 +16,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
+use crate::Line;
 use crate::app::{App, random_id};
 use crate::function::Function;
 use crate::limits::{EXPORT_BATCH_MAX, EXPORT_EVERY, GRACE, METRICS_EVERY, SPANS_WAITING_MAX};
@@ -195,15 +196,20 @@ impl Exporter {
     /// Sends what comes of `app`, on a task of its own.
     pub fn begin(self, app: Arc<App>) -> Exporting {
         let (stop, stopped) = oneshot::channel();
-        Exporting { stop, task: tokio::spawn(self.run(app, stopped)) }
+        let lines = app.logs().follow();
+        Exporting { stop, task: tokio::spawn(self.run(app, lines, stopped)) }
     }
 
     /// Sends what comes, in batches, until `stop` comes or is dropped; then what is left.
-    async fn run(mut self, app: Arc<App>, mut stop: oneshot::Receiver<()>) {
+    async fn run(
+        mut self,
+        app: Arc<App>,
+        mut lines: broadcast::Receiver<Line>,
+        mut stop: oneshot::Receiver<()>,
+    ) {
         let name = self.collector.service.clone().unwrap_or_else(|| app.name().to_owned());
         let service = Service { name, version: app.version().to_owned() };
         let mut sender = Sender::new(&self.collector);
-        let mut lines = app.logs().follow();
         let mut spans_due = tokio::time::interval(EXPORT_EVERY);
         let mut metrics_due = tokio::time::interval(METRICS_EVERY);
         spans_due.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -245,12 +251,7 @@ impl Exporter {
         }
     }
 
-    async fn send_lines(
-        &self,
-        sender: &mut Sender,
-        service: &Service,
-        from: &mut broadcast::Receiver<crate::Line>,
-    ) {
+    async fn send_lines(&self, sender: &mut Sender, service: &Service, from: &mut broadcast::Receiver<Line>) {
         loop {
             let mut lines = Vec::new();
             while lines.len() < EXPORT_BATCH_MAX {

@@ -22,14 +22,14 @@ use http::header::{ALLOW, LOCATION, SET_COOKIE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
+use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use wasmtime_wasi_http::WasiBody;
 
-use crate::limits::{CONSOLE_CONNECTIONS_MAX, CONSOLE_LIVE_MAX, HEAD_BYTES_MAX, HEAD_WAIT, HEADERS_MAX};
+use crate::limits::{CONSOLE_CONNECTIONS_MAX, CONSOLE_LIVE_MAX};
 use crate::node::Node;
+use crate::server::protocols;
 use crate::{Error, metrics};
 use query::Query;
 use samples::Samples;
@@ -74,16 +74,7 @@ impl Console {
 }
 
 async fn accept(listener: TcpListener, view: Arc<View>) {
-    let mut http = Builder::new(TokioExecutor::new());
-    http.http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_WAIT)
-        .max_buf_size(HEAD_BYTES_MAX)
-        .max_headers(HEADERS_MAX);
-    http.http2()
-        .timer(TokioTimer::new())
-        .max_header_list_size(u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX));
-    let http = Arc::new(http);
+    let http = Arc::new(protocols());
     let room = Arc::new(Semaphore::new(CONSOLE_CONNECTIONS_MAX));
     loop {
         let place = Arc::clone(&room).acquire_owned().await;

@@ -6,12 +6,15 @@ use std::net::{AddrParseError, IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use clap::{Args, ValueHint};
 use node::{App, Console, Error, Exporting, Line, Machine, Node, Server, Telemetry};
 use state::{Embedded, Store};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use crate::commands::build::build_missing;
 use crate::registry::{self, Entry};
@@ -77,6 +80,9 @@ const CONSOLE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 808
 
 const TOKEN_BYTES: usize = 32;
 
+/// How long the last lines of the log may take.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 impl Serve {
     pub(crate) fn execute(self) -> Result<i32, Report> {
         let found = manifest::read(&self.app)?;
@@ -119,7 +125,7 @@ impl Serve {
             _registered = registry::announce(&entry(&path, &app, &url, node.as_deref()));
             eprintln!("sampan: {} {} on {url}", app.name(), app.version());
             let _watching = if self.watch { Some(watch::watch(found, Arc::clone(&app))?) } else { None };
-            tokio::spawn(show_logs(Arc::clone(&app)));
+            let showing = Showing::begin(&app);
             let exporting = exporter.map(|exporter| exporter.begin(Arc::clone(&app)));
             if let (Some(console), Some(node)) = (console, &node) {
                 eprintln!("sampan: console on {}", login(node));
@@ -138,6 +144,7 @@ impl Serve {
                 }
             };
             server.serve(stopped).await;
+            showing.finish().await;
             finish(exporting).await;
             Ok(0)
         })
@@ -235,16 +242,42 @@ async fn stopped() {
 }
 
 /// Shows what functions say, as they say it.
-async fn show_logs(app: Arc<App>) {
-    let mut lines = app.logs().follow();
-    loop {
-        match lines.recv().await {
-            // Each line has its name in front: what one function says must not look like another's words.
-            Ok(Line { function, text, .. }) => text.lines().for_each(|line| eprintln!("{function} | {line}")),
-            Err(tokio::sync::broadcast::error::RecvError::Lagged(missed)) => {
-                eprintln!("sampan: {missed} lines of log are not shown");
+struct Showing {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Showing {
+    /// Nothing that is said from now on is missed.
+    fn begin(app: &App) -> Self {
+        let (stop, mut stopped) = oneshot::channel();
+        let mut lines = app.logs().follow();
+        let task = tokio::spawn(async move {
+            loop {
+                let line = tokio::select! {
+                    // What was said goes before the end.
+                    biased;
+                    line = lines.recv() => line,
+                    _ = &mut stopped => return,
+                };
+                match line {
+                    // Each line has its name in front: what one function says must not look like another's words.
+                    Ok(Line { function, text, .. }) => {
+                        text.lines().for_each(|line| eprintln!("{function} | {line}"));
+                    }
+                    Err(RecvError::Lagged(missed)) => {
+                        eprintln!("sampan: {missed} lines of log are not shown")
+                    }
+                    Err(RecvError::Closed) => return,
+                }
             }
-            Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
-        }
+        });
+        Self { stop, task }
+    }
+
+    /// Shows what was said until now, unless that is without end.
+    async fn finish(self) {
+        let _ = self.stop.send(());
+        let _ = tokio::time::timeout(LAST_WORDS, self.task).await;
     }
 }

@@ -64,6 +64,43 @@ fn a_warm_instance_remembers_and_shares_with_no_other_function() {
 }
 
 #[test]
+fn each_call_of_a_warm_instance_has_all_its_fuel() {
+    let served = App::new(
+        r#"
+        [functions.lab]
+        program = "$GUESTS/app/lab.wasm"
+        reuse = 1
+        limits = { concurrency = 1, fuel = 1000000 }
+        [[routes]]
+        path = "/{*rest}"
+        function = "lab"
+        "#,
+    )
+    .serve();
+    let mut connection = served.connect();
+    // Together they take more than one call may.
+    for number in 0..1_000 {
+        assert_eq!(connection.ask(&Request::new("GET", "/remember?a")).status, 200, "{number}");
+    }
+    assert_eq!(connection.ask(&Request::new("GET", "/loop")).status, 500);
+    served.says("fuel limit");
+}
+
+#[test]
+fn a_function_that_could_not_be_stopped_is_refused() {
+    let (code, said) = App::new(
+        r#"
+        [functions.lab]
+        program = "$GUESTS/app/lab.wasm"
+        options = { interrupt = "none" }
+        "#,
+    )
+    .refused();
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("must be one that can be stopped"), "{said}");
+}
+
+#[test]
 fn a_function_of_wasi_0_3_answers_fresh_and_warm() {
     let served = App::new(
         r#"
