@@ -90,7 +90,7 @@ fn best() -> Config {
     pool.total_core_instances(64).total_memories(64).total_tables(64).total_stacks(64).total_gc_heaps(64);
     pool.linear_memory_keep_resident(1 << 20).table_keep_resident(64 << 10).pagemap_scan(Enabled::Auto);
     let mut config = Config::new();
-    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool)).concurrency_support(false);
     config
 }
 

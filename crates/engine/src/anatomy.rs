@@ -130,6 +130,12 @@ impl Anatomy {
     }
 }
 
+/// Whether a component uses the component model's async, and is valid with it.
+pub(crate) fn is_concurrent(bytes: &[u8]) -> bool {
+    let without = WasmFeatures::all().difference(WasmFeatures::CM_ASYNC);
+    outside(bytes, WasmFeatures::all()).is_ok() && outside(bytes, without).is_err()
+}
+
 /// The name under which a section's bytes are counted.
 fn section_name(payload: &Payload<'_>, id: u8) -> String {
     match payload {

@@ -20,6 +20,9 @@ pub struct Settings {
     pub options: Options,
     /// What one instance may use.
     pub limits: Limits,
+    /// Run components that do several things at once, by the component model's async, as those for WASI 0.3 do. Each
+    /// instance and each call of the others costs a third more then.
+    pub concurrent: bool,
     /// Keep what is needed for [`Engine::core_dump`] when a program traps.
     pub coredump: bool,
     /// Allow [`Sampler`](crate::Sampler)s.
@@ -33,6 +36,7 @@ impl Settings {
             profile,
             options: Options::of(profile),
             limits: Limits::default(),
+            concurrent: false,
             coredump: false,
             sample: false,
         }
@@ -95,6 +99,12 @@ impl Engine {
         let mut settings = self.settings.clone();
         settings.options.pool = Pool::Off;
         (self.is_pooled() && self.settings.options.pool == Pool::Auto).then(|| Self::new(settings))
+    }
+
+    /// The same engine for programs that do [several things at once](Error::Concurrent). `None` where it is one.
+    pub fn with_concurrency(&self) -> Option<Result<Self, Error>> {
+        let settings = Settings { concurrent: true, ..self.settings.clone() };
+        (!self.settings.concurrent).then(|| Self::new(settings))
     }
 
     /// The Wasmtime engine underneath, for linkers.
@@ -180,9 +190,9 @@ impl Engine {
 }
 
 fn wasmtime_engine(settings: &Settings, slots: Option<u32>) -> wasmtime::Result<wasmtime::Engine> {
-    let Settings { options, limits, coredump, .. } = settings;
+    let Settings { options, limits, concurrent, coredump, .. } = settings;
     let mut config = Config::new();
-    language::configure(&mut config, options, limits);
+    language::configure(&mut config, options, limits, *concurrent);
     config.epoch_interruption(settings.has_epochs());
     match options.codegen {
         Codegen::Cranelift => dense::code(&mut config, options),

@@ -56,6 +56,10 @@ pub enum Error {
     /// The program is valid, but its memories, tables or instances are more, or larger, than the pool has slots for.
     #[error("the program does not fit the pool")]
     Unfit(#[source] wasmtime::Error),
+    /// The program does several things at once, and the engine was not made with
+    /// [`Settings::concurrent`](crate::Settings::concurrent).
+    #[error("the program needs an engine for programs that do several things at once")]
+    Concurrent,
     /// The engine could not be set up on this machine.
     #[error("cannot set up the engine")]
     Setup(#[source] wasmtime::Error),

@@ -6,7 +6,7 @@ use crate::limits::{HOST_STACK_BYTES, Limits};
 use crate::options::Options;
 
 /// Writes into `config` what does not depend on the profile.
-pub(crate) fn configure(config: &mut Config, options: &Options, limits: &Limits) {
+pub(crate) fn configure(config: &mut Config, options: &Options, limits: &Limits, concurrent: bool) {
     // Every finished proposal that this Wasmtime has. What is not named here is on by itself.
     config
         .wasm_gc(true)
@@ -20,7 +20,8 @@ pub(crate) fn configure(config: &mut Config, options: &Options, limits: &Limits)
         .wasm_custom_page_sizes(true)
         .wasm_wide_arithmetic(true)
         .wasm_component_model(true)
-        .wasm_component_model_async(true);
+        .wasm_component_model_async(concurrent)
+        .concurrency_support(concurrent);
 
     // One answer for every NaN and every relaxed instruction, at some cost in floating-point code.
     config

@@ -13,7 +13,7 @@ use crate::form::Form;
 use crate::limits::PROGRAM_BYTES_MAX;
 use crate::options::Precompiled;
 use crate::seal::Seal;
-use crate::{Engine, Error, unfold};
+use crate::{Engine, Error, anatomy, unfold};
 
 /// The purpose for which a built file is sealed, so that it cannot stand in for a file of the cache.
 const BUILT: &[u8] = b"built";
@@ -145,7 +145,10 @@ impl Engine {
             Form::Module => self.wasmtime().precompile_module(bytes).map_err(Error::Invalid),
             Form::Component => {
                 unfold::check(bytes).map_err(Error::Invalid)?;
-                self.wasmtime().precompile_component(bytes).map_err(Error::Invalid)
+                self.wasmtime().precompile_component(bytes).map_err(|error| {
+                    let concurrent = !self.settings().concurrent && anatomy::is_concurrent(bytes);
+                    if concurrent { Error::Concurrent } else { Error::Invalid(error) }
+                })
             }
             Form::Text => self.compile(&binary(bytes)?),
             Form::Compiled => Err(Error::NotWasm("compiled already".to_owned())),
@@ -164,7 +167,7 @@ impl Engine {
             }
         };
         // The code is sound and this very engine's own: what can still refuse it is the pool, or the machine.
-        program.map_err(if self.is_pooled() { Error::Unfit } else { Error::Setup })
+        self.suited(program.map_err(if self.is_pooled() { Error::Unfit } else { Error::Setup })?)
     }
 
     fn load_built(&self, path: &Path, seal: Option<Seal>) -> Result<Program, Error> {
@@ -192,6 +195,28 @@ impl Engine {
         };
         // Wasmtime has no type that tells code that does not fit the pool from code that is not for this engine.
         // Without the pool it is the latter.
-        program.map_err(if self.is_pooled() { Error::Unfit } else { Error::Incompatible })
+        self.suited(program.map_err(
+            |error| match error.to_string().contains("with concurrency support") {
+                true => Error::Concurrent,
+                false if self.is_pooled() => Error::Unfit(error),
+                false => Error::Incompatible(error),
+            },
+        )?)
+    }
+
+    /// Refuses a program whose imports can only be given to programs that do several things at once: WASI is so from
+    /// 0.3 on.
+    fn suited(&self, program: Program) -> Result<Program, Error> {
+        match &program {
+            Program::Component(component) if !self.settings().concurrent => {
+                let kind = component.component_type();
+                let mut imports = kind.imports(self.wasmtime());
+                match imports.any(|(name, _)| name.starts_with("wasi:") && name.contains("@0.3.")) {
+                    true => Err(Error::Concurrent),
+                    false => Ok(program),
+                }
+            }
+            _ => Ok(program),
+        }
     }
 }

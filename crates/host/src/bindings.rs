@@ -169,6 +169,12 @@ pub trait Siblings: Send + Sync {
     ) -> Calling<Result<Response<WasiBody>, CallError>>;
 }
 
+/// What a request comes to after a function of middleware.
+pub trait Next: Send + Sync {
+    /// Answers a request that the function passes on, in a call [below](Call::below) its own.
+    fn answer(&self, call: Call, request: Request<WasiBody>) -> Calling<Response<WasiBody>>;
+}
+
 /// The open WebSockets of an app, by their names.
 pub trait Connections: Send + Sync {
     /// Puts a message at the end of a connection's queue.

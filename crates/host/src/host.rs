@@ -16,11 +16,12 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use wasmtime_wasi_tls::{WasiTlsCtx, WasiTlsCtxView, WasiTlsView};
 
 use crate::Bindings;
-use crate::bindings::{Call, Level};
+use crate::bindings::{Call, Level, Next};
 use crate::denials::Denials;
 use crate::grants::Grants;
 use crate::http::Outgoing;
 use crate::limits::{CALLS_PENDING_MAX, OBJECTS_WRITTEN_MAX, RANDOM_BYTES_MAX};
+use crate::middleware::Passing;
 use crate::net::Network;
 use crate::output::Output;
 
@@ -48,6 +49,7 @@ pub struct Host {
     wasi: WasiP1Ctx,
     http: WasiHttpCtx,
     outgoing: Outgoing,
+    passing: Passing,
     /// Made at the first use.
     tls: Option<WasiTlsCtx>,
     stdio: Stdio,
@@ -145,6 +147,7 @@ impl Host {
                 call: None,
                 denials: denials.clone(),
             },
+            passing: Passing::default(),
             tls: None,
             stdio,
             network,
@@ -157,10 +160,11 @@ impl Host {
         })
     }
 
-    /// Makes what follows a part of `call`.
-    pub fn serve(&mut self, call: Call) {
+    /// Makes what follows a part of `call`. What it passes on of a request goes to `next`.
+    pub fn serve(&mut self, call: Call, next: Option<Arc<dyn Next>>) {
         self.call = Some(call);
         self.outgoing.call = Some(call);
+        self.passing.to = next.map(|next| (call, next));
     }
 
     /// What the program asked for and was denied so far.
@@ -184,6 +188,11 @@ impl Host {
 
     pub(crate) fn wasi_and_denials(&mut self) -> (&mut WasiP1Ctx, &Denials) {
         (&mut self.wasi, &self.denials)
+    }
+
+    /// HTTP as middleware sees it: what is sent is passed on.
+    pub(crate) fn passing(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { hooks: &mut self.passing, table: table(&mut self.wasi), ctx: &mut self.http }
     }
 
     pub(crate) fn app(&mut self) -> AppView<'_> {

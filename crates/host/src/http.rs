@@ -7,7 +7,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 use crate::bindings::{Call, CallError};
 use crate::denials::{Denial, Denials};
 use crate::grants::Peer;
-use crate::send::{Answer, port, send};
+use crate::send::{Answer, Sending, port, send};
 use crate::{Authorities, Bindings};
 
 /// The HTTP grants of one program, and where what they refuse is remembered.
@@ -18,8 +18,6 @@ pub(crate) struct Outgoing {
     pub(crate) call: Option<Call>,
     pub(crate) denials: Denials,
 }
-
-type Sending = Box<dyn Future<Output = Result<Answer, Error>> + Send>;
 
 /// What the host names of an app's functions end in, inside the app.
 const SIBLINGS: &str = ".sampan.internal";

@@ -16,6 +16,7 @@ mod keyvalue;
 pub mod limits;
 pub mod link;
 mod logging;
+mod middleware;
 mod needs;
 mod net;
 mod otel;

@@ -8,7 +8,9 @@ use engine::wasmtime::{Engine, Module};
 use wasmtime_wasi::{p1, p2, p3};
 
 use crate::grants::Grants;
-use crate::{Host, blobstore, chain, command, config, files, keyvalue, logging, net, otel, sql, websocket};
+use crate::{
+    Host, blobstore, chain, command, config, files, keyvalue, logging, middleware, net, otel, sql, websocket,
+};
 
 /// Everything that `module` may import.
 ///
@@ -93,6 +95,9 @@ pub fn component(engine: &Engine, component: &Component) -> wasmtime::Result<com
     }
     for interface in imports.iter().filter(|name| name.starts_with(logging::INTERFACE)) {
         logging::link(&mut linker, interface)?;
+    }
+    for interface in imports.iter().filter(|name| name.starts_with(middleware::INTERFACE)) {
+        middleware::link(&mut linker, interface)?;
     }
     Ok(linker)
 }

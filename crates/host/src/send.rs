@@ -25,6 +25,9 @@ use crate::limits::HTTP_WAIT;
 /// A response whose body still arrives, and how its connection ended.
 pub(crate) type Answer = (Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>);
 
+/// A request on its way to its answer.
+pub(crate) type Sending = Box<dyn Future<Output = Result<Answer, Error>> + Send>;
+
 /// Sends `request` to the authority that its URI names, encrypted if its scheme is not `http`.
 ///
 /// # Errors

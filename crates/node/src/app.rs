@@ -1,5 +1,6 @@
 //! An app that is served: its functions, which can be replaced while others run, and the way to each.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
@@ -7,7 +8,7 @@ use std::time::Instant;
 
 use host::bindings::{Call, CallError, Calling, Payload, Siblings};
 use http::{Request, Response};
-use image::{Chain, Manifest, Name};
+use image::{Chain, Manifest, Name, Problem};
 use state::Store;
 use wasmtime_wasi_http::WasiBody;
 
@@ -15,7 +16,7 @@ use crate::execution::{Execution, Executions};
 use crate::function::Function;
 use crate::gate::Gate;
 use crate::instance::Failure;
-use crate::limits::RUNNING_MAX;
+use crate::limits::{DEADLINE_MAX, RANDOM_IDS, RUNNING_MAX};
 use crate::load::{Loader, Machine, Shared};
 use crate::log::Logs;
 use crate::router::Router;
@@ -73,6 +74,15 @@ impl App {
         for name in manifest.functions.keys() {
             functions.insert(name.to_string(), Arc::new(loader.function(name, None)?));
         }
+        let of_routes = manifest.routes.iter().flat_map(|route| &route.middleware);
+        let unable = of_routes.filter(|name| !functions[&***name as &str].is_middleware).map(|name| {
+            let text = format!("`{}` cannot pass a request on", **name);
+            Problem::new(name.span(), text).hint("middleware imports and exports `wasi:http/handler@0.3`")
+        });
+        let unable: Vec<_> = unable.collect();
+        if !unable.is_empty() {
+            return Err(manifest.error(unable).into());
+        }
         table.replace(functions);
         Ok(Arc::new(Self { loader, table, router }))
     }
@@ -118,22 +128,18 @@ impl App {
 
     /// Calls a function or chain from outside, as a request would.
     pub async fn call(&self, name: &str, input: Payload) -> Result<Payload, CallError> {
-        self.call_within(name, (random_id(), 0), input).await
+        let deadline = Instant::now() + DEADLINE_MAX;
+        self.call_within(name, Call { chain: random_id(), span: 0, depth: 0, deadline }, input).await
     }
 
-    /// The same, as a part of a trace: its id, and the span that calls.
+    /// The same, as a part of `call`.
     pub(crate) async fn call_within(
         &self,
         name: &str,
-        (chain, span): (u128, u64),
+        call: Call,
         input: Payload,
     ) -> Result<Payload, CallError> {
-        let deadline = match (self.table.get(name), self.table.chains.get(name)) {
-            (Some(function), _) => function.deadline(),
-            (_, Some(chain)) => Instant::now() + chain.deadline.0,
-            _ => return Err(CallError::Denied),
-        };
-        self.table.call(name, Call { chain, span, depth: 0, deadline }, input).await
+        self.table.call(name, call, input).await
     }
 
     /// What its functions say.
@@ -239,7 +245,7 @@ impl Siblings for Table {
             let function = function.ok_or(CallError::Denied)?;
             let call = Call { deadline: call.deadline.min(function.deadline()), ..call };
             let (call, traced) = telemetry::call(&function, call);
-            let result = function.answer(call, request).await.map_err(|failure| match failure {
+            let result = function.answer(call, None, request).await.map_err(|failure| match failure {
                 Failure::Busy => CallError::Busy,
                 Failure::Late => CallError::Late,
                 failure => CallError::Failed(failure.to_string()),
@@ -252,7 +258,16 @@ impl Siblings for Table {
 
 /// Names a chain of calls. It is told to others, and must not be guessed from the one before.
 pub(crate) fn random_id() -> u128 {
-    let mut id = [0; 16];
-    getrandom::fill(&mut id).expect("the machine has random numbers");
-    u128::from_le_bytes(id)
+    thread_local! {
+        /// Many at once: each question to the operating system takes its time.
+        static IDS: RefCell<Vec<u128>> = const { RefCell::new(Vec::new()) };
+    }
+    IDS.with_borrow_mut(|ids| {
+        if ids.is_empty() {
+            let mut bytes = [0; 16 * RANDOM_IDS];
+            getrandom::fill(&mut bytes).expect("the machine has random numbers");
+            ids.extend(bytes.as_chunks().0.iter().map(|id| u128::from_le_bytes(*id)));
+        }
+        ids.pop().expect("some were made")
+    })
 }

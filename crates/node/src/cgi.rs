@@ -101,7 +101,8 @@ impl Function {
         let name = self.name.to_string();
         let host = Host::new(&[name], stdio, &grants, &self.settings.limits);
         let host = host.map_err(|error| Failure::Trapped(error.into()))?;
-        let mut store: Store<Host> = self.store_with(host, call);
+        let mut store: Store<Host> = self.store_with(host);
+        store.data_mut().serve(call, None);
         match command.run(&self.engine, &mut store).await {
             Ok(0) => read(output.contents()).ok_or(Failure::NoAnswer),
             Ok(code) => Err(Failure::Exit(code)),

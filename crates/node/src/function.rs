@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use engine::wasmtime::component::{Component, ComponentExportIndex, InstancePre, types::ComponentItem};
 use engine::wasmtime::{self, Store};
 use engine::{Engine, Limits, Program};
-use host::bindings::Call;
 use host::{Grants, Host, Stdio, link};
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 use wasmtime_wasi_http::p3::bindings::ServicePre;
@@ -24,6 +23,8 @@ pub struct Function {
     pub(crate) http: Option<Http>,
     pub(crate) chain: Option<Exported>,
     pub(crate) socket: Option<Socket>,
+    /// Whether it can pass a request on.
+    pub(crate) is_middleware: bool,
     /// A program that runs from its beginning to its end for each call.
     pub(crate) command: Option<host::Command>,
     pub(crate) place: Place,
@@ -80,7 +81,7 @@ impl Function {
             Program::Component(component) => entries(&engine, component).map_err(failed)?,
             Program::Module(_) => Entries::default(),
         };
-        let Entries { http, chain, socket } = entries;
+        let Entries { http, chain, socket, is_middleware } = entries;
         let mut command = None;
         if http.is_none() && chain.is_none() && socket.is_none() {
             command = Some(match host::Command::link(&engine, program, &settings.grants) {
@@ -95,6 +96,7 @@ impl Function {
             http,
             chain,
             socket,
+            is_middleware,
             command,
             place,
             stats: Stats::new(),
@@ -105,14 +107,13 @@ impl Function {
     }
 
     /// A store for one instance, which lets others run when its time slice is over.
-    pub(crate) fn store(&self, call: Call) -> wasmtime::Result<Store<Host>> {
+    pub(crate) fn store(&self) -> wasmtime::Result<Store<Host>> {
         let Settings { grants, limits, .. } = &self.settings;
-        Ok(self.store_with(Host::new(&[], Stdio::Log, grants, limits)?, call))
+        Ok(self.store_with(Host::new(&[], Stdio::Log, grants, limits)?))
     }
 
     /// The same, with a host of its own.
-    pub(crate) fn store_with(&self, mut host: Host, call: Call) -> Store<Host> {
-        host.serve(call);
+    pub(crate) fn store_with(&self, host: Host) -> Store<Host> {
         let mut store = self.engine.store(host);
         if self.engine.settings().has_epochs() {
             store.set_epoch_deadline(SLICE_TICKS);
@@ -160,14 +161,20 @@ struct Entries {
     http: Option<Http>,
     chain: Option<Exported>,
     socket: Option<Socket>,
+    is_middleware: bool,
 }
 
 fn entries(engine: &Engine, component: &Component) -> wasmtime::Result<Entries> {
     let instance = link::component(engine.wasmtime(), component)?.instantiate_pre(component)?;
     let export = |interface, function| exported(component, &instance, interface, function);
     let socket = |function| export("sampan:websocket/handler@0.1.0", function);
+    let kind = component.component_type();
+    let passes_on =
+        kind.imports(component.engine()).any(|(name, _)| name.starts_with("wasi:http/handler@0.3"));
+    let http = http(component, &instance)?;
     Ok(Entries {
-        http: http(component, &instance)?,
+        is_middleware: passes_on && matches!(http, Some(Http::P3(_))),
+        http,
         chain: export("sampan:chain/handler@0.1.0", "handle"),
         socket: match (socket("opened"), socket("received"), socket("closed")) {
             (Some(opened), Some(received), Some(closed)) => Some(Socket { opened, received, closed }),

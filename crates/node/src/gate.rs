@@ -1,4 +1,7 @@
 //! Who may run now: admission of calls, the earliest deadline first within a function, in turn between functions.
+//!
+//! A call that another one makes goes before those from outside, and takes none of their room: its caller waits for it,
+//! and gives up its own room only afterwards.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -7,7 +10,7 @@ use std::time::Instant;
 
 use tokio::sync::oneshot;
 
-/// The gate of a node: so many calls at once, over all functions together.
+/// The gate of a node: so many calls from outside at once, over all functions together.
 pub(crate) struct Gate {
     state: Mutex<State>,
 }
@@ -20,6 +23,7 @@ pub(crate) struct Place {
 }
 
 struct State {
+    /// Those from outside.
     running: u32,
     running_max: u32,
     queues: Vec<Queue>,
@@ -32,8 +36,17 @@ struct State {
 struct Queue {
     running: u32,
     concurrency: u32,
-    waiting: BinaryHeap<Reverse<Waiting>>,
+    /// Those that other calls wait for.
+    inner: BinaryHeap<Reverse<Waiting>>,
+    outer: BinaryHeap<Reverse<Waiting>>,
     waiting_max: usize,
+}
+
+/// Where a call comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Outside,
+    Inside,
 }
 
 struct Waiting {
@@ -45,6 +58,7 @@ struct Waiting {
 /// The right to run one call. It ends when this is dropped.
 pub(crate) struct Permit {
     place: Option<Place>,
+    from: Origin,
 }
 
 /// Why a call is not admitted.
@@ -65,7 +79,8 @@ impl Gate {
     /// A place for one more function: so many calls of it at once, and so many that wait.
     pub(crate) fn place(self: &Arc<Self>, concurrency: u32, waiting_max: usize) -> Place {
         let mut state = self.state();
-        state.queues.push(Queue { running: 0, concurrency, waiting: BinaryHeap::new(), waiting_max });
+        let (inner, outer) = (BinaryHeap::new(), BinaryHeap::new());
+        state.queues.push(Queue { running: 0, concurrency, inner, outer, waiting_max });
         Place { gate: Arc::clone(self), index: state.queues.len() - 1 }
     }
 
@@ -79,27 +94,29 @@ impl Place {
     ///
     /// # Errors
     /// When the queue is full, or the deadline passes.
-    pub(crate) async fn enter(&self, deadline: Instant) -> Result<Permit, Refused> {
+    pub(crate) async fn enter(&self, from: Origin, deadline: Instant) -> Result<Permit, Refused> {
         let admitted = {
             let mut state = self.gate.state();
-            let room = state.running < state.running_max;
+            let room = from == Origin::Inside || state.running < state.running_max;
             let queue = &mut state.queues[self.index];
-            if room && queue.running < queue.concurrency && queue.waiting.is_empty() {
-                queue.running += 1;
-                state.running += 1;
-                return Ok(Permit { place: Some(self.clone()) });
+            if room && queue.running < queue.concurrency && queue.nobody_waits(from) {
+                state.begin(self.index, from);
+                return Ok(Permit { place: Some(self.clone()), from });
             }
-            if queue.waiting.len() >= queue.waiting_max {
-                // Those who left because their deadline came still have a place until it is their turn.
-                queue.waiting.retain(|Reverse(waiting)| !waiting.admit.is_closed());
+            if queue.waiting() >= queue.waiting_max {
+                queue.forget();
             }
-            if queue.waiting.len() >= queue.waiting_max {
+            if queue.waiting() >= queue.waiting_max {
                 return Err(Refused::Busy);
             }
             let (admit, admitted) = oneshot::channel();
             state.sequence += 1;
-            let sequence = state.sequence;
-            state.queues[self.index].waiting.push(Reverse(Waiting { deadline, sequence, admit }));
+            let waiting = Reverse(Waiting { deadline, sequence: state.sequence, admit });
+            let queue = &mut state.queues[self.index];
+            match from {
+                Origin::Inside => queue.inner.push(waiting),
+                Origin::Outside => queue.outer.push(waiting),
+            }
             admitted
         };
         match tokio::time::timeout_at(deadline.into(), admitted).await {
@@ -112,25 +129,19 @@ impl Place {
     pub(crate) fn load(&self) -> (u32, usize) {
         let state = self.gate.state();
         let queue = &state.queues[self.index];
-        (queue.running, queue.waiting.len())
+        (queue.running, queue.waiting())
     }
 
-    /// Ends one call, and begins the next where there is one that may begin.
-    fn leave(&self) {
+    /// Ends one call, and begins those that may begin now.
+    fn leave(&self, from: Origin) {
         let mut state = self.gate.state();
-        state.queues[self.index].running -= 1;
-        state.running -= 1;
-        while state.running < state.running_max {
-            let Some((index, waiting)) = state.next_waiting() else {
-                return;
-            };
-            state.queues[index].running += 1;
-            state.running += 1;
-            let permit = Permit { place: Some(Place { gate: Arc::clone(&self.gate), index }) };
+        state.end(self.index, from);
+        while let Some((index, from, waiting)) = state.next_waiting() {
+            state.begin(index, from);
+            let permit = Permit { place: Some(Place { gate: Arc::clone(&self.gate), index }), from };
             if let Err(mut permit) = waiting.admit.send(permit) {
                 // Its caller has gone. The permit must not come back through `drop`, which would wait for the lock.
-                state.queues[index].running -= 1;
-                state.running -= 1;
+                state.end(index, from);
                 permit.place = None;
             }
         }
@@ -138,27 +149,60 @@ impl Place {
 }
 
 impl State {
+    fn begin(&mut self, index: usize, from: Origin) {
+        self.queues[index].running += 1;
+        self.running += u32::from(from == Origin::Outside);
+    }
+
+    fn end(&mut self, index: usize, from: Origin) {
+        self.queues[index].running -= 1;
+        self.running -= u32::from(from == Origin::Outside);
+    }
+
     /// The most urgent call of the next function, in turn, that may run one more.
-    fn next_waiting(&mut self) -> Option<(usize, Waiting)> {
+    fn next_waiting(&mut self) -> Option<(usize, Origin, Waiting)> {
         let count = self.queues.len();
+        let room = self.running < self.running_max;
         for step in 0..count {
             let index = (self.next + step) % count;
             let queue = &mut self.queues[index];
-            if queue.running < queue.concurrency
-                && let Some(Reverse(waiting)) = queue.waiting.pop()
-            {
+            if queue.running >= queue.concurrency {
+                continue;
+            }
+            let inner = queue.inner.pop().map(|waiting| (Origin::Inside, waiting));
+            let next =
+                inner.or_else(|| room.then(|| queue.outer.pop())?.map(|waiting| (Origin::Outside, waiting)));
+            if let Some((from, Reverse(waiting))) = next {
                 self.next = (index + 1) % count;
-                return Some((index, waiting));
+                return Some((index, from, waiting));
             }
         }
         None
     }
 }
 
+impl Queue {
+    fn waiting(&self) -> usize {
+        self.inner.len() + self.outer.len()
+    }
+
+    /// Whether a call would pass by nobody who comes before it.
+    fn nobody_waits(&self, from: Origin) -> bool {
+        self.inner.is_empty() && (from == Origin::Inside || self.outer.is_empty())
+    }
+
+    /// Frees the places of those who left because their deadline came.
+    fn forget(&mut self) {
+        for waiting in [&mut self.inner, &mut self.outer] {
+            waiting.retain(|Reverse(waiting)| !waiting.admit.is_closed());
+        }
+    }
+}
+
 impl Drop for Permit {
     fn drop(&mut self) {
         if let Some(place) = &self.place {
-            place.leave();
+            place.leave(self.from);
         }
     }
 }
@@ -191,7 +235,7 @@ impl Eq for Waiting {}
 
 #[cfg(test)]
 mod tests {
-    use super::{Gate, Permit, Place, Refused};
+    use super::{Gate, Origin, Permit, Place, Refused};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::{Duration, Instant};
@@ -205,7 +249,7 @@ mod tests {
     fn wait(place: &Place, deadline: Instant, turn: &Arc<AtomicUsize>) -> JoinHandle<Result<usize, Refused>> {
         let (place, turn) = (place.clone(), Arc::clone(turn));
         tokio::spawn(async move {
-            let _permit: Permit = place.enter(deadline).await?;
+            let _permit: Permit = place.enter(Origin::Outside, deadline).await?;
             Ok(turn.fetch_add(1, Ordering::SeqCst))
         })
     }
@@ -215,7 +259,7 @@ mod tests {
         let gate = Gate::new(10);
         let place = gate.place(1, 10);
         let turn = Arc::new(AtomicUsize::new(0));
-        let first = place.enter(after(60)).await.expect("free");
+        let first = place.enter(Origin::Outside, after(60)).await.expect("free");
         let calls: Vec<_> = [50, 20, 40, 30].map(|seconds| wait(&place, after(seconds), &turn)).into();
         while place.load().1 < 4 {
             tokio::task::yield_now().await;
@@ -234,7 +278,7 @@ mod tests {
         let gate = Gate::new(1);
         let (busy, calm) = (gate.place(5, 10), gate.place(5, 10));
         let turn = Arc::new(AtomicUsize::new(0));
-        let first = busy.enter(after(60)).await.expect("free");
+        let first = busy.enter(Origin::Outside, after(60)).await.expect("free");
         let flood: Vec<_> = (0..5).map(|_| wait(&busy, after(10), &turn)).collect();
         while busy.load().1 < 5 {
             tokio::task::yield_now().await;
@@ -255,11 +299,12 @@ mod tests {
     async fn a_full_queue_refuses_and_a_deadline_ends_the_wait() {
         let gate = Gate::new(1);
         let place = gate.place(1, 1);
-        let running = place.enter(after(60)).await.expect("free");
-        let (late, busy) = tokio::join!(place.enter(Instant::now() + Duration::from_millis(1)), async {
-            tokio::task::yield_now().await;
-            place.enter(after(60)).await.err()
-        });
+        let running = place.enter(Origin::Outside, after(60)).await.expect("free");
+        let (late, busy) =
+            tokio::join!(place.enter(Origin::Outside, Instant::now() + Duration::from_millis(1)), async {
+                tokio::task::yield_now().await;
+                place.enter(Origin::Outside, after(60)).await.err()
+            });
         assert_eq!(late.err(), Some(Refused::Late));
         assert_eq!(busy, Some(Refused::Busy));
         // The place of the one that left is free again.
@@ -269,5 +314,34 @@ mod tests {
         drop(running);
         assert_eq!(next.await.expect("no panic"), Ok(0));
         assert_eq!(place.load(), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn a_call_that_others_wait_for_goes_first_and_needs_no_room() {
+        let gate = Gate::new(2);
+        let (front, back) = (gate.place(2, 10), gate.place(1, 10));
+        let caller = front.enter(Origin::Outside, after(60)).await.expect("free");
+        let other = back.enter(Origin::Outside, after(60)).await.expect("free");
+        // All the room is taken, and someone from outside waits already, with more haste.
+        let turn = Arc::new(AtomicUsize::new(0));
+        let outside = wait(&back, after(10), &turn);
+        while back.load().1 < 1 {
+            tokio::task::yield_now().await;
+        }
+        let inside = {
+            let back = back.clone();
+            tokio::spawn(async move { back.enter(Origin::Inside, after(60)).await })
+        };
+        while back.load().1 < 2 {
+            tokio::task::yield_now().await;
+        }
+        drop(other);
+        let inside = inside.await.expect("no panic").expect("admitted");
+        assert_eq!(back.load(), (1, 1));
+        // Where a function has room of its own, no room of the node is needed.
+        drop(front.enter(Origin::Inside, after(60)).await.expect("free"));
+        drop((inside, caller));
+        assert_eq!(outside.await.expect("no panic"), Ok(0));
+        assert_eq!((front.load(), back.load()), ((0, 0), (0, 0)));
     }
 }

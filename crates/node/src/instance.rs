@@ -8,7 +8,7 @@ use std::time::Instant;
 use engine::wasmtime::component::{self, ComponentNamedList, Lift, Lower};
 use engine::wasmtime::{self, Store, WasmBacktrace};
 use host::Host;
-use host::bindings::{Call, CallError, Level, Payload};
+use host::bindings::{Call, CallError, Level, Next, Payload};
 use http::{Request, Response};
 use tokio::time::timeout_at;
 use wasmtime_wasi_http::p2::bindings::Proxy;
@@ -18,7 +18,7 @@ use wasmtime_wasi_http::{Error as HttpError, WasiBody, WasiHttpView};
 
 use crate::body::{Ongoing, Work, bounded};
 use crate::function::{Exported, Function, Http};
-use crate::gate::{Permit, Refused};
+use crate::gate::{Origin, Permit, Refused};
 use crate::stats::End;
 
 /// Why a call has no answer.
@@ -122,10 +122,12 @@ impl<T> Warm<T> {
 type Answer = Arc<Mutex<Option<Result<Response<WasiBody>, HttpError>>>>;
 
 impl Function {
-    /// Answers an HTTP request. The answer's body goes on while the function writes it.
+    /// Answers an HTTP request. The answer's body goes on while the function writes it. What the function passes on, as
+    /// middleware, goes to `next`.
     pub(crate) async fn answer(
         self: &Arc<Self>,
         call: Call,
+        next: Option<Arc<dyn Next>>,
         request: Request<WasiBody>,
     ) -> Result<Response<WasiBody>, Failure> {
         let begun = Instant::now();
@@ -133,7 +135,7 @@ impl Function {
         let (request, exceeded) = bounded(request, self.settings.body_bytes_max);
         let answered = match &self.command {
             Some(command) => self.in_time(call, self.answer_command(command, call, request)).await,
-            None => Arc::clone(self).answer_instance(call, request, permit).await,
+            None => Arc::clone(self).answer_instance(call, next, request, permit).await,
         };
         // A function that cannot read all of a request may fail in any way.
         let answered = answered.map_err(|failure| match exceeded.load(Ordering::Relaxed) {
@@ -147,11 +149,12 @@ impl Function {
     async fn answer_instance(
         self: Arc<Self>,
         call: Call,
+        next: Option<Arc<dyn Next>>,
         request: Request<WasiBody>,
         permit: Permit,
     ) -> Result<Response<WasiBody>, Failure> {
         let answer = Answer::default();
-        let mut work: Work = Box::pin(self.work(call, request, Arc::clone(&answer), permit));
+        let mut work: Work = Box::pin(self.work(call, next, request, Arc::clone(&answer), permit));
         let (response, worked) = std::future::poll_fn(|context| {
             let worked = work.as_mut().poll(context);
             let answer = answer.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -175,6 +178,7 @@ impl Function {
     async fn work(
         self: Arc<Self>,
         call: Call,
+        next: Option<Arc<dyn Next>>,
         request: Request<WasiBody>,
         answer: Answer,
         _permit: Permit,
@@ -182,9 +186,9 @@ impl Function {
         let serving = async {
             let mut instance = match self.warm.take() {
                 Some(instance) => instance,
-                None => self.instance(call).await?,
+                None => self.instance().await?,
             };
-            self.begin(instance.store(), call)?;
+            self.begin(instance.store(), call, next)?;
             instance.serve(request, answer).await?;
             wasmtime::Result::Ok(instance)
         };
@@ -198,8 +202,8 @@ impl Function {
         }
     }
 
-    async fn instance(&self, call: Call) -> wasmtime::Result<Instance> {
-        let mut store = self.store(call)?;
+    async fn instance(&self) -> wasmtime::Result<Instance> {
+        let mut store = self.store()?;
         Ok(match &self.http {
             Some(Http::P2(entry)) => {
                 let proxy = entry.instantiate_async(&mut store).await?;
@@ -242,13 +246,13 @@ impl Function {
             let mut exporting = match self.warm_exports.take() {
                 Some(exporting) => exporting,
                 None => {
-                    let mut store = self.store(call)?;
+                    let mut store = self.store()?;
                     let instance = function.instance.instantiate_async(&mut store).await?;
                     Exporting { store, instance }
                 }
             };
             let Exporting { store, instance } = &mut exporting;
-            self.begin(store, call)?;
+            self.begin(store, call, None)?;
             let function = instance.get_typed_func::<P, R>(&mut *store, &function.function)?;
             let result = function.call_async(&mut *store, given).await?;
             wasmtime::Result::Ok((result, exporting))
@@ -266,8 +270,13 @@ impl Function {
     }
 
     /// Makes what an instance does next a part of `call`, with all the fuel that a call has.
-    fn begin(&self, store: &mut Store<Host>, call: Call) -> wasmtime::Result<()> {
-        store.data_mut().serve(call);
+    fn begin(
+        &self,
+        store: &mut Store<Host>,
+        call: Call,
+        next: Option<Arc<dyn Next>>,
+    ) -> wasmtime::Result<()> {
+        store.data_mut().serve(call, next);
         match self.settings.limits.fuel_max {
             Some(fuel) => store.set_fuel(fuel),
             None => Ok(()),
@@ -284,7 +293,8 @@ impl Function {
 
     async fn enter(&self, call: Call) -> Result<Permit, Failure> {
         let begun = Instant::now();
-        let entered = self.place.enter(call.deadline).await.map_err(Failure::from);
+        let from = if call.depth == 0 { Origin::Outside } else { Origin::Inside };
+        let entered = self.place.enter(from, call.deadline).await.map_err(Failure::from);
         if let Err(failure) = &entered {
             self.count(begun, Some(failure));
         }
@@ -372,7 +382,11 @@ impl Instance {
         match self {
             Instance::P2(store, proxy) => {
                 let mut http = store.data_mut().http();
-                let request = http.new_incoming_request(Scheme::Http, request)?;
+                let scheme = match request.uri().scheme() {
+                    Some(scheme) if *scheme == http::uri::Scheme::HTTPS => Scheme::Https,
+                    _ => Scheme::Http,
+                };
+                let request = http.new_incoming_request(scheme, request)?;
                 let out = http.new_response_outparam_from_callback(move |answered| {
                     put(answered.map_err(HttpError::from));
                 })?;

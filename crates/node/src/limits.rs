@@ -5,8 +5,14 @@ use std::time::Duration;
 /// Calls of all functions together that run at once.
 pub const RUNNING_MAX: u32 = 1_000;
 
+/// Random names that a thread makes at once.
+pub const RANDOM_IDS: usize = 64;
+
 /// Connections that are open at once; more of them wait to be accepted.
 pub const CONNECTIONS_MAX: usize = 20_000;
+
+/// The longest that a request may take, whatever the functions that answer it may take.
+pub const DEADLINE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How long a client may take to send the head of a request.
 pub const HEAD_WAIT: Duration = Duration::from_secs(30);

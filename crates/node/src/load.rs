@@ -98,10 +98,17 @@ impl Loader {
         let failed = |source| Error::Program { function: name.to_string(), source };
         let settings = self.settings(declared)?;
         let limits = settings.limits.clone();
-        let engine = self.engine(settings).map_err(failed)?;
         let path = self.machine.dir.join(&*declared.program);
-        let seal = || self.machine.seal.clone();
-        let program = engine.load_file(&path, self.machine.cache.as_ref(), seal).map_err(failed)?;
+        let load = |settings| {
+            let engine = self.engine(settings)?;
+            let seal = || self.machine.seal.clone();
+            engine.load_file(&path, self.machine.cache.as_ref(), seal).map(|program| (engine, program))
+        };
+        let mut loaded = load(settings.clone());
+        if let Err(engine::Error::Concurrent) = loaded {
+            loaded = load(engine::Settings { concurrent: true, ..settings });
+        }
+        let (engine, program) = loaded.map_err(failed)?;
         let settings = Settings {
             grants: self.grants(name, declared)?,
             limits,

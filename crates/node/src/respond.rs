@@ -1,13 +1,14 @@
 //! From a request to a response: the way to a function, and what is said when there is none.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
-use host::bindings::{Call, CallError, Payload};
+use host::bindings::{Call, CallError, Calling, Next, Payload};
 use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HOST, RETRY_AFTER};
 use http::request::Parts;
-use http::uri::Authority;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version};
+use http::uri::{Authority, Scheme};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Body, Incoming};
 use wasmtime_wasi_http::{Error as HttpError, WasiBody};
@@ -16,21 +17,24 @@ use crate::app::{App, random_id};
 
 use crate::function::Function;
 use crate::instance::Failure;
-use crate::limits::CHAIN_BODY_BYTES_MAX;
-use crate::router::{Routed, To};
+use crate::limits::{CHAIN_BODY_BYTES_MAX, DEADLINE_MAX};
+use crate::router::{Routed, Rule, To};
 use crate::telemetry::Traced;
 use crate::{files, websocket};
 
 /// What the names of the header fields begin with that tell a function its route. Clients cannot set them.
 const OURS: &str = "sampan-";
 
+/// The header field that tells a function which route a request took.
+const ROUTE: HeaderName = HeaderName::from_static("sampan-route");
+
 /// Seconds after which a client that was refused may try again.
 const RETRY_SECONDS: &str = "1";
 
-/// Answers one request from outside.
-pub(crate) async fn respond(app: Arc<App>, request: Request<Incoming>) -> Response<WasiBody> {
+/// Answers one request from outside, which came by `scheme`.
+pub(crate) async fn respond(app: Arc<App>, scheme: Scheme, request: Request<Incoming>) -> Response<WasiBody> {
     let (mut parts, body) = request.into_parts();
-    if !has_host(&mut parts) {
+    if !has_host(&mut parts, scheme) {
         return say(StatusCode::BAD_REQUEST, "a request names one host\n");
     }
     let (rule, names) = match app.router().route(&parts) {
@@ -44,18 +48,20 @@ pub(crate) async fn respond(app: Arc<App>, request: Request<Incoming>) -> Respon
         }
         Routed::Nowhere => return say(StatusCode::NOT_FOUND, "no route leads here\n"),
     };
-    tell_route(&mut parts, &rule.pattern, &names);
+    tell_route(&mut parts.headers, rule, &names);
     let traced = app.telemetry().map(|telemetry| telemetry.request(&mut parts, &rule.pattern));
     let place = traced.as_ref().map_or_else(|| (random_id(), 0), Traced::place);
     let response = match &rule.target {
         To::Function(name) if rule.websocket && websocket::is_asked_for(&parts) => {
             websocket::accept(Arc::clone(&app), name, parts, body).await
         }
-        To::Function(name) => ask_function(&app, name, place, parts, body).await,
-        To::Chain(name) => ask_chain(&app, name, place, &parts, body).await,
-        To::Files(path) => {
-            let rest = names.last().map_or("", |(_, value)| value.as_str());
-            files::answer(&app.dir().join(path), rest, &parts).await
+        _ => {
+            let (chain, span) = place;
+            let call = Call { chain, span, depth: 0, deadline: Instant::now() + DEADLINE_MAX };
+            let rest = names.into_iter().next_back().map(|(_, value)| value);
+            let way = Way { app: Arc::clone(&app), rule: Arc::clone(rule), rest, passed: 0 };
+            let body = WasiBody::new(body.map_err(HttpError::from));
+            way.go(call, Request::from_parts(parts, body)).await
         }
     };
     if let Some(mut traced) = traced {
@@ -65,50 +71,84 @@ pub(crate) async fn respond(app: Arc<App>, request: Request<Incoming>) -> Respon
 }
 
 /// Whether a request says for which host it is, once (RFC 9112, 3.2). HTTP/1.0 need not, but functions want to know.
-fn has_host(parts: &mut Parts) -> bool {
+/// Then its URI says it too, whole.
+fn has_host(parts: &mut Parts, scheme: Scheme) -> bool {
     let mut hosts = parts.headers.get_all(HOST).iter();
-    match (hosts.next(), hosts.next(), parts.version) {
-        (Some(host), None, _) => Authority::try_from(host.as_bytes()).is_ok(),
-        (Some(_), Some(_), _) | (None, _, Version::HTTP_11) => false,
+    let host = match (hosts.next(), hosts.next(), parts.version) {
+        (Some(host), None, _) => Authority::try_from(host.as_bytes()).ok(),
+        (Some(_), Some(_), _) | (None, _, Version::HTTP_11) => None,
         (None, _, Version::HTTP_10) => {
             parts.headers.insert(HOST, HeaderValue::from_static("localhost"));
-            true
+            Some(Authority::from_static("localhost"))
         }
-        (None, ..) => parts.uri.authority().is_some(),
+        (None, ..) => parts.uri.authority().cloned(),
+    };
+    let Some(host) = host else { return false };
+    let mut uri = std::mem::take(&mut parts.uri).into_parts();
+    uri.scheme = Some(scheme);
+    uri.authority.get_or_insert(host);
+    Uri::from_parts(uri).map(|uri| parts.uri = uri).is_ok()
+}
+
+/// The rest of a request's way: through the middleware of its route to what answers it.
+#[derive(Clone)]
+struct Way {
+    app: Arc<App>,
+    rule: Arc<Rule>,
+    /// What the last name in the pattern of the route stands for.
+    rest: Option<String>,
+    /// Functions of middleware that were passed.
+    passed: usize,
+}
+
+impl Way {
+    async fn go(self, call: Call, request: Request<WasiBody>) -> Response<WasiBody> {
+        if let Some(name) = self.rule.middleware.get(self.passed) {
+            let next = Self { passed: self.passed + 1, ..self.clone() };
+            return ask_function(&self.app, name, call, Some(Arc::new(next)), request).await;
+        }
+        match &self.rule.target {
+            To::Function(name) => ask_function(&self.app, name, call, None, request).await,
+            To::Chain(name) => ask_chain(&self.app, name, call, request).await,
+            To::Files(path) => {
+                let rest = self.rest.as_deref().unwrap_or_default();
+                files::answer(&self.app.dir().join(path), rest, &request.into_parts().0).await
+            }
+        }
+    }
+}
+
+impl Next for Way {
+    fn answer(&self, call: Call, request: Request<WasiBody>) -> Calling<Response<WasiBody>> {
+        Box::pin(self.clone().go(call, request))
     }
 }
 
 async fn ask_function(
     app: &App,
     name: &str,
-    (chain, span): (u128, u64),
-    parts: Parts,
-    body: Incoming,
+    call: Call,
+    next: Option<Arc<dyn Next>>,
+    request: Request<WasiBody>,
 ) -> Response<WasiBody> {
     let Some(function) = app.function(name) else {
         return say(StatusCode::NOT_FOUND, "no route leads here\n");
     };
     // What is said to be too large is not waited for.
-    let known_bytes = body.size_hint().exact();
+    let known_bytes = request.body().size_hint().exact();
     if known_bytes.is_some_and(|bytes| bytes > function.settings.body_bytes_max) {
         return explain(&function, &Failure::TooLarge);
     }
-    let request = Request::from_parts(parts, WasiBody::new(body.map_err(HttpError::from)));
-    let call = Call { chain, span, depth: 0, deadline: function.deadline() };
-    match function.answer(call, request).await {
+    let call = Call { deadline: call.deadline.min(function.deadline()), ..call };
+    match function.answer(call, next, request).await {
         Ok(response) => response,
         Err(failure) => explain(&function, &failure),
     }
 }
 
 /// Gives a chain the body of a request, and the client what comes of it.
-async fn ask_chain(
-    app: &App,
-    name: &str,
-    place: (u128, u64),
-    parts: &Parts,
-    body: Incoming,
-) -> Response<WasiBody> {
+async fn ask_chain(app: &App, name: &str, call: Call, request: Request<WasiBody>) -> Response<WasiBody> {
+    let (parts, body) = request.into_parts();
     let bytes_max = usize::try_from(CHAIN_BODY_BYTES_MAX).unwrap_or(usize::MAX);
     let Ok(body) = Limited::new(body, bytes_max).collect().await else {
         return say(
@@ -118,7 +158,7 @@ async fn ask_chain(
     };
     let kind = parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let input = payload(kind, body.to_bytes().into());
-    match app.call_within(name, place, input).await {
+    match app.call_within(name, call, input).await {
         Ok(output) => payload_response(output),
         Err(CallError::Busy) => busy(),
         Err(CallError::Late) => {
@@ -153,17 +193,16 @@ pub(crate) fn payload_response(output: Payload) -> Response<WasiBody> {
 }
 
 /// Says in header fields which route the request took, and what the names in it stand for.
-fn tell_route(parts: &mut Parts, pattern: &str, names: &[(String, String)]) {
-    remove_ours(&mut parts.headers);
-    let mut tell = |name: &str, value: &str| {
-        let name = HeaderName::try_from(format!("{OURS}{name}"));
-        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(value)) {
-            parts.headers.insert(name, value);
-        }
-    };
-    tell("route", pattern);
+fn tell_route(headers: &mut HeaderMap, rule: &Rule, names: &[(String, String)]) {
+    remove_ours(headers);
+    if let Some(told) = &rule.told {
+        headers.insert(ROUTE, told.clone());
+    }
     for (name, value) in names {
-        tell(&format!("path-{name}"), value);
+        let name = HeaderName::try_from(format!("{OURS}path-{name}"));
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(value)) {
+            headers.insert(name, value);
+        }
     }
 }
 

@@ -1,9 +1,10 @@
 //! Which function answers which request.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use http::Method;
 use http::request::Parts;
+use http::{HeaderValue, Method};
 use image::{Manifest, Problem, Route, Target};
 
 /// The routes of an app.
@@ -13,14 +14,18 @@ pub(crate) struct Router {
     hosts: HashMap<String, Paths>,
 }
 
-type Paths = matchit::Router<Vec<Rule>>;
+type Paths = matchit::Router<Vec<Arc<Rule>>>;
 
 /// What one route says of its path.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Rule {
     /// Empty for all.
     methods: Vec<Method>,
     pub(crate) pattern: String,
+    /// The pattern as a header field.
+    pub(crate) told: Option<HeaderValue>,
+    /// The functions that a request passes on its way to the target.
+    pub(crate) middleware: Vec<String>,
     pub(crate) target: To,
     pub(crate) websocket: bool,
 }
@@ -37,7 +42,7 @@ pub(crate) enum To {
 #[derive(Debug)]
 pub(crate) enum Routed<'r> {
     /// The rule that matches, and what the names in its pattern stand for.
-    To(&'r Rule, Vec<(String, String)>),
+    To(&'r Arc<Rule>, Vec<(String, String)>),
     /// The path is known, the method is not: those that are.
     OtherMethods(String),
     /// No route has this path.
@@ -52,14 +57,10 @@ impl Router {
     pub(crate) fn new(manifest: &Manifest) -> Result<Self, Vec<Problem>> {
         let mut router = Self::default();
         let mut problems = Vec::new();
-        let mut rules: Vec<(Option<String>, String, Vec<Rule>)> = Vec::new();
+        let mut rules: Vec<(Option<String>, String, Vec<Arc<Rule>>)> = Vec::new();
         for route in &manifest.routes {
-            // Never to be passed by in silence: it may be what lets only the right ones in.
-            if let Some(first) = route.middleware.first() {
-                problems.push(Problem::new(first.span(), "middleware is not built yet"));
-            }
             let host = route.host.as_ref().map(|host| host.to_ascii_lowercase());
-            let rule = rule(route);
+            let rule = Arc::new(rule(route));
             match rules.iter_mut().find(|(known, path, _)| *known == host && *path == **route.path) {
                 Some((_, _, beside)) => beside.push(rule),
                 None => rules.push((host, (**route.path).to_owned(), vec![rule])),
@@ -127,6 +128,8 @@ fn rule(route: &Route) -> Rule {
     Rule {
         methods: methods.map(|method| method_of(*method)).collect(),
         pattern: (**route.path).to_owned(),
+        told: HeaderValue::from_str(&route.path).ok(),
+        middleware: route.middleware.iter().map(|name| name.to_string()).collect(),
         target: match route.target() {
             Target::Function(name) => To::Function(name.to_string()),
             Target::Chain(name) => To::Chain(name.to_string()),

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use http::uri::Scheme;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -73,8 +74,10 @@ impl Server {
             };
             // Small answers are to leave at once.
             let _ = stream.set_nodelay(true);
+            let scheme = if self.encryption.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
             let connection = Connection {
                 app: Arc::clone(&self.app),
+                scheme,
                 http: Arc::clone(&http),
                 watcher: graceful.watcher(),
             };
@@ -125,6 +128,7 @@ async fn shrink(app: Arc<App>) {
 
 struct Connection {
     app: Arc<App>,
+    scheme: Scheme,
     http: Arc<Builder<TokioExecutor>>,
     watcher: Watcher,
 }
@@ -132,10 +136,10 @@ struct Connection {
 impl Connection {
     /// An error is the client's affair: it sees a closed connection.
     async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
-        let app = self.app;
+        let (app, scheme) = (self.app, self.scheme);
         let service = service_fn(move |request| {
-            let app = Arc::clone(&app);
-            async move { Ok::<_, std::convert::Infallible>(respond(app, request).await) }
+            let (app, scheme) = (Arc::clone(&app), scheme.clone());
+            async move { Ok::<_, std::convert::Infallible>(respond(app, scheme, request).await) }
         });
         let serving = self.http.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
         let _ = self.watcher.watch(serving).await;

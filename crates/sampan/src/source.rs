@@ -17,8 +17,8 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Report> {
     engine::read(path).map_err(|error| explain(path, &error))
 }
 
-/// The program at `path`, ready to run on `engine`, which loses its pool if the program does not fit it; `-` is
-/// standard input.
+/// The program at `path`, ready to run on `engine`, which becomes one for programs that do several things at once if
+/// the program does, and loses its pool if the program does not fit it; `-` is standard input.
 pub(crate) fn load(engine: &mut Engine, path: &Path, cache: Option<&CodeCache>) -> Result<Program, Report> {
     let piped = if is_stdin(path) { Some(read(path)?) } else { None };
     let load = |engine: &Engine| match &piped {
@@ -26,6 +26,12 @@ pub(crate) fn load(engine: &mut Engine, path: &Path, cache: Option<&CodeCache>) 
         None => engine.load_file(path, cache, || home::seal().ok()),
     };
     let mut program = load(engine);
+    if let Err(Error::Concurrent) = program
+        && let Some(other) = engine.with_concurrency()
+    {
+        *engine = other.map_err(|error| explain(path, &error))?;
+        program = load(engine);
+    }
     if let Err(Error::Unfit(_)) = program
         && let Some(other) = engine.without_pool()
     {

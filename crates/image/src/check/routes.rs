@@ -67,6 +67,14 @@ impl Check<'_> {
         if *route.websocket && route.function.is_none() {
             self.problem(route.websocket.span(), "only a function takes the messages of a WebSocket");
         }
+        if let Some(first) = route.middleware.first().filter(|_| *route.websocket) {
+            let message = "a WebSocket does not pass through middleware";
+            self.problem_with_hint(
+                first.span(),
+                message,
+                "let `opened` refuse whom the function does not want",
+            );
+        }
     }
 
     fn host(&mut self, route: &Route) {

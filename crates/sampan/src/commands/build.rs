@@ -8,6 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use engine::Error;
 
 use crate::report::Report;
 use crate::source;
@@ -53,7 +54,13 @@ impl Build {
         let engine = engine(self.tuning.settings()?, false)?;
         let bytes = source::read(&self.program)?;
         let seal = home::seal().map_err(|error| Report::usage("cannot seal the code").cause(error))?;
-        engine.build(&bytes, output, &seal).map_err(|error| source::explain(&self.program, &error))
+        let mut built = engine.build(&bytes, output, &seal);
+        if let Err(Error::Concurrent) = built
+            && let Some(other) = engine.with_concurrency()
+        {
+            built = other.and_then(|engine| engine.build(&bytes, output, &seal));
+        }
+        built.map_err(|error| source::explain(&self.program, &error))
     }
 
     /// Refuses an output that is no file of its own: it is replaced whole, whatever it was.

@@ -13,6 +13,7 @@ mod hostile;
 mod http;
 mod instances;
 mod isolation;
+mod middleware;
 mod state;
 mod verbs;
 mod websocket;
