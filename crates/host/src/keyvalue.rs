@@ -40,8 +40,7 @@ mod generated {
 use generated::wasi::keyvalue::store::{Error, KeyResponse};
 use generated::wasi::keyvalue::{atomics, batch, store};
 
-/// A bucket that a program has opened.
-#[expect(unreachable_pub, reason = "the generated code exports it again")]
+/// A bucket that a program has opened, or is handed.
 #[derive(Clone)]
 pub struct Bucket {
     store: Arc<dyn Store>,
@@ -82,7 +81,27 @@ fn told(error: state::Error) -> Error {
     }
 }
 
+impl Host {
+    /// A handle of the bucket `name`, to be handed to the program: `wasi:keyvalue/watcher` asks for one.
+    ///
+    /// # Errors
+    /// When the bucket was not granted, or the program holds as many handles as it may.
+    pub fn hand_bucket(&mut self, name: &str) -> wasmtime::Result<Resource<Bucket>> {
+        let app = self.app();
+        let Some(bucket) = app.granted(name) else {
+            wasmtime::bail!("the bucket `{name}` was not granted");
+        };
+        Ok(app.table.push(bucket)?)
+    }
+}
+
 impl AppView<'_> {
+    fn granted(&self, name: &str) -> Option<Bucket> {
+        let bindings = self.bindings?;
+        let bucket = bindings.buckets.get(name)?.clone();
+        Some(Bucket { store: Arc::clone(&bindings.store), bucket })
+    }
+
     fn bucket(&self, bucket: &Resource<Bucket>) -> Result<&Bucket, Failure> {
         self.table.get(bucket).map_err(Failure::trap)
     }
@@ -90,12 +109,10 @@ impl AppView<'_> {
 
 impl store::Host for AppView<'_> {
     fn open(&mut self, name: String) -> Result<Resource<Bucket>, Failure> {
-        let granted = self.bindings.and_then(|bindings| Some((bindings, bindings.buckets.get(&name)?)));
-        let Some((bindings, bucket)) = granted else {
+        let Some(bucket) = self.granted(&name) else {
             self.denials.record(Denial::Bucket(name));
             return Err(Error::NoSuchStore.into());
         };
-        let bucket = Bucket { store: Arc::clone(&bindings.store), bucket: bucket.clone() };
         self.table.push(bucket).map_err(Failure::trap)
     }
 

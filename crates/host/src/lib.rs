@@ -33,5 +33,6 @@ pub use error::Error;
 pub use grants::Grants;
 pub use host::{DirError, Host, Stdio};
 pub use invoke::{Outcome, invoke};
+pub use keyvalue::Bucket;
 pub use needs::{Need, needs};
 pub use tls::{Authorities, BadCertificates};

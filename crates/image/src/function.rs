@@ -41,6 +41,9 @@ pub struct Function {
     /// What an instance may use up.
     #[serde(default)]
     pub limits: Limits,
+    /// Buckets, granted to it, of whose changes it is told.
+    #[serde(default)]
+    pub watches: Vec<At<Name>>,
 }
 
 /// How a program is made.

@@ -23,6 +23,7 @@ pub struct Function {
     pub(crate) http: Option<Http>,
     pub(crate) chain: Option<Exported>,
     pub(crate) socket: Option<Socket>,
+    pub(crate) watcher: Option<Watcher>,
     /// Whether it can pass a request on.
     pub(crate) is_middleware: bool,
     /// A program that runs from its beginning to its end for each call.
@@ -67,6 +68,12 @@ pub(crate) struct Socket {
     pub(crate) closed: Exported,
 }
 
+/// How a function is told of changes.
+pub(crate) struct Watcher {
+    pub(crate) on_set: Exported,
+    pub(crate) on_delete: Exported,
+}
+
 impl Function {
     /// Links `program` as the function `name`.
     pub(crate) fn link(
@@ -81,9 +88,9 @@ impl Function {
             Program::Component(component) => entries(&engine, component).map_err(failed)?,
             Program::Module(_) => Entries::default(),
         };
-        let Entries { http, chain, socket, is_middleware } = entries;
+        let Entries { http, chain, socket, watcher, is_middleware } = entries;
         let mut command = None;
-        if http.is_none() && chain.is_none() && socket.is_none() {
+        if http.is_none() && chain.is_none() && socket.is_none() && watcher.is_none() {
             command = Some(match host::Command::link(&engine, program, &settings.grants) {
                 Ok(command) => command,
                 Err(host::Error::Link(source)) => return Err(failed(source)),
@@ -96,6 +103,7 @@ impl Function {
             http,
             chain,
             socket,
+            watcher,
             is_middleware,
             command,
             place,
@@ -161,6 +169,7 @@ struct Entries {
     http: Option<Http>,
     chain: Option<Exported>,
     socket: Option<Socket>,
+    watcher: Option<Watcher>,
     is_middleware: bool,
 }
 
@@ -168,6 +177,7 @@ fn entries(engine: &Engine, component: &Component) -> wasmtime::Result<Entries> 
     let instance = link::component(engine.wasmtime(), component)?.instantiate_pre(component)?;
     let export = |interface, function| exported(component, &instance, interface, function);
     let socket = |function| export("sampan:websocket/handler@0.1.0", function);
+    let watcher = |function| export("wasi:keyvalue/watcher@0.2.0-draft2", function);
     let kind = component.component_type();
     let passes_on =
         kind.imports(component.engine()).any(|(name, _)| name.starts_with("wasi:http/handler@0.3"));
@@ -178,6 +188,10 @@ fn entries(engine: &Engine, component: &Component) -> wasmtime::Result<Entries> 
         chain: export("sampan:chain/handler@0.1.0", "handle"),
         socket: match (socket("opened"), socket("received"), socket("closed")) {
             (Some(opened), Some(received), Some(closed)) => Some(Socket { opened, received, closed }),
+            _ => None,
+        },
+        watcher: match (watcher("on-set"), watcher("on-delete")) {
+            (Some(on_set), Some(on_delete)) => Some(Watcher { on_set, on_delete }),
             _ => None,
         },
     })

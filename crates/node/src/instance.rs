@@ -240,6 +240,20 @@ impl Function {
         P: ComponentNamedList + Lower + Send + Sync,
         R: ComponentNamedList + Lift + Send + Sync + 'static,
     {
+        self.invoke_with(call, function, |_| Ok(given)).await
+    }
+
+    /// The same, with what the instance's host gives it.
+    pub(crate) async fn invoke_with<P, R>(
+        &self,
+        call: Call,
+        function: &Exported,
+        given: impl FnOnce(&mut Host) -> wasmtime::Result<P> + Send,
+    ) -> Result<R, Failure>
+    where
+        P: ComponentNamedList + Lower + Send + Sync,
+        R: ComponentNamedList + Lift + Send + Sync + 'static,
+    {
         let begun = Instant::now();
         let _permit = self.enter(call).await?;
         let calling = async {
@@ -254,6 +268,7 @@ impl Function {
             let Exporting { store, instance } = &mut exporting;
             self.begin(store, call, None)?;
             let function = instance.get_typed_func::<P, R>(&mut *store, &function.function)?;
+            let given = given(store.data_mut())?;
             let result = function.call_async(&mut *store, given).await?;
             wasmtime::Result::Ok((result, exporting))
         };
@@ -345,7 +360,8 @@ impl Function {
         }
     }
 
-    fn call_error(&self, failure: Failure) -> CallError {
+    /// What a caller is told of a failure.
+    pub(crate) fn call_error(&self, failure: Failure) -> CallError {
         match failure {
             Failure::Busy => CallError::Busy,
             Failure::Late => CallError::Late,

@@ -24,6 +24,7 @@ mod server;
 mod stats;
 mod telemetry;
 mod tls;
+mod watcher;
 mod websocket;
 
 pub use app::App;

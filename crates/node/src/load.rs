@@ -120,7 +120,15 @@ impl Loader {
             Some(old) => old.place.clone(),
             None => self.gate.place(*declared.limits.concurrency, *declared.limits.queue as usize),
         };
-        Function::link(name, engine, &program, place, settings)
+        let function = Function::link(name, engine, &program, place, settings)?;
+        match declared.watches.first() {
+            Some(watched) if function.watcher.is_none() => {
+                let text = format!("`{name}` cannot be told of changes");
+                let hint = "what watches a bucket exports `wasi:keyvalue/watcher@0.2.0-draft2`";
+                Err(self.manifest.error(vec![Problem::new(watched.span(), text).hint(hint)]).into())
+            }
+            _ => Ok(function),
+        }
     }
 
     /// The settings of an engine, and the limits of each instance in it.

@@ -17,6 +17,7 @@ use crate::Error;
 use crate::app::App;
 use crate::limits::{CONNECTIONS_MAX, GRACE, HEAD_BYTES_MAX, HEAD_WAIT, HEADERS_MAX, WARM_IDLE};
 use crate::respond::respond;
+use crate::watcher::Watchers;
 
 /// A server of one app.
 pub struct Server {
@@ -55,6 +56,7 @@ impl Server {
         let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let mut stop = std::pin::pin!(stop);
         let shrinking = tokio::spawn(shrink(Arc::clone(&self.app)));
+        let watchers = Watchers::begin(&self.app);
         loop {
             let accepted = async {
                 let place = Arc::clone(&room).acquire_owned().await;
@@ -97,7 +99,11 @@ impl Server {
         }
         shrinking.abort();
         drop(self.listener);
-        let _ = tokio::time::timeout(GRACE, graceful.shutdown()).await;
+        let ending = async {
+            graceful.shutdown().await;
+            watchers.finish().await;
+        };
+        let _ = tokio::time::timeout(GRACE, ending).await;
     }
 }
 

@@ -21,7 +21,7 @@ pub(crate) enum Task {
 #[derive(Debug, Default)]
 pub(crate) struct Applied {
     pub(crate) receipt: Receipt,
-    /// The keys that were written, and whether there is something under them now.
+    /// The keys that were set or removed, and whether there is something under them now.
     pub(crate) keys: Vec<(Vec<u8>, bool)>,
 }
 
@@ -188,7 +188,10 @@ fn write<R: Rows>(
     for (place, change) in changes {
         let after = change.after.flatten();
         replace(rows, &place, change.before.as_ref(), after.as_ref())?;
-        keys.push((place[bucket.prefix().len()..].to_vec(), after.is_some()));
+        // To remove what is not there changes nothing.
+        if after.is_some() || change.before.is_some_and(|row| row.expires_ms > now_ms) {
+            keys.push((place[bucket.prefix().len()..].to_vec(), after.is_some()));
+        }
     }
     Ok(Ok(Applied { receipt: Receipt { version, counters }, keys }))
 }

@@ -9,7 +9,7 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use crate::limits::{WATCH_CHANGES_MAX, WATCHED_BUCKETS_MAX};
 use crate::{Bucket, Error};
 
-/// A key that was written. That an entry expired is not told.
+/// A key that was set or removed. That an entry expired is not told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// The key.

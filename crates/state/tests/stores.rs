@@ -268,6 +268,8 @@ fn a_watch_tells_of_changes_in_order_and_of_what_it_missed() {
         let change = |present| Some(Change { key: b"a".as_slice().into(), present });
         assert_eq!(watch.try_next().unwrap(), change(true));
         assert_eq!(watch.try_next().unwrap(), change(false));
+        store.write(&bucket, Batch::default().delete("a")).wait().unwrap();
+        assert_eq!(watch.try_next().unwrap(), None, "nothing was there");
         let many = (0..limits::WATCH_CHANGES_MAX + 7)
             .fold(Batch::default(), |batch, n| batch.put(format!("{n}"), ""));
         store.write(&bucket, many).wait().unwrap();

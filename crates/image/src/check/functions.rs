@@ -17,6 +17,7 @@ impl Check<'_> {
             self.environment(function);
             self.bounds("`reuse`", &function.reuse, 0, REUSE_MAX);
             self.granted(&function.grants);
+            self.watched(function);
             self.limited(&function.limits);
         }
     }
@@ -74,6 +75,25 @@ impl Check<'_> {
             let (functions, chains) = (&manifest.functions, &manifest.chains);
             if !functions.contains_key(&***name) && !chains.contains_key(&***name) {
                 self.unknown("function or chain", name, functions.keys().chain(chains.keys()));
+            }
+        }
+    }
+
+    /// Who is told of changes may read them.
+    fn watched(&mut self, function: &Function) {
+        let buckets = &self.manifest.buckets;
+        for (index, name) in function.watches.iter().enumerate() {
+            if !buckets.contains_key(&***name) {
+                self.unknown("bucket", name, buckets.keys());
+            } else if !function.grants.buckets.contains(name) {
+                let message = format!("`{}` is watched and not granted", **name);
+                self.problem_with_hint(
+                    name.span(),
+                    message,
+                    "only what is in `grants.buckets` can be watched",
+                );
+            } else if function.watches[..index].contains(name) {
+                self.problem(name.span(), format!("`{}` is watched already", **name));
             }
         }
     }

@@ -16,6 +16,7 @@ mod isolation;
 mod middleware;
 mod state;
 mod verbs;
+mod watcher;
 mod websocket;
 
 use std::time::Duration;
