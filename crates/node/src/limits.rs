@@ -80,6 +80,9 @@ pub const SOCKET_MESSAGE_BYTES_MAX: usize = 1 << 20;
 /// Messages that wait for one client.
 pub const SOCKET_QUEUE_MAX: usize = 256;
 
+/// How long a WebSocket that this side closes may take: for the client to answer, and for a call that still runs.
+pub const SOCKET_GOODBYE: Duration = Duration::from_secs(3);
+
 /// After so much silence a WebSocket is asked whether it is still there.
 pub const SOCKET_SILENCE: Duration = Duration::from_secs(30);
 

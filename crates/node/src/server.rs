@@ -100,7 +100,9 @@ impl Server {
         shrinking.abort();
         drop(self.listener);
         let ending = async {
+            self.app.sockets().close_all();
             graceful.shutdown().await;
+            self.app.sockets().closed().await;
             watchers.finish().await;
         };
         let _ = tokio::time::timeout(GRACE, ending).await;

@@ -1,11 +1,12 @@
 //! WebSockets (RFC 6455): each message is a call of a function; between messages no instance is held.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use engine::wasmtime;
 use engine::wasmtime::component::{ComponentType, Lift, Lower};
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{Sink, SinkExt, StreamExt};
 use host::bindings::{self, Call, SendError};
 use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
 use http::request::Parts;
@@ -13,7 +14,7 @@ use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
@@ -23,12 +24,17 @@ use wasmtime_wasi_http::WasiBody;
 use crate::app::{App, random_id};
 use crate::function::Function;
 use crate::instance::Failure;
-use crate::limits::{SOCKET_MESSAGE_BYTES_MAX, SOCKET_QUEUE_MAX, SOCKET_SILENCE};
+use crate::limits::{SOCKET_GOODBYE, SOCKET_MESSAGE_BYTES_MAX, SOCKET_QUEUE_MAX, SOCKET_SILENCE};
 use crate::respond::say;
 
-/// The open connections of an app, by their names.
+/// The open connections of an app.
 #[derive(Default)]
-pub(crate) struct Sockets(Mutex<HashMap<String, mpsc::Sender<Message>>>);
+pub(crate) struct Sockets {
+    /// What waits for each, by its name.
+    queues: Mutex<HashMap<String, mpsc::Sender<Message>>>,
+    /// Whether all are to close. Each of them listens, from before it is opened until its function knows of its end.
+    ending: watch::Sender<bool>,
+}
 
 /// A message as a function gets it.
 #[derive(ComponentType, Lift, Lower)]
@@ -42,7 +48,17 @@ enum Received {
 
 impl Sockets {
     fn open(&self) -> MutexGuard<'_, HashMap<String, mpsc::Sender<Message>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says goodbye to all, and to those that come.
+    pub(crate) fn close_all(&self) {
+        self.ending.send_replace(true);
+    }
+
+    /// Comes when the functions know of the end of each.
+    pub(crate) async fn closed(&self) {
+        self.ending.closed().await;
     }
 }
 
@@ -92,7 +108,8 @@ pub(crate) async fn accept(app: Arc<App>, name: &str, parts: Parts, body: Incomi
     // It can be written to from the moment that the function knows its name.
     let (queue, messages) = mpsc::channel(SOCKET_QUEUE_MAX);
     app.sockets().open().insert(connection.clone(), queue);
-    let open = Open { app: Arc::clone(&app), function, connection };
+    let ending = app.sockets().ending.subscribe();
+    let open = Open { app: Arc::clone(&app), function, connection, ending };
     match open.opened(&parts).await {
         Ok(Ok(())) => {}
         Ok(Err(reason)) => return say(StatusCode::FORBIDDEN, &format!("{reason}\n")),
@@ -119,6 +136,7 @@ struct Open {
     app: Arc<App>,
     function: Arc<Function>,
     connection: String,
+    ending: watch::Receiver<bool>,
 }
 
 impl Open {
@@ -139,46 +157,56 @@ impl Open {
     }
 
     /// Hands messages over, in both directions, until one side ends.
-    async fn serve(&self, upgraded: Upgraded, mut queue: mpsc::Receiver<Message>) {
+    async fn serve(&self, upgraded: Upgraded, queue: mpsc::Receiver<Message>) {
         let config = WebSocketConfig::default()
             .max_message_size(Some(SOCKET_MESSAGE_BYTES_MAX))
             .max_frame_size(Some(SOCKET_MESSAGE_BYTES_MAX));
         let stream = TokioIo::new(upgraded);
-        let (mut to, mut from) =
+        let (to, mut from) =
             WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await.split();
-        let write = async {
-            loop {
-                // A connection that is gone without a word shows when it is written to.
-                let message = match tokio::time::timeout(SOCKET_SILENCE, queue.recv()).await {
-                    Err(_) => Message::Ping(Default::default()),
-                    Ok(Some(message)) => message,
-                    Ok(None) => {
-                        let goodbye = CloseFrame { code: CloseCode::Normal, reason: "".into() };
-                        let _ = to.send(Message::Close(Some(goodbye))).await;
-                        return;
-                    }
-                };
-                if to.send(message).await.is_err() {
-                    return;
-                }
-            }
-        };
-        let read = async {
+        let is_open = AtomicBool::new(true);
+        let mut read = std::pin::pin!(async {
+            // After the client's goodbye comes nothing: then this side's has been sent.
             while let Some(Ok(message)) = from.next().await {
                 let received = match message {
                     Message::Text(text) => Received::Text(text.as_str().to_owned()),
                     Message::Binary(bytes) => Received::Binary(bytes.into()),
-                    Message::Close(_) => return,
-                    Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => continue,
+                    Message::Close(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => continue,
                 };
                 // The next message waits for this one: a client cannot flood a function.
-                self.received(received).await;
+                if is_open.load(Ordering::Relaxed) {
+                    self.received(received).await;
+                }
+            }
+        });
+        tokio::select! {
+            () = &mut read => return,
+            () = self.write(to, queue) => {}
+        }
+        // What the function does goes on, and the client may answer: a connection cut off sooner loses the goodbye.
+        is_open.store(false, Ordering::Relaxed);
+        let _ = tokio::time::timeout(SOCKET_GOODBYE, read).await;
+    }
+
+    /// Sends what is in the queue, and a goodbye at its end.
+    async fn write(&self, mut to: impl Sink<Message> + Unpin, mut queue: mpsc::Receiver<Message>) {
+        let mut ending = self.ending.clone();
+        let code = loop {
+            let next = tokio::time::timeout(SOCKET_SILENCE, queue.recv());
+            let message = tokio::select! {
+                _ = ending.wait_for(|is_ending| *is_ending) => break CloseCode::Away,
+                next = next => match next {
+                    Ok(Some(message)) => message,
+                    Ok(None) => break CloseCode::Normal,
+                    // A connection that is gone without a word shows when it is written to.
+                    Err(_) => Message::Ping(Default::default()),
+                },
+            };
+            if to.send(message).await.is_err() {
+                return;
             }
         };
-        tokio::select! {
-            () = write => {}
-            () = read => {}
-        }
+        let _ = to.send(Message::Close(Some(CloseFrame { code, reason: "".into() }))).await;
     }
 
     /// What fails here is in the function's log.

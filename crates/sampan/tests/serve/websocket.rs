@@ -4,7 +4,8 @@ use std::net::TcpStream;
 
 use tokio_tungstenite::tungstenite::client::{ClientRequestBuilder, client};
 use tokio_tungstenite::tungstenite::http::Uri;
-use tokio_tungstenite::tungstenite::protocol::WebSocket;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocket};
 use tokio_tungstenite::tungstenite::{Error, HandshakeError, Message};
 
 use crate::WAIT;
@@ -143,8 +144,9 @@ fn a_room_can_be_refused() {
 fn either_side_may_close() {
     let served = App::new(CHAT).serve();
     let mut member = enter(&served, "red").expect("open");
-    member.0.close(None).expect("it is sent");
-    member.closes();
+    let goodbye = CloseFrame { code: CloseCode::Normal, reason: "".into() };
+    member.0.close(Some(goodbye)).expect("it is sent");
+    assert_eq!(member.closes(), Some(1000));
     is_left(&served);
 
     let mut member = enter(&served, "red").expect("open");
@@ -193,11 +195,28 @@ fn frames_that_are_none_end_the_connection_and_nothing_else() {
 
 #[test]
 fn the_node_says_goodbye_when_it_stops() {
-    let mut served = App::new(CHAT).serve();
-    let mut member = enter(&served, "red").expect("open");
-    member.say("hello");
-    member.hears("hello");
+    let app = App::new(&CHAT.replace("\"memory\"", "\"os\""));
+    let mut served = app.serve();
+    let mut members: Vec<_> = (0..3).map(|_| enter(&served, "red").expect("open")).collect();
+    members[0].say("hello");
+    members.iter_mut().for_each(|member| member.hears("hello"));
     served.signal("TERM");
-    member.closes();
+    // RFC 6455, 7.4.1: a server that goes down is going away.
+    members.iter_mut().for_each(|member| assert_eq!(member.closes(), Some(1001)));
     assert_eq!(served.ended().code(), Some(0), "{}", served.said());
+    // `closed` has run for each before the end.
+    assert_eq!(app.serve().text("/members"), "");
+}
+
+#[test]
+fn a_client_that_does_not_answer_a_goodbye_holds_nobody_up() {
+    let app = App::new(&CHAT.replace("\"memory\"", "\"os\""));
+    let mut served = app.serve();
+    let silent = enter(&served, "red").expect("open");
+    let mut member = enter(&served, "red").expect("open");
+    served.signal("TERM");
+    assert_eq!(member.closes(), Some(1001));
+    assert_eq!(served.ended().code(), Some(0), "{}", served.said());
+    drop(silent);
+    assert_eq!(app.serve().text("/members"), "");
 }
