@@ -166,7 +166,7 @@ impl Rows for Maps {
         Ok(())
     }
 
-    fn buckets(&mut self, app: &[u8]) -> Result<usize, Infallible> {
+    fn buckets(&self, app: &[u8]) -> Result<usize, Infallible> {
         let prefixes = self.usages.range::<[u8], _>((Bound::Included(app), Bound::Unbounded));
         Ok(prefixes.take_while(|(prefix, _)| prefix.starts_with(app)).count())
     }

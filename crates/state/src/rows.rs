@@ -40,7 +40,7 @@ pub(crate) trait Rows {
     fn usage(&self, prefix: &[u8]) -> Result<Option<Usage>, Self::Fault>;
     fn set_usage(&mut self, prefix: &[u8], usage: Option<Usage>) -> Result<(), Self::Fault>;
     /// How many buckets' prefixes begin with `app`.
-    fn buckets(&mut self, app: &[u8]) -> Result<usize, Self::Fault>;
+    fn buckets(&self, app: &[u8]) -> Result<usize, Self::Fault>;
 }
 
 pub(crate) fn milliseconds(time: SystemTime) -> u64 {

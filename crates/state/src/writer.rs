@@ -1,7 +1,6 @@
 //! The thread that writes a file: it takes all that waits, applies it in one transaction, commits, and then tells
 //! everybody.
 
-use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 
 use redb::{Database, ReadableDatabase, ReadableTable, StorageError, Table, WriteTransaction};
@@ -133,7 +132,6 @@ fn transact(
             changed |= outcome.is_ok();
             outcomes.push(outcome);
         }
-        tables.store_usages()?;
         versions.insert((), version)?;
         changed
     };
@@ -150,8 +148,6 @@ struct Tables<'t> {
     rows: Table<'t, &'static [u8], RowRef<'static>>,
     expiries: Table<'t, (u64, &'static [u8]), ()>,
     buckets: Table<'t, &'static [u8], (u64, u64)>,
-    /// What the buckets hold that were written in this transaction. It is stored once, not with every batch.
-    usages: HashMap<Vec<u8>, Option<Usage>>,
 }
 
 impl<'t> Tables<'t> {
@@ -160,18 +156,7 @@ impl<'t> Tables<'t> {
             rows: transaction.open_table(ROWS)?,
             expiries: transaction.open_table(EXPIRIES)?,
             buckets: transaction.open_table(BUCKETS)?,
-            usages: HashMap::new(),
         })
-    }
-
-    fn store_usages(&mut self) -> Result<(), StorageError> {
-        for (prefix, usage) in self.usages.drain() {
-            match usage {
-                Some(usage) => self.buckets.insert(prefix.as_slice(), (usage.keys, usage.bytes))?,
-                None => self.buckets.remove(prefix.as_slice())?,
-            };
-        }
-        Ok(())
     }
 }
 
@@ -221,23 +206,19 @@ impl Rows for Tables<'_> {
     }
 
     fn usage(&self, prefix: &[u8]) -> Result<Option<Usage>, StorageError> {
-        if let Some(usage) = self.usages.get(prefix) {
-            return Ok(*usage);
-        }
         let usage = self.buckets.get(prefix)?.map(|usage| usage.value());
         Ok(usage.map(|(keys, bytes)| Usage { keys, bytes }))
     }
 
     fn set_usage(&mut self, prefix: &[u8], usage: Option<Usage>) -> Result<(), StorageError> {
-        match self.usages.get_mut(prefix) {
-            Some(known) => *known = usage,
-            None => drop(self.usages.insert(prefix.to_vec(), usage)),
-        }
+        match usage {
+            Some(usage) => self.buckets.insert(prefix, (usage.keys, usage.bytes))?,
+            None => self.buckets.remove(prefix)?,
+        };
         Ok(())
     }
 
-    fn buckets(&mut self, app: &[u8]) -> Result<usize, StorageError> {
-        self.store_usages()?;
+    fn buckets(&self, app: &[u8]) -> Result<usize, StorageError> {
         let mut count = 0;
         for bucket in self.buckets.range(app..)? {
             if !bucket?.0.value().starts_with(app) {
