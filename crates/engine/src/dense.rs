@@ -14,6 +14,9 @@ pub(crate) const SLOTS_DEFAULT: u32 = 64;
 /// Core instances and tables for each slot: those that a component for WASI has beside its program.
 const PARTS_PER_SLOT: u32 = 4;
 
+/// Core instances and tables of a small pool: programs that are linked at run time, as Python's are, have dozens.
+const PARTS_MIN: u32 = 4_000;
+
 /// Elements that one table slot can grow to. Only address space until they are used.
 const TABLE_ELEMENTS_MAX: usize = 10_000_000;
 
@@ -45,7 +48,7 @@ pub(crate) fn pool(config: &mut Config, slots: u32) {
 
     // A component is made of several core instances, most of them without a memory of their own. How many a program
     // has is its own affair within its limits, so every count is the whole pool's.
-    let parts = slots.saturating_mul(PARTS_PER_SLOT);
+    let parts = slots.saturating_mul(PARTS_PER_SLOT).max(PARTS_MIN);
     pool.total_component_instances(slots)
         .total_core_instances(parts)
         .total_memories(slots)

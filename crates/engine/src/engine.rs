@@ -8,7 +8,7 @@ use wasmtime::{Config, GcHeapOutOfMemory, Store, Trap, WasmCoreDump};
 use crate::limits::{EPOCH_TICK, Limits};
 use crate::meter::{Meter, Metered};
 use crate::options::{Bounds, Codegen, Interrupt, Options, Pool};
-use crate::ticker::Ticker;
+use crate::ticker::{Busy, Ticker};
 use crate::{Error, Limit, Profile, dense, language, portable};
 
 /// How an [`Engine`] is to be made.
@@ -23,6 +23,9 @@ pub struct Settings {
     /// Run components that do several things at once, by the component model's async, as those for WASI 0.3 do. Each
     /// instance and each call of the others costs a third more then.
     pub concurrent: bool,
+    /// Let the epoch clock rest while nobody is [busy](Engine::busy): then no time limit is kept and nothing yields, and
+    /// no processor is woken a thousand times a second.
+    pub clock_rests: bool,
     /// Keep what is needed for [`Engine::core_dump`] when a program traps.
     pub coredump: bool,
     /// Allow [`Sampler`](crate::Sampler)s.
@@ -37,6 +40,7 @@ impl Settings {
             options: Options::of(profile),
             limits: Limits::default(),
             concurrent: false,
+            clock_rests: false,
             coredump: false,
             sample: false,
         }
@@ -54,7 +58,7 @@ pub struct Engine {
     settings: Settings,
     pool_refused: Option<wasmtime::Error>,
     /// Advances the epoch while the engine lives.
-    _ticker: Option<Ticker>,
+    ticker: Option<Ticker>,
 }
 
 impl Engine {
@@ -84,8 +88,8 @@ impl Engine {
             }
             Err(error) => return Err(Error::Setup(error)),
         };
-        let ticker = settings.has_epochs().then(|| Ticker::start(&wasmtime));
-        Ok(Self { wasmtime, settings, pool_refused, _ticker: ticker })
+        let ticker = settings.has_epochs().then(|| Ticker::start(&wasmtime, settings.clock_rests));
+        Ok(Self { wasmtime, settings, pool_refused, ticker })
     }
 
     /// Whether instances live in a pool.
@@ -120,6 +124,12 @@ impl Engine {
     /// Why there is no pool, when the machine could not give the address space for one.
     pub fn pool_refused(&self) -> Option<&wasmtime::Error> {
         self.pool_refused.as_ref()
+    }
+
+    /// Keeps the epoch clock going, for as long as a program runs. Needed only where the clock
+    /// [rests](Settings::clock_rests) otherwise; `None` where there is none.
+    pub fn busy(&self) -> Option<Busy> {
+        self.ticker.as_ref().map(Ticker::busy)
     }
 
     /// A meter that allows what the engine's limits allow.

@@ -49,4 +49,5 @@ pub use profile::Profile;
 pub use program::{Program, binary, bounded, read};
 pub use sampler::Sampler;
 pub use seal::Seal;
+pub use ticker::Busy;
 pub use wasmtime;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Instant;
 
+use engine::Busy;
 use engine::wasmtime::component::{self, ComponentNamedList, Lift, Lower};
 use engine::wasmtime::{self, Store, WasmBacktrace};
 use host::Host;
@@ -63,6 +64,12 @@ impl From<Refused> for Failure {
 pub(crate) enum Instance {
     P2(Store<Host>, Proxy),
     P3(Store<Host>, Service),
+}
+
+/// A call that runs: its room, and the clock that stops it.
+struct Entered {
+    _permit: Permit,
+    _busy: Option<Busy>,
 }
 
 /// An instance whose exports are called.
@@ -131,11 +138,11 @@ impl Function {
         request: Request<WasiBody>,
     ) -> Result<Response<WasiBody>, Failure> {
         let begun = Instant::now();
-        let permit = self.enter(call).await?;
+        let entered = self.enter(call).await?;
         let (request, exceeded) = bounded(request, self.settings.body_bytes_max);
         let answered = match &self.command {
             Some(command) => self.in_time(call, self.answer_command(command, call, request)).await,
-            None => Arc::clone(self).answer_instance(call, next, request, permit).await,
+            None => Arc::clone(self).answer_instance(call, next, request, entered).await,
         };
         // A function that cannot read all of a request may fail in any way.
         let answered = answered.map_err(|failure| match exceeded.load(Ordering::Relaxed) {
@@ -151,10 +158,10 @@ impl Function {
         call: Call,
         next: Option<Arc<dyn Next>>,
         request: Request<WasiBody>,
-        permit: Permit,
+        entered: Entered,
     ) -> Result<Response<WasiBody>, Failure> {
         let answer = Answer::default();
-        let mut work: Work = Box::pin(self.work(call, next, request, Arc::clone(&answer), permit));
+        let mut work: Work = Box::pin(self.work(call, next, request, Arc::clone(&answer), entered));
         let (response, worked) = std::future::poll_fn(|context| {
             let worked = work.as_mut().poll(context);
             let answer = answer.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -181,7 +188,7 @@ impl Function {
         next: Option<Arc<dyn Next>>,
         request: Request<WasiBody>,
         answer: Answer,
-        _permit: Permit,
+        _entered: Entered,
     ) -> Result<(), Failure> {
         let serving = async {
             let mut instance = match self.warm.take() {
@@ -221,7 +228,7 @@ impl Function {
     pub(crate) async fn call(&self, call: Call, input: Payload) -> Result<Payload, CallError> {
         if let Some(command) = &self.command {
             let begun = Instant::now();
-            let _permit = self.enter(call).await.map_err(|failure| self.call_error(failure))?;
+            let _entered = self.enter(call).await.map_err(|failure| self.call_error(failure))?;
             let output = self.in_time(call, self.call_command(command, call, input)).await;
             self.ended(begun, output.as_ref().err());
             return output.map_err(|failure| self.call_error(failure));
@@ -255,7 +262,7 @@ impl Function {
         R: ComponentNamedList + Lift + Send + Sync + 'static,
     {
         let begun = Instant::now();
-        let _permit = self.enter(call).await?;
+        let _entered = self.enter(call).await?;
         let calling = async {
             let mut exporting = match self.warm_exports.take() {
                 Some(exporting) => exporting,
@@ -306,14 +313,14 @@ impl Function {
         timeout_at(call.deadline.into(), work).await.unwrap_or_else(|_| Err(self.late()))
     }
 
-    async fn enter(&self, call: Call) -> Result<Permit, Failure> {
+    async fn enter(&self, call: Call) -> Result<Entered, Failure> {
         let begun = Instant::now();
         let from = if call.depth == 0 { Origin::Outside } else { Origin::Inside };
         let entered = self.place.enter(from, call.deadline).await.map_err(Failure::from);
         if let Err(failure) = &entered {
             self.count(begun, Some(failure));
         }
-        entered
+        Ok(Entered { _permit: entered?, _busy: self.engine.busy() })
     }
 
     /// Counts a call that had begun, and says to the log why it failed, if it was not said already.

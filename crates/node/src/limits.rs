@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// Calls of all functions together that run at once.
-pub const RUNNING_MAX: u32 = 1_000;
+/// Calls from outside, of all functions together, that run at once.
+pub const RUNNING_MAX: u32 = 10_000;
 
 /// Random names that a thread makes at once.
 pub const RANDOM_IDS: usize = 64;
@@ -35,8 +35,14 @@ pub const WARM_IDLE: Duration = Duration::from_secs(60);
 /// Lines of log that are kept of an app.
 pub const LOG_LINES_MAX: usize = 10_000;
 
-/// Slots of the pool that instances live in.
-pub const SLOTS: u32 = 1_000;
+/// Slots of a pool that instances live in. More would be more address space than two engines find.
+pub const SLOTS_MAX: u32 = 12_000;
+
+/// Slots beside those that the functions of an app may need at once.
+pub const SLOTS_SPARE: u32 = 32;
+
+/// New lines of log that wait for whoever follows it; whoever is slower misses some.
+pub const LOG_LINES_WAITING_MAX: usize = 1_024;
 
 /// Elements of a list for each of which a step calls its function.
 pub const FAN_OUT_MAX: usize = 10_000;

@@ -16,7 +16,7 @@ use state::{Blobs, Durability, Sql, SqlLimits, Store};
 
 use crate::function::{Function, Settings};
 use crate::gate::Gate;
-use crate::limits::SLOTS;
+use crate::limits::{SLOTS_MAX, SLOTS_SPARE};
 use crate::log::{FunctionLog, Logs};
 use crate::telemetry::Telemetry;
 use crate::websocket::Sockets;
@@ -141,8 +141,9 @@ impl Loader {
         });
         // A function that does not end must not keep others from running.
         settings.options.interrupt = Interrupt::Epoch;
+        settings.clock_rests = true;
         if settings.profile != Profile::Portable {
-            settings.options.pool = Pool::Slots(SLOTS);
+            settings.options.pool = Pool::Slots(self.slots());
         }
         for (key, value) in &declared.options {
             let wrong = |error: engine::Error| self.wrong(key.span(), &error);
@@ -156,6 +157,16 @@ impl Loader {
         settings.limits.memory_bytes_max = usize::try_from(declared.limits.memory.0).unwrap_or(usize::MAX);
         settings.limits.fuel_max = declared.limits.fuel.as_ref().map(|fuel| **fuel);
         Ok(settings)
+    }
+
+    /// Slots for all the instances that the functions may have at once: each slot costs a little at the start.
+    fn slots(&self) -> u32 {
+        let instances = self.manifest.functions.values().map(|function| {
+            // Those that run, and those that wait for a request or for another call.
+            function.limits.concurrency.saturating_add(function.reuse.saturating_mul(2))
+        });
+        // A component may have more than one memory.
+        instances.fold(SLOTS_SPARE, u32::saturating_add).min(SLOTS_MAX)
     }
 
     fn engine(&self, settings: engine::Settings) -> Result<Arc<Engine>, engine::Error> {

@@ -9,7 +9,7 @@ use host::limits::LOG_LINE_BYTES_MAX;
 use serde::Serialize;
 use tokio::sync::broadcast;
 
-use crate::limits::LOG_LINES_MAX;
+use crate::limits::{LOG_LINES_MAX, LOG_LINES_WAITING_MAX};
 
 /// One line of a log.
 #[derive(Clone, Debug, Serialize)]
@@ -38,7 +38,7 @@ pub(crate) struct FunctionLog {
 
 impl Logs {
     pub(crate) fn new() -> Arc<Self> {
-        let (live, _) = broadcast::channel(LOG_LINES_MAX);
+        let (live, _) = broadcast::channel(LOG_LINES_WAITING_MAX);
         Arc::new(Self { kept: Mutex::new(VecDeque::new()), live })
     }
 

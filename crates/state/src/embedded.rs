@@ -4,7 +4,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use redb::backends::FileBackend;
 use redb::{Database, DatabaseError, StorageBackend};
@@ -20,8 +20,8 @@ use crate::{
 
 /// Buckets in files.
 pub struct Embedded {
-    disk: Shelf,
-    os: Shelf,
+    disk: Class,
+    os: Class,
     memory: Memory,
     /// Held as long as the files are open, so it is the last to be dropped.
     _lock: File,
@@ -41,16 +41,13 @@ impl Embedded {
             TryLockError::WouldBlock => Error::InUse { path: directory.to_owned() },
             TryLockError::Error(source) => failed(source),
         })?;
-        let shelf = |durability: Durability| {
-            let path = directory.join(format!("{durability}.redb"));
-            Shelf::open(&path, opener(path.clone(), durability), Arc::clone(&now))
-        };
-        let (disk, os) = (shelf(Durability::Disk)?, shelf(Durability::Os)?);
+        let class = |durability| Class::open(directory, durability, Arc::clone(&now));
+        let (disk, os) = (class(Durability::Disk)?, class(Durability::Os)?);
         Ok(Self { disk, os, memory: Memory::new(now), _lock: lock })
     }
 
     /// The file for a durability class; `None` for the class that has none.
-    fn shelf(&self, durability: Durability) -> Option<&Shelf> {
+    fn class(&self, durability: Durability) -> Option<&Class> {
         match durability {
             Durability::Disk => Some(&self.disk),
             Durability::Os => Some(&self.os),
@@ -58,11 +55,19 @@ impl Embedded {
         }
     }
 
+    /// The file that a bucket is in, or is to be in; `None` for one in memory.
+    fn shelf(&self, bucket: &Bucket) -> Result<Option<&Shelf>, Error> {
+        self.class(bucket.spec().durability).map(Class::made).transpose()
+    }
+
     /// The durability class, other than the bucket's own, in which a bucket of this name is kept.
     fn kept_elsewhere(&self, bucket: &Bucket) -> Result<Option<Durability>, Error> {
         for kept in [Durability::Disk, Durability::Os, Durability::Memory] {
-            let there = match self.shelf(kept) {
-                Some(shelf) => shelf.usage(bucket)?.is_some(),
+            let there = match self.class(kept) {
+                Some(class) => match class.shelf.get() {
+                    Some(shelf) => shelf.usage(bucket)?.is_some(),
+                    None => false,
+                },
                 None => self.memory.usage(bucket).is_ok(),
             };
             if there && kept != bucket.spec().durability {
@@ -79,7 +84,7 @@ impl Store for Embedded {
         if let Some(kept) = self.kept_elsewhere(bucket)? {
             return Err(Error::Durability { bucket: bucket.label(), kept, asked });
         }
-        match self.shelf(asked) {
+        match self.shelf(bucket)? {
             // A bucket that is there costs no commit.
             Some(shelf) if shelf.usage(bucket)?.is_some() => Ok(()),
             Some(shelf) => shelf.submit(bucket, Task::Create, 0).wait().map(drop),
@@ -89,7 +94,7 @@ impl Store for Embedded {
 
     fn buckets(&self, app: &str) -> Result<Vec<String>, Error> {
         let mut names = self.memory.buckets(app)?;
-        for shelf in [&self.disk, &self.os] {
+        for shelf in [&self.disk, &self.os].into_iter().filter_map(|class| class.shelf.get()) {
             names.extend(shelf.buckets(app)?.into_iter().filter(|name| !reserved(name)));
         }
         names.sort();
@@ -97,7 +102,7 @@ impl Store for Embedded {
     }
 
     fn remove(&self, bucket: &Bucket) -> Result<(), Error> {
-        let Some(shelf) = self.shelf(bucket.spec().durability) else { return self.memory.remove(bucket) };
+        let Some(shelf) = self.shelf(bucket)? else { return self.memory.remove(bucket) };
         while shelf.usage(bucket)?.is_some() {
             shelf.submit(bucket, Task::Clear, 0).wait()?;
         }
@@ -105,45 +110,82 @@ impl Store for Embedded {
     }
 
     fn get(&self, bucket: &Bucket, key: &[u8]) -> Result<Option<Entry>, Error> {
-        match self.shelf(bucket.spec().durability) {
+        match self.shelf(bucket)? {
             Some(shelf) => shelf.get(bucket, key),
             None => self.memory.get(bucket, key),
         }
     }
 
     fn scan(&self, bucket: &Bucket, range: Range<'_>) -> Result<Page<(Vec<u8>, Entry)>, Error> {
-        match self.shelf(bucket.spec().durability) {
+        match self.shelf(bucket)? {
             Some(shelf) => shelf.page(bucket, range, whole),
             None => self.memory.scan(bucket, range),
         }
     }
 
     fn keys(&self, bucket: &Bucket, range: Range<'_>) -> Result<Page<Vec<u8>>, Error> {
-        match self.shelf(bucket.spec().durability) {
+        match self.shelf(bucket)? {
             Some(shelf) => shelf.page(bucket, range, key_only),
             None => self.memory.keys(bucket, range),
         }
     }
 
     fn usage(&self, bucket: &Bucket) -> Result<Usage, Error> {
-        match self.shelf(bucket.spec().durability) {
+        match self.shelf(bucket)? {
             Some(shelf) => shelf.usage(bucket)?.ok_or_else(|| Error::NoBucket(bucket.label())),
             None => self.memory.usage(bucket),
         }
     }
 
     fn write(&self, bucket: &Bucket, batch: Batch) -> Pending {
-        match self.shelf(bucket.spec().durability) {
-            Some(shelf) => shelf.write(bucket, batch),
-            None => self.memory.write(bucket, batch),
+        match self.shelf(bucket) {
+            Ok(Some(shelf)) => shelf.write(bucket, batch),
+            Ok(None) => self.memory.write(bucket, batch),
+            Err(error) => Pending::done(Err(error)),
         }
     }
 
     fn watch(&self, bucket: &Bucket) -> Result<Watch, Error> {
-        match self.shelf(bucket.spec().durability) {
+        match self.shelf(bucket)? {
             Some(shelf) => shelf.watches().watch(bucket),
             None => self.memory.watch(bucket),
         }
+    }
+}
+
+/// The file of a durability class. It is made for the first bucket of the class: most apps need one class, or none.
+struct Class {
+    path: PathBuf,
+    durability: Durability,
+    now: Clock,
+    shelf: OnceLock<Shelf>,
+    making: Mutex<()>,
+}
+
+impl Class {
+    /// Opens the file, if it is there.
+    fn open(directory: &Path, durability: Durability, now: Clock) -> Result<Self, Error> {
+        let path = directory.join(format!("{durability}.redb"));
+        let class = Self { path, durability, now, shelf: OnceLock::new(), making: Mutex::new(()) };
+        let failed = |source| Error::Open { path: class.path.clone(), source: Arc::new(source) };
+        if fs::exists(&class.path).map_err(failed)? {
+            class.made()?;
+        }
+        Ok(class)
+    }
+
+    /// The file, open; made, if it is not there.
+    fn made(&self) -> Result<&Shelf, Error> {
+        if let Some(shelf) = self.shelf.get() {
+            return Ok(shelf);
+        }
+        let _one = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shelf) = self.shelf.get() {
+            return Ok(shelf);
+        }
+        let opener = opener(self.path.clone(), self.durability);
+        let shelf = Shelf::open(&self.path, opener, Arc::clone(&self.now))?;
+        Ok(self.shelf.get_or_init(|| shelf))
     }
 }
 

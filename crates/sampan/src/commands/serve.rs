@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use clap::{Args, ValueHint};
+use host::Authorities;
 use node::{App, Console, Error, Exporting, Line, Machine, Node, Server, Telemetry};
 use state::{Embedded, Store};
 use tokio::signal::unix::{SignalKind, signal};
@@ -95,6 +96,9 @@ impl Serve {
         let store: Arc<dyn Store> =
             Arc::new(Embedded::open(&state, Arc::new(SystemTime::now)).map_err(|error| unstored(&error))?);
         let (telemetry, exporter) = collector::from_environment()?.map(Telemetry::new).unzip();
+        // Reading hundreds of certificates takes as long as much of the rest.
+        let mut grants = found.manifest.functions.values().map(|function| &function.grants);
+        let connects = grants.any(|grants| !grants.http.is_empty() || !grants.net.is_empty());
         let machine = Machine {
             dir,
             store,
@@ -102,7 +106,7 @@ impl Serve {
             cache: home::cache().ok(),
             seal: home::seal().ok(),
             variable: |name| std::env::var(name).ok(),
-            authorities: authorities::trusted()?,
+            authorities: if connects { authorities::trusted()? } else { Authorities::default() },
             telemetry,
         };
         let runtime =
