@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
-use std::time::Instant;
+use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::time::{Duration, Instant};
 
 use host::bindings::{Call, CallError, Calling, Payload, Siblings};
 use http::{Request, Response};
@@ -14,10 +14,9 @@ use wasmtime_wasi_http::WasiBody;
 
 use crate::execution::{Execution, Executions};
 use crate::function::Function;
-use crate::gate::Gate;
 use crate::instance::Failure;
-use crate::limits::{DEADLINE_MAX, RANDOM_IDS, RUNNING_MAX};
-use crate::load::{Loader, Machine, Shared};
+use crate::limits::{DEADLINE_MAX, RANDOM_IDS};
+use crate::load::{Loader, Machine};
 use crate::log::Logs;
 use crate::router::Router;
 use crate::websocket::Sockets;
@@ -45,34 +44,49 @@ impl App {
     /// # Errors
     /// The first thing that cannot be as the manifest says.
     pub async fn load(manifest: Manifest, machine: Machine) -> Result<Arc<Self>, Error> {
-        let loading = tokio::task::spawn_blocking(|| Self::load_blocking(manifest, machine));
+        let loading = tokio::task::spawn_blocking(|| Self::load_blocking(manifest, Arc::new(machine), None));
         loading.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
     }
 
-    fn load_blocking(manifest: Manifest, machine: Machine) -> Result<Arc<Self>, Error> {
+    /// The same app as `manifest` wants it now. Both share what they remember, their log, and who may run.
+    ///
+    /// # Errors
+    /// As [`App::load`]; and when the manifest is that of another app.
+    pub(crate) async fn changed(self: Arc<Self>, manifest: Manifest) -> Result<Arc<Self>, Error> {
+        let name = &manifest.app.name;
+        if ***name != *self.name() {
+            let text = format!("this is `{}`, not the app `{}` that is served", **name, self.name());
+            let hint = "an app of another name has other buckets: serve it by itself";
+            return Err(manifest.error(vec![Problem::new(name.span(), text).hint(hint)]).into());
+        }
+        let machine = Arc::clone(&self.loader.machine);
+        let loading =
+            tokio::task::spawn_blocking(move || Self::load_blocking(manifest, machine, Some(&self)));
+        loading.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+    }
+
+    fn load_blocking(
+        manifest: Manifest,
+        machine: Arc<Machine>,
+        before: Option<&App>,
+    ) -> Result<Arc<Self>, Error> {
         let chains = manifest.chains.iter().map(|(name, chain)| (name.to_string(), Arc::new(chain.clone())));
         let chains = chains.collect();
         let table = Arc::new_cyclic(|this| Table {
             functions: RwLock::default(),
             chains,
-            executions: Arc::default(),
+            executions: before.map(|before| Arc::clone(&before.table.executions)).unwrap_or_default(),
             this: this.clone(),
         });
-        let loader = Loader {
-            shared: Shared::open(&manifest, &machine)?,
-            manifest,
-            machine,
-            gate: Gate::new(RUNNING_MAX),
-            siblings: Arc::clone(&table) as Arc<dyn Siblings>,
-            logs: Logs::new(),
-            sockets: Arc::default(),
-            engines: Mutex::default(),
-        };
+        let siblings = Arc::clone(&table) as Arc<dyn Siblings>;
+        let loader = Loader::new(manifest, machine, siblings, before.map(|before| &before.loader))?;
         let manifest = &loader.manifest;
         let router = Router::new(manifest).map_err(|problems| manifest.error(problems))?;
         let mut functions = BTreeMap::new();
         for name in manifest.functions.keys() {
-            functions.insert(name.to_string(), Arc::new(loader.function(name, None)?));
+            let old = before.filter(|before| before.loader.admits_alike(name, manifest));
+            let old = old.and_then(|before| before.function(name));
+            functions.insert(name.to_string(), Arc::new(loader.function(name, old.as_deref())?));
         }
         let of_routes = manifest.routes.iter().flat_map(|route| &route.middleware);
         let unable = of_routes.filter(|name| !functions[&***name as &str].is_middleware).map(|name| {
@@ -155,6 +169,11 @@ impl App {
     /// The function called `name`.
     pub fn function(&self, name: &str) -> Option<Arc<Function>> {
         self.table.get(name)
+    }
+
+    /// The longest that a call of a function may take.
+    pub(crate) fn deadline_max(&self) -> Duration {
+        self.functions().iter().map(|function| function.settings.deadline).max().unwrap_or_default()
     }
 
     /// Its open WebSockets.

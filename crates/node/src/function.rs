@@ -1,6 +1,6 @@
 //! A function of an app: a program that is linked and ready, with what it was granted.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use engine::wasmtime::component::{Component, ComponentExportIndex, InstancePre, types::ComponentItem};
@@ -11,6 +11,7 @@ use wasmtime_wasi_http::p2::bindings::ProxyPre;
 use wasmtime_wasi_http::p3::bindings::ServicePre;
 
 use crate::Error;
+use crate::concurrent::Concurrent;
 use crate::gate::Place;
 use crate::instance::{Exporting, Instance, Warm};
 use crate::limits::SLICE_TICKS;
@@ -31,6 +32,8 @@ pub struct Function {
     pub(crate) place: Place,
     pub(crate) stats: Stats,
     pub(crate) warm: Warm<Instance>,
+    /// Instances that answer several requests at once; made at the first use.
+    pub(crate) concurrent: OnceLock<Concurrent>,
     pub(crate) warm_exports: Warm<Exporting>,
     pub(crate) settings: Settings,
 }
@@ -45,6 +48,8 @@ pub(crate) struct Settings {
     pub(crate) body_bytes_max: u64,
     /// Warm instances that are kept.
     pub(crate) reuse: usize,
+    /// Requests that one of them answers at the same time, where it is more than one.
+    pub(crate) share: Option<usize>,
 }
 
 /// How a function answers HTTP requests.
@@ -109,6 +114,7 @@ impl Function {
             place,
             stats: Stats::new(),
             warm: Warm::new(settings.reuse),
+            concurrent: OnceLock::new(),
             warm_exports: Warm::new(settings.reuse),
             settings,
         })
@@ -131,6 +137,12 @@ impl Function {
         store
     }
 
+    /// Whether an instance can answer several requests at once. Middleware cannot: what it passes on would not be known
+    /// from what it passes on for another.
+    pub(crate) fn can_share(&self) -> bool {
+        matches!(self.http, Some(Http::P3(_))) && !self.is_middleware
+    }
+
     /// When a call that begins now must have ended.
     pub(crate) fn deadline(&self) -> Instant {
         Instant::now() + self.settings.deadline
@@ -148,7 +160,8 @@ impl Function {
 
     /// Warm instances that wait for a call.
     pub fn warm(&self) -> usize {
-        self.warm.count() + self.warm_exports.count()
+        let concurrent = self.concurrent.get().map_or(0, Concurrent::count);
+        self.warm.count() + self.warm_exports.count() + concurrent
     }
 
     /// Gives up the warm instances that have not been called since `moment`.

@@ -18,6 +18,7 @@ use wasmtime_wasi_http::p3::bindings::Service;
 use wasmtime_wasi_http::{Error as HttpError, WasiBody, WasiHttpView};
 
 use crate::body::{Ongoing, Work, bounded};
+use crate::concurrent::Concurrent;
 use crate::function::{Exported, Function, Http};
 use crate::gate::{Origin, Permit, Refused};
 use crate::stats::End;
@@ -67,7 +68,7 @@ pub(crate) enum Instance {
 }
 
 /// A call that runs: its room, and the clock that stops it.
-struct Entered {
+pub(crate) struct Entered {
     _permit: Permit,
     _busy: Option<Busy>,
 }
@@ -140,9 +141,13 @@ impl Function {
         let begun = Instant::now();
         let entered = self.enter(call).await?;
         let (request, exceeded) = bounded(request, self.settings.body_bytes_max);
-        let answered = match &self.command {
-            Some(command) => self.in_time(call, self.answer_command(command, call, request)).await,
-            None => Arc::clone(self).answer_instance(call, next, request, entered).await,
+        let answered = match (&self.command, self.settings.share) {
+            (Some(command), _) => self.in_time(call, self.answer_command(command, call, request)).await,
+            (None, Some(share)) => {
+                let concurrent = self.concurrent.get_or_init(|| Concurrent::new(self, share));
+                self.in_time(call, concurrent.answer(self, call, request, entered)).await
+            }
+            (None, None) => Arc::clone(self).answer_instance(call, next, request, entered).await,
         };
         // A function that cannot read all of a request may fail in any way.
         let answered = answered.map_err(|failure| match exceeded.load(Ordering::Relaxed) {

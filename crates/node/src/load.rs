@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::SystemTime;
 
 use engine::options::{Interrupt, Pool};
@@ -16,7 +16,7 @@ use state::{Blobs, Durability, Sql, SqlLimits, Store};
 
 use crate::function::{Function, Settings};
 use crate::gate::Gate;
-use crate::limits::{SLOTS_MAX, SLOTS_SPARE};
+use crate::limits::{RUNNING_MAX, SLOTS_MAX, SLOTS_SPARE};
 use crate::log::{FunctionLog, Logs};
 use crate::telemetry::Telemetry;
 use crate::websocket::Sockets;
@@ -52,11 +52,11 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Opens what `manifest` asks for. Blocks.
-    pub(crate) fn open(manifest: &Manifest, machine: &Machine) -> Result<Self, Error> {
+    /// What `manifest` asks for: what was open `before`, and what has to be opened. Blocks.
+    fn open(manifest: &Manifest, machine: &Machine, before: Option<&Shared>) -> Result<Self, Error> {
         let app: &str = &manifest.app.name;
-        let mut shared = Self::default();
-        if manifest.functions.values().any(|function| function.grants.sql) {
+        let mut shared = Self { sql: before.and_then(|before| before.sql.clone()), blobs: None };
+        if shared.sql.is_none() && manifest.functions.values().any(|function| function.grants.sql) {
             std::fs::create_dir_all(&machine.sql)
                 .map_err(|source| Error::Read { path: machine.sql.clone(), source })?;
             let sql = Sql::open(&machine.sql.join(format!("{app}.sqlite")), SqlLimits::default())?;
@@ -66,12 +66,20 @@ impl Shared {
             // One without a quota may take all that there is.
             let quotas = manifest.blobs.values().map(|blobs| Some(blobs.quota.as_ref()?.0));
             let quota = quotas.sum::<Option<u64>>();
-            let clock = Arc::new(SystemTime::now);
-            let blobs = Blobs::open(Arc::clone(&machine.store), app, Durability::Disk, quota, clock)?;
+            let blobs = match before.and_then(|before| before.blobs.as_ref()) {
+                Some(blobs) => blobs.with_quota(quota)?,
+                None => {
+                    let clock = Arc::new(SystemTime::now);
+                    Blobs::open(Arc::clone(&machine.store), app, Durability::Disk, quota, clock)?
+                }
+            };
             for name in manifest.blobs.keys() {
                 Handle::current().block_on(blobs.create_container(name))?;
             }
             shared.blobs = Some(blobs);
+        } else {
+            // It is opened once in a process, and a later manifest may have some again.
+            shared.blobs = before.and_then(|before| before.blobs.clone());
         }
         Ok(shared)
     }
@@ -80,18 +88,49 @@ impl Shared {
 /// Makes the functions of one manifest.
 pub(crate) struct Loader {
     pub(crate) manifest: Manifest,
-    pub(crate) machine: Machine,
-    pub(crate) gate: Arc<Gate>,
-    pub(crate) siblings: Arc<dyn Siblings>,
+    pub(crate) machine: Arc<Machine>,
+    gate: Arc<Gate>,
+    siblings: Arc<dyn Siblings>,
     pub(crate) logs: Arc<Logs>,
     pub(crate) sockets: Arc<Sockets>,
     /// What is shared by all functions that are granted it.
-    pub(crate) shared: Shared,
+    shared: Shared,
     /// One engine for all functions with the same profile and options.
-    pub(crate) engines: Mutex<Vec<(String, Arc<Engine>)>>,
+    engines: Arc<Mutex<Engines>>,
 }
 
+/// Engines that some function needs, by their settings.
+type Engines = Vec<(String, Weak<Engine>)>;
+
 impl Loader {
+    /// Loads what `manifest` says, instead of what the loader `before` did.
+    pub(crate) fn new(
+        manifest: Manifest,
+        machine: Arc<Machine>,
+        siblings: Arc<dyn Siblings>,
+        before: Option<&Loader>,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            shared: Shared::open(&manifest, &machine, before.map(|before| &before.shared))?,
+            manifest,
+            machine,
+            gate: before.map_or_else(|| Gate::new(RUNNING_MAX), |before| Arc::clone(&before.gate)),
+            siblings,
+            logs: before.map_or_else(Logs::new, |before| Arc::clone(&before.logs)),
+            sockets: before.map(|before| Arc::clone(&before.sockets)).unwrap_or_default(),
+            engines: before.map(|before| Arc::clone(&before.engines)).unwrap_or_default(),
+        })
+    }
+
+    /// Whether another manifest admits as many calls of a function.
+    pub(crate) fn admits_alike(&self, name: &Name, other: &Manifest) -> bool {
+        let admitted = |manifest: &Manifest| {
+            let limits = &manifest.functions.get(&**name as &str)?.limits;
+            Some((*limits.concurrency, *limits.queue))
+        };
+        admitted(&self.manifest) == admitted(other)
+    }
+
     /// The function called `name`, compiled and linked. It takes the place of the `old` one, if there is one.
     pub(crate) fn function(&self, name: &Name, old: Option<&Function>) -> Result<Function, Error> {
         let declared = &self.manifest.functions[&**name as &str];
@@ -115,17 +154,24 @@ impl Loader {
             deadline: declared.limits.deadline.0,
             body_bytes_max: declared.limits.body.0,
             reuse: *declared.reuse as usize,
+            share: declared.share.as_ref().map(|share| **share as usize).filter(|share| *share > 1),
         };
         let place = match old {
             Some(old) => old.place.clone(),
             None => self.gate.place(*declared.limits.concurrency, *declared.limits.queue as usize),
         };
         let function = Function::link(name, engine, &program, place, settings)?;
-        match declared.watches.first() {
-            Some(watched) if function.watcher.is_none() => {
-                let text = format!("`{name}` cannot be told of changes");
+        let problem = |span, text: &str, hint| {
+            Err(self.manifest.error(vec![Problem::new(span, format!("`{name}` {text}")).hint(hint)]).into())
+        };
+        match (declared.watches.first(), &declared.share) {
+            (Some(watched), _) if function.watcher.is_none() => {
                 let hint = "what watches a bucket exports `wasi:keyvalue/watcher@0.2.0-draft2`";
-                Err(self.manifest.error(vec![Problem::new(watched.span(), text).hint(hint)]).into())
+                problem(watched.span(), "cannot be told of changes", hint)
+            }
+            (_, Some(share)) if function.settings.share.is_some() && !function.can_share() => {
+                let hint = "only a function of WASI 0.3 HTTP that is no middleware can share its instances";
+                problem(share.span(), "answers one request at a time", hint)
             }
             _ => Ok(function),
         }
@@ -177,8 +223,10 @@ impl Loader {
         };
         let key = format!("{shared:?}");
         let mut engines = self.engines.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, engine)) = engines.iter().find(|(known, _)| *known == key) {
-            return Ok(Arc::clone(engine));
+        engines.retain(|(_, engine)| engine.strong_count() > 0);
+        let known = engines.iter().find(|(known, _)| *known == key);
+        if let Some(engine) = known.and_then(|(_, engine)| engine.upgrade()) {
+            return Ok(engine);
         }
         let engine = match Engine::new(settings.clone()) {
             Err(engine::Error::Setup(_)) => {
@@ -190,7 +238,7 @@ impl Loader {
             engine => engine?,
         };
         let engine = Arc::new(engine);
-        engines.push((key, Arc::clone(&engine)));
+        engines.push((key, Arc::downgrade(&engine)));
         Ok(engine)
     }
 

@@ -93,7 +93,8 @@ async fn route(node: &Arc<Node>, request: Request<Incoming>) -> Answer {
 }
 
 fn status(node: &Node) -> Value {
-    let functions = node.app.functions();
+    let app = node.app();
+    let functions = app.functions();
     let functions = functions.iter().map(|function| {
         let (running, waiting) = function.load();
         let mut status = json!({
@@ -110,8 +111,8 @@ fn status(node: &Node) -> Value {
         status
     });
     json!({
-        "app": node.app.name(),
-        "version": node.app.version(),
+        "app": app.name(),
+        "version": app.version(),
         "pid": std::process::id(),
         "begun_us": micros(node.begun),
         "address": node.listen,

@@ -38,7 +38,7 @@ impl fmt::Debug for Scrape {
 
 impl Collector for Scrape {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let functions = self.0.app.functions();
+        let functions = self.0.app().functions();
         let mut calls = encoder.encode_descriptor("calls", "Calls that ended", None, MetricType::Counter)?;
         for function in &functions {
             for end in End::ALL {
@@ -84,7 +84,7 @@ type NoLabels = [(&'static str, &'static str); 0];
 
 impl Scrape {
     fn buckets(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let app = &self.0.app;
+        let app = self.0.app();
         let used: Vec<_> = app
             .manifest()
             .buckets

@@ -7,11 +7,11 @@ use std::time::SystemTime;
 use tokio::sync::Notify;
 
 use crate::app::App;
+use crate::current::Current;
 
 /// A process that serves an app.
 pub struct Node {
-    /// The app.
-    pub app: Arc<App>,
+    current: Arc<Current>,
     /// Who shows it may manage this node. It is a secret.
     pub token: String,
     /// When the node began.
@@ -25,8 +25,13 @@ pub struct Node {
 
 impl Node {
     /// A node that begins now.
-    pub fn new(app: Arc<App>, token: String, listen: SocketAddr, console: SocketAddr) -> Self {
-        Self { app, token, begun: SystemTime::now(), listen, console, stop: Notify::new() }
+    pub fn new(current: Arc<Current>, token: String, listen: SocketAddr, console: SocketAddr) -> Self {
+        Self { current, token, begun: SystemTime::now(), listen, console, stop: Notify::new() }
+    }
+
+    /// The app that it serves now.
+    pub fn app(&self) -> Arc<App> {
+        self.current.app()
     }
 
     /// Asks it to stop.

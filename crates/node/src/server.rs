@@ -14,14 +14,13 @@ use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
 use crate::Error;
-use crate::app::App;
+use crate::current::Current;
 use crate::limits::{CONNECTIONS_MAX, GRACE, HEAD_BYTES_MAX, HEAD_WAIT, HEADERS_MAX, WARM_IDLE};
 use crate::respond::respond;
-use crate::watcher::Watchers;
 
 /// A server of one app.
 pub struct Server {
-    app: Arc<App>,
+    current: Arc<Current>,
     listener: TcpListener,
     encryption: Option<TlsAcceptor>,
 }
@@ -32,13 +31,13 @@ impl Server {
     /// # Errors
     /// When the address cannot be listened on.
     pub async fn bind(
-        app: Arc<App>,
+        current: Arc<Current>,
         address: SocketAddr,
         encryption: Option<Arc<rustls::ServerConfig>>,
     ) -> Result<Self, Error> {
         let failed = |source| Error::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
-        Ok(Self { app, listener, encryption: encryption.map(TlsAcceptor::from) })
+        Ok(Self { current, listener, encryption: encryption.map(TlsAcceptor::from) })
     }
 
     /// Where it listens.
@@ -55,8 +54,8 @@ impl Server {
         let graceful = GracefulShutdown::new();
         let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let mut stop = std::pin::pin!(stop);
-        let shrinking = tokio::spawn(shrink(Arc::clone(&self.app)));
-        let watchers = Watchers::begin(&self.app);
+        let shrinking = tokio::spawn(shrink(Arc::clone(&self.current)));
+        self.current.begin_telling();
         loop {
             let accepted = async {
                 let place = Arc::clone(&room).acquire_owned().await;
@@ -78,7 +77,7 @@ impl Server {
             let _ = stream.set_nodelay(true);
             let scheme = if self.encryption.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
             let connection = Connection {
-                app: Arc::clone(&self.app),
+                current: Arc::clone(&self.current),
                 scheme,
                 http: Arc::clone(&http),
                 watcher: graceful.watcher(),
@@ -100,10 +99,11 @@ impl Server {
         shrinking.abort();
         drop(self.listener);
         let ending = async {
-            self.app.sockets().close_all();
+            let app = self.current.app();
+            app.sockets().close_all();
             graceful.shutdown().await;
-            self.app.sockets().closed().await;
-            watchers.finish().await;
+            app.sockets().closed().await;
+            self.current.finish_telling().await;
         };
         let _ = tokio::time::timeout(GRACE, ending).await;
     }
@@ -124,18 +124,18 @@ pub(crate) fn protocols() -> Builder<TokioExecutor> {
 }
 
 /// Gives up, from time to time, the warm instances that nobody calls.
-async fn shrink(app: Arc<App>) {
+async fn shrink(current: Arc<Current>) {
     let mut times = tokio::time::interval(WARM_IDLE / 4);
     loop {
         let now = times.tick().await.into_std();
         if let Some(moment) = now.checked_sub(WARM_IDLE) {
-            app.functions().iter().for_each(|function| function.shrink(moment));
+            current.app().functions().iter().for_each(|function| function.shrink(moment));
         }
     }
 }
 
 struct Connection {
-    app: Arc<App>,
+    current: Arc<Current>,
     scheme: Scheme,
     http: Arc<Builder<TokioExecutor>>,
     watcher: Watcher,
@@ -144,9 +144,9 @@ struct Connection {
 impl Connection {
     /// An error is the client's affair: it sees a closed connection.
     async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
-        let (app, scheme) = (self.app, self.scheme);
+        let (current, scheme) = (self.current, self.scheme);
         let service = service_fn(move |request| {
-            let (app, scheme) = (Arc::clone(&app), scheme.clone());
+            let (app, scheme) = (current.app(), scheme.clone());
             async move { Ok::<_, std::convert::Infallible>(respond(app, scheme, request).await) }
         });
         let serving = self.http.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();

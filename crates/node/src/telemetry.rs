@@ -17,7 +17,8 @@ use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use crate::Line;
-use crate::app::{App, random_id};
+use crate::app::random_id;
+use crate::current::Current;
 use crate::function::Function;
 use crate::limits::{EXPORT_BATCH_MAX, EXPORT_EVERY, GRACE, METRICS_EVERY, SPANS_WAITING_MAX};
 use otlp::Service;
@@ -193,22 +194,24 @@ impl Exporting {
 }
 
 impl Exporter {
-    /// Sends what comes of `app`, on a task of its own.
-    pub fn begin(self, app: Arc<App>) -> Exporting {
+    /// Sends what comes of `current`, on a task of its own.
+    pub fn begin(self, current: Arc<Current>) -> Exporting {
         let (stop, stopped) = oneshot::channel();
-        let lines = app.logs().follow();
-        Exporting { stop, task: tokio::spawn(self.run(app, lines, stopped)) }
+        let lines = current.app().logs().follow();
+        Exporting { stop, task: tokio::spawn(self.run(current, lines, stopped)) }
     }
 
     /// Sends what comes, in batches, until `stop` comes or is dropped; then what is left.
     async fn run(
         mut self,
-        app: Arc<App>,
+        current: Arc<Current>,
         mut lines: broadcast::Receiver<Line>,
         mut stop: oneshot::Receiver<()>,
     ) {
+        let app = current.app();
         let name = self.collector.service.clone().unwrap_or_else(|| app.name().to_owned());
         let service = Service { name, version: app.version().to_owned() };
+        drop(app);
         let mut sender = Sender::new(&self.collector);
         let mut spans_due = tokio::time::interval(EXPORT_EVERY);
         let mut metrics_due = tokio::time::interval(METRICS_EVERY);
@@ -224,7 +227,8 @@ impl Exporter {
             self.send_spans(&mut sender, &service).await;
             self.send_lines(&mut sender, &service, &mut lines).await;
             if with_metrics {
-                let metrics = otlp::metrics(&service, &app, begun_ns, now_ns(), self.telemetry.dropped());
+                let metrics =
+                    otlp::metrics(&service, &current.app(), begun_ns, now_ns(), self.telemetry.dropped());
                 sender.send("/v1/metrics", &metrics).await;
             }
             if is_over {

@@ -3,7 +3,8 @@
 //! Each function is told of one change of a bucket at a time, in their order. It is told at most once, and of nothing that
 //! happened while it was not served.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::Weak;
 
 use host::bindings::{Call, CallError};
 use state::{Bucket, Change, Watch};
@@ -11,49 +12,60 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use crate::app::{App, random_id};
+use crate::current::Current;
 use crate::function::Function;
 use crate::instance::Failure;
 use crate::{bucket, telemetry};
 
 /// All that is told in an app. Dropped, it ends.
 pub(crate) struct Watchers {
+    current: Weak<Current>,
     tasks: JoinSet<()>,
-    stop: Vec<oneshot::Sender<()>>,
+    /// Ends what is told to a function, by its name, of a bucket, by its name.
+    stops: BTreeMap<(String, String), oneshot::Sender<()>>,
 }
 
 /// What one function is told of one bucket.
 struct Telling {
-    app: Arc<App>,
+    current: Weak<Current>,
     function: String,
     bucket: Bucket,
 }
 
 impl Watchers {
-    /// Tells of every change from now on.
-    pub(crate) fn begin(app: &Arc<App>) -> Self {
-        let mut watchers = Self { tasks: JoinSet::new(), stop: Vec::new() };
-        for (name, function) in &app.manifest().functions {
-            for watched in &function.watches {
-                watchers.watch(app, name, watched);
-            }
-        }
-        watchers
+    /// Tells nobody yet.
+    pub(crate) fn new(current: Weak<Current>) -> Self {
+        Self { current, tasks: JoinSet::new(), stops: BTreeMap::new() }
     }
 
-    fn watch(&mut self, app: &Arc<App>, function: &str, name: &str) {
-        let watching = bucket(app.manifest(), name).and_then(|bucket| {
+    /// Tells those that watch in `app`, the current one, and no others.
+    pub(crate) fn renew(&mut self, app: &App) {
+        self.stops.retain(|(function, bucket), _| watches(app, function, bucket));
+        for (function, declared) in &app.manifest().functions {
+            for bucket in &declared.watches {
+                let watcher = (function.to_string(), bucket.to_string());
+                if !self.stops.contains_key(&watcher) {
+                    self.watch(app, watcher);
+                }
+            }
+        }
+    }
+
+    fn watch(&mut self, app: &App, (function, name): (String, String)) {
+        let watching = bucket(app.manifest(), &name).and_then(|bucket| {
             let watch = app.store().watch(&bucket)?;
             Ok((bucket, watch))
         });
         match watching {
             Ok((bucket, watch)) => {
                 let (stop, stopped) = oneshot::channel();
-                let telling = Telling { app: Arc::clone(app), function: function.to_owned(), bucket };
+                let current = Weak::clone(&self.current);
+                let telling = Telling { current, function: function.clone(), bucket };
                 self.tasks.spawn(telling.run(watch, stopped));
-                self.stop.push(stop);
+                self.stops.insert((function, name), stop);
             }
             Err(error) => {
-                if let Some(function) = app.function(function) {
+                if let Some(function) = app.function(&function) {
                     function.log(&format!("it is told of no change of `{name}`: {error}"));
                 }
             }
@@ -62,13 +74,20 @@ impl Watchers {
 
     /// Tells of what has changed until now, and ends.
     pub(crate) async fn finish(self) {
-        drop(self.stop);
+        drop(self.stops);
         self.tasks.join_all().await;
     }
 }
 
+/// Whether a function watches a bucket.
+fn watches(app: &App, function: &str, bucket: &str) -> bool {
+    let function = app.manifest().functions.get(function);
+    function.is_some_and(|function| function.watches.iter().any(|watched| ***watched == *bucket))
+}
+
 impl Telling {
     async fn run(self, mut watch: Watch, mut stopped: oneshot::Receiver<()>) {
+        let name = &self.bucket.spec().name;
         loop {
             let change = tokio::select! {
                 // What has changed goes before the end.
@@ -76,12 +95,15 @@ impl Telling {
                 change = watch.next() => change,
                 _ = &mut stopped => return,
             };
-            // It may have been replaced since the change before.
-            let Some(function) = self.app.function(&self.function) else { return };
+            // It may be another one than at the change before.
+            let Some(app) = self.current.upgrade().map(|current| current.app()) else { return };
+            let Some(function) = app.function(&self.function).filter(|_| watches(&app, &self.function, name))
+            else {
+                return;
+            };
             match change {
-                Ok(change) => self.tell(&function, &change).await,
+                Ok(change) => self.tell(&app, &function, &change).await,
                 Err(state::Error::Lagged { missed }) => {
-                    let name = &self.bucket.spec().name;
                     function.log(&format!("{missed} changes of `{name}` were not told: they came too fast"));
                 }
                 Err(_) => return,
@@ -89,10 +111,10 @@ impl Telling {
         }
     }
 
-    async fn tell(&self, function: &Function, change: &Change) {
+    async fn tell(&self, app: &App, function: &Function, change: &Change) {
         let call = Call { chain: random_id(), span: 0, depth: 0, deadline: function.deadline() };
         let (call, traced) = telemetry::call(function, call);
-        let told = self.call(function, call, change).await;
+        let told = self.call(app, function, call, change).await;
         if let Err(error) = &told {
             let (bucket, key) = (&self.bucket.spec().name, String::from_utf8_lossy(&change.key));
             function.log(&format!("the change of `{}` in `{bucket}` is lost: {error}", key.escape_debug()));
@@ -100,13 +122,19 @@ impl Telling {
         telemetry::ended(traced, &told);
     }
 
-    async fn call(&self, function: &Function, call: Call, change: &Change) -> Result<(), CallError> {
+    async fn call(
+        &self,
+        app: &App,
+        function: &Function,
+        call: Call,
+        change: &Change,
+    ) -> Result<(), CallError> {
         let watcher = function.watcher.as_ref().ok_or(Failure::NoEntry);
         let watcher = watcher.map_err(|failure| function.call_error(failure))?;
         let name = &self.bucket.spec().name;
         let key = String::from_utf8_lossy(&change.key).into_owned();
         let told: Result<(), Failure> = if change.present {
-            let entry = self.app.store().get(&self.bucket, &change.key);
+            let entry = app.store().get(&self.bucket, &change.key);
             // What is gone by now was removed by a later change, which is told in its turn, or has expired.
             let Some(entry) = entry.map_err(|error| CallError::Failed(error.to_string()))? else {
                 return Ok(());

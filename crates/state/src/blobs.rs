@@ -76,6 +76,15 @@ impl Blobs {
         }
     }
 
+    /// The same containers, with another quota for what is written from now on.
+    ///
+    /// # Errors
+    /// None: the names are the same.
+    pub fn with_quota(&self, quota_bytes: Option<u64>) -> Result<Self, Error> {
+        let bucket = Bucket::reserved(BucketSpec { quota_bytes, ..self.bucket.spec().clone() })?;
+        Ok(Self { bucket, ..self.clone() })
+    }
+
     /// Makes a container. One that is there stays as it is.
     ///
     /// # Errors

@@ -17,7 +17,8 @@ use crate::limits::{CONSOLE_KEYS_MAX, CONSOLE_VALUE_BYTES_MAX};
 const PREVIEW_CHARS: usize = 80;
 
 pub(super) fn list(view: &View) -> Response<WasiBody> {
-    let manifest = view.node.app.manifest();
+    let app = view.node.app();
+    let manifest = app.manifest();
     let content = html! {
         h1.quiet { "Buckets" }
         @if manifest.buckets.is_empty() {
@@ -38,7 +39,7 @@ pub(super) fn list(view: &View) -> Response<WasiBody> {
                     }
                     tbody {
                         @for (name, declared) in &manifest.buckets {
-                            @let usage = opened(view, name).and_then(|bucket| view.node.app.store().usage(&bucket).ok());
+                            @let usage = opened(view, name).and_then(|bucket| app.store().usage(&bucket).ok());
                             (row(name, declared, usage))
                         }
                     }
@@ -86,7 +87,8 @@ pub(super) fn browse(view: &View, name: &str, query: &Query) -> Option<Response<
     let bucket = opened(view, name)?;
     let prefix = query.bytes("prefix").unwrap_or_default();
     let range = Range { prefix, after: query.bytes("after"), limit: CONSOLE_KEYS_MAX };
-    let (found, usage) = (view.node.app.store().scan(&bucket, range), view.node.app.store().usage(&bucket));
+    let app = view.node.app();
+    let (found, usage) = (app.store().scan(&bucket, range), app.store().usage(&bucket));
     let content = html! {
         nav.path aria-label="Where this is" { a href="/buckets" { "Buckets" } }
         h1 { (name) }
@@ -132,7 +134,7 @@ pub(super) fn browse(view: &View, name: &str, query: &Query) -> Option<Response<
 pub(super) fn value(view: &View, name: &str, query: &Query) -> Option<Response<WasiBody>> {
     let bucket = opened(view, name)?;
     let key = query.bytes("key")?;
-    let entry = view.node.app.store().get(&bucket, key);
+    let entry = view.node.app().store().get(&bucket, key);
     let content = html! {
         nav.path aria-label="Where this is" { a href="/buckets" { "Buckets" } " / " a href={ "/buckets/" (name) } { (name) } }
         h1 { code { (shown_key(key)) } }
@@ -159,7 +161,7 @@ pub(super) fn value(view: &View, name: &str, query: &Query) -> Option<Response<W
 }
 
 fn opened(view: &View, name: &str) -> Option<Bucket> {
-    bucket(view.node.app.manifest(), name).ok()
+    bucket(view.node.app().manifest(), name).ok()
 }
 
 fn shown_key(key: &[u8]) -> String {

@@ -10,8 +10,9 @@ use super::{View, graph, page};
 use crate::execution::{StepRecord, Trace};
 
 pub(super) fn list(view: &View) -> Response<WasiBody> {
-    let chains = &view.node.app.manifest().chains;
-    let traces = view.node.app.executions().traces();
+    let app = view.node.app();
+    let chains = &app.manifest().chains;
+    let traces = app.executions().traces();
     let content = html! {
         h1.quiet { "Chains" }
         @if chains.is_empty() {
@@ -35,8 +36,9 @@ pub(super) fn list(view: &View) -> Response<WasiBody> {
 }
 
 pub(super) fn chain(view: &View, name: &str) -> Option<Response<WasiBody>> {
-    let chain = view.node.app.manifest().chains.get(name)?;
-    let traces = view.node.app.executions().traces();
+    let app = view.node.app();
+    let chain = app.manifest().chains.get(name)?;
+    let traces = app.executions().traces();
     let traces: Vec<&Trace> = traces.iter().filter(|trace| trace.chain == name).collect();
     let content = html! {
         nav.path aria-label="Where this is" { a href="/chains" { "Chains" } }
@@ -115,8 +117,9 @@ fn outcome(trace: &Trace) -> Markup {
 
 /// One execution: when each step ran.
 pub(super) fn execution(view: &View, name: &str, id: &str) -> Option<Response<WasiBody>> {
-    let chain = view.node.app.manifest().chains.get(name)?;
-    let traces = view.node.app.executions().traces();
+    let app = view.node.app();
+    let chain = app.manifest().chains.get(name)?;
+    let traces = app.executions().traces();
     let trace = traces.iter().find(|trace| trace.chain == name && trace.id == id)?;
     let ends = trace.steps.iter().filter_map(|step| step.ended_us.or(step.begun_us));
     let whole = ends.chain(trace.took_us).max().unwrap_or(1).max(1);

@@ -16,7 +16,7 @@ use crate::stats::Summary;
 const LINES: usize = 20;
 
 pub(super) fn overview(view: &View) -> Response<WasiBody> {
-    let app = &view.node.app;
+    let app = view.node.app();
     let functions = app.functions();
     let rates = view.samples.rates(None);
     let (running, waiting) = functions
@@ -91,7 +91,7 @@ fn row(view: &View, function: &Function) -> Markup {
 }
 
 pub(super) fn function(view: &View, name: &str) -> Option<Response<WasiBody>> {
-    let function = view.node.app.function(name)?;
+    let function = view.node.app().function(name)?;
     let counted = function.summary();
     let rates = view.samples.rates(Some(name));
     let latencies = function.stats.latency().clone();
@@ -146,7 +146,8 @@ fn tiles(function: &Function, counted: &Summary, rate: f64) -> Markup {
 
 /// What the function is and what it may do. Names only: values of variables and of its configuration may be secret.
 fn declared(view: &View, name: &str) -> Markup {
-    let manifest = view.node.app.manifest();
+    let app = view.node.app();
+    let manifest = app.manifest();
     let Some(function) = manifest.functions.get(name) else {
         return html! {};
     };
@@ -159,7 +160,7 @@ fn declared(view: &View, name: &str) -> Markup {
         |names: &[image::At<image::Name>]| names.iter().map(|name| name.to_string()).collect::<Vec<_>>();
     let texts = |texts: &[image::At<String>]| texts.iter().map(|text| (**text).clone()).collect::<Vec<_>>();
     let variables = function.env.keys().chain(function.secrets.keys()).map(|name| (**name).clone()).collect();
-    let facts: [(&str, Vec<String>); 11] = [
+    let facts: [(&str, Vec<String>); 12] = [
         ("routes", routes),
         ("program", vec![function.program.display().to_string()]),
         ("profile", vec![format!("{:?}", *function.profile).to_lowercase()]),
@@ -176,6 +177,7 @@ fn declared(view: &View, name: &str) -> Markup {
             ],
         ),
         ("buckets", names(&grants.buckets)),
+        ("watches", names(&function.watches)),
         ("calls", names(&grants.calls)),
         ("directories", texts(&grants.dirs)),
         ("network", texts(&grants.net)),

@@ -50,7 +50,7 @@ impl Filter {
 pub(super) fn list(view: &View, query: &Query) -> Response<WasiBody> {
     let filter = Filter::new(query);
     let found = wanted(view, &filter, CONSOLE_LINES_MAX);
-    let functions = view.node.app.functions();
+    let functions = view.node.app().functions();
     let content = html! {
         h1.quiet { "Logs" }
         form.filter role="search" {
@@ -86,7 +86,7 @@ pub(super) fn last(view: &View, function: Option<&str>, count: usize) -> Vec<Lin
 }
 
 fn wanted(view: &View, filter: &Filter, count: usize) -> Vec<Line> {
-    let mut lines = view.node.app.logs().kept();
+    let mut lines = view.node.app().logs().kept();
     lines.retain(|line| filter.wants(line));
     lines.split_off(lines.len().saturating_sub(count))
 }
@@ -116,7 +116,7 @@ pub(super) fn live(view: &View, query: &Query) -> Response<WasiBody> {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("10"));
         return response;
     };
-    let following = (view.node.app.logs().follow(), Filter::new(query), place);
+    let following = (view.node.app().logs().follow(), Filter::new(query), place);
     let events = futures_util::stream::unfold(following, async |(mut lines, filter, place)| {
         let event = loop {
             match tokio::time::timeout(PULSE, lines.recv()).await {

@@ -69,7 +69,7 @@ impl Console {
     pub async fn serve(self, node: Arc<Node>) {
         let live = Arc::new(Semaphore::new(CONSOLE_LIVE_MAX));
         let view = Arc::new(View { node, samples: Samples::default(), live });
-        tokio::join!(view.samples.take(&view.node.app), accept(self.listener, Arc::clone(&view)));
+        tokio::join!(view.samples.take(&view.node), accept(self.listener, Arc::clone(&view)));
     }
 }
 

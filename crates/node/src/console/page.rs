@@ -60,7 +60,7 @@ pub(super) fn log_in(status: StatusCode, wrong: Option<&str>) -> Response<WasiBo
 }
 
 fn frame(view: &View, current: Option<Tab>, title: &str, content: &Markup) -> Markup {
-    let app = &view.node.app;
+    let app = view.node.app();
     html! {
         (DOCTYPE)
         html lang="en" {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
 
-use crate::app::App;
 use crate::limits::SAMPLES_MAX;
+use crate::node::Node;
 
 /// The last seconds of every function, taken once a second.
 #[derive(Default)]
@@ -30,12 +30,12 @@ pub(super) struct Rates {
 
 impl Samples {
     /// Takes a sample each second, for ever.
-    pub(super) async fn take(&self, app: &App) {
+    pub(super) async fn take(&self, node: &Node) {
         let mut ticks = tokio::time::interval(Duration::from_secs(1));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
             ticks.tick().await;
-            let functions = app.functions();
+            let functions = node.app().functions();
             let mut series = self.series();
             series.retain(|name, _| functions.iter().any(|function| function.name() == name));
             for function in functions {

@@ -14,7 +14,7 @@ const TEXT: &str = "text/plain; charset=utf-8";
 pub(super) async fn call(node: &Node, name: &str, headers: &HeaderMap, body: Incoming) -> Answer {
     let body = whole(body, CALL_BYTES_MAX).await?;
     let input = payload(headers, body.into())?;
-    match node.app.call(name, input).await {
+    match node.app().call(name, input).await {
         Ok(Payload::Bytes(bytes)) => Ok(full(BYTES, bytes)),
         Ok(Payload::Text(text)) => Ok(full(TEXT, text)),
         Ok(Payload::Json(json)) => Ok(full(JSON, json)),
@@ -42,7 +42,7 @@ fn payload(headers: &HeaderMap, body: Vec<u8>) -> Result<Payload, Refusal> {
 fn refusal(node: &Node, name: &str, error: &CallError) -> Refusal {
     let status = match error {
         CallError::Denied => {
-            let error = format!("`{}` has no function or chain `{name}`", node.app.name());
+            let error = format!("`{}` has no function or chain `{name}`", node.app().name());
             return Refusal::new(StatusCode::NOT_FOUND, error);
         }
         CallError::Busy => StatusCode::SERVICE_UNAVAILABLE,

@@ -25,7 +25,7 @@ struct Wanted {
 
 pub(super) fn logs(node: &Node, query: &Query<'_>) -> Answer {
     let wanted = Wanted::of(node, query)?;
-    let (mut kept, live) = node.app.logs().kept_and_live();
+    let (mut kept, live) = node.app().logs().kept_and_live();
     kept.retain(|line| wanted.has(line));
     if let Some(tail) = query.number("tail")? {
         kept.drain(..kept.len().saturating_sub(tail));
@@ -40,8 +40,8 @@ pub(super) fn logs(node: &Node, query: &Query<'_>) -> Answer {
 impl Wanted {
     fn of(node: &Node, query: &Query<'_>) -> Result<Self, Refusal> {
         let function = query.text("function")?;
-        if let Some(name) = function.as_ref().filter(|name| node.app.function(name).is_none()) {
-            let error = format!("`{}` has no function `{name}`", node.app.name());
+        if let Some(name) = function.as_ref().filter(|name| node.app().function(name).is_none()) {
+            let error = format!("`{}` has no function `{name}`", node.app().name());
             return Err(Refusal::new(StatusCode::NOT_FOUND, error));
         }
         let level = match query.text("level")? {

@@ -18,7 +18,8 @@ use crate::{Node, bucket};
 
 pub(super) async fn buckets(node: &Node) -> Answer {
     let mut all = Vec::new();
-    for name in node.app.manifest().buckets.keys() {
+    let app = node.app();
+    for name in app.manifest().buckets.keys() {
         let bucket = named(node, name)?;
         let usage = in_bucket(node, &bucket, |store, bucket| store.usage(bucket)).await?;
         let durability = bucket.spec().durability.to_string();
@@ -76,7 +77,7 @@ pub(super) async fn export(node: &Node, bucket: &str) -> Answer {
     let bucket = named(node, bucket)?;
     in_bucket(node, &bucket, |_, _| Ok(())).await?;
     let (writer, body) = pipe::writer();
-    let store = Arc::clone(node.app.store());
+    let store = Arc::clone(node.app().store());
     tokio::task::spawn_blocking(move || {
         let exported = transfer::export(store.as_ref(), &bucket, BufWriter::new(&writer));
         if let Err(error) = exported {
@@ -96,7 +97,7 @@ pub(super) async fn import(node: &Node, bucket: &str, body: Incoming) -> Answer 
 
 /// The bucket with this encoded name.
 fn named(node: &Node, encoded: &str) -> Result<Bucket, Refusal> {
-    bucket(node.app.manifest(), &query::text(encoded)?).map_err(|error| match error {
+    bucket(node.app().manifest(), &query::text(encoded)?).map_err(|error| match error {
         crate::Error::State(error) => refusal(error),
         error => Refusal { status: StatusCode::NOT_FOUND, error: error.to_string(), hint: error.hint() },
     })
@@ -108,7 +109,7 @@ async fn in_bucket<T: Send + 'static>(
     bucket: &Bucket,
     work: impl FnOnce(&dyn Store, &Bucket) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Refusal> {
-    let (store, bucket) = (Arc::clone(node.app.store()), bucket.clone());
+    let (store, bucket) = (Arc::clone(node.app().store()), bucket.clone());
     let done = tokio::task::spawn_blocking(move || {
         store.open(&bucket)?;
         work(store.as_ref(), &bucket)

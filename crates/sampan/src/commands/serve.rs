@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use clap::{Args, ValueHint};
 use host::Authorities;
-use node::{App, Console, Error, Exporting, Line, Machine, Node, Server, Telemetry};
+use node::{App, Console, Current, Error, Exporting, Line, Machine, Node, Server, Telemetry};
 use state::{Embedded, Store};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::broadcast::error::RecvError;
@@ -48,7 +48,7 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     state: Option<PathBuf>,
 
-    /// Build and load a function again when its sources change
+    /// Build and load again what changes: functions, and the manifest
     #[arg(long)]
     watch: bool,
 
@@ -81,6 +81,9 @@ const CONSOLE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 808
 
 const TOKEN_BYTES: usize = 32;
 
+/// After so many turns of tasks it is looked what arrived meanwhile. A turn may take a whole time slice.
+const POLLS_BETWEEN_EVENTS: u32 = 3;
+
 /// How long the last lines of the log may take.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -98,7 +101,7 @@ impl Serve {
         let (telemetry, exporter) = collector::from_environment()?.map(Telemetry::new).unzip();
         // Reading hundreds of certificates takes as long as much of the rest.
         let mut grants = found.manifest.functions.values().map(|function| &function.grants);
-        let connects = grants.any(|grants| !grants.http.is_empty() || !grants.net.is_empty());
+        let connects = self.watch || grants.any(|grants| !grants.http.is_empty() || !grants.net.is_empty());
         let machine = Machine {
             dir,
             store,
@@ -109,12 +112,17 @@ impl Serve {
             authorities: if connects { authorities::trusted()? } else { Authorities::default() },
             telemetry,
         };
-        let runtime =
-            tokio::runtime::Runtime::new().map_err(|error| Report::failure("cannot start").cause(error))?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            // Functions that use up their time slices must not keep others' requests from being read.
+            .event_interval(POLLS_BETWEEN_EVENTS)
+            .build()
+            .map_err(|error| Report::failure("cannot start").cause(error))?;
         runtime.block_on(async {
             let app = App::load(found.manifest.clone(), machine).await.map_err(unserved)?;
-            let server =
-                Server::bind(Arc::clone(&app), self.listen, encryption.clone()).await.map_err(unserved)?;
+            let current = Current::new(app);
+            let server = Server::bind(Arc::clone(&current), self.listen, encryption.clone());
+            let server = server.await.map_err(unserved)?;
             let address = server.address().unwrap_or(self.listen);
             let scheme = if encryption.is_some() { "https" } else { "http" };
             let console = self.console().await.map_err(unserved)?;
@@ -122,15 +130,16 @@ impl Serve {
                 None => None,
                 Some(console) => {
                     let shown = console.address().unwrap_or(CONSOLE);
-                    Some(Arc::new(Node::new(Arc::clone(&app), token()?, address, shown)))
+                    Some(Arc::new(Node::new(Arc::clone(&current), token()?, address, shown)))
                 }
             };
+            let _watching = if self.watch { Some(watch::watch(found, Arc::clone(&current))?) } else { None };
             let url = format!("{scheme}://{address}");
-            _registered = registry::announce(&entry(&path, &app, &url, node.as_deref()));
-            eprintln!("sampan: {} {} on {url}", app.name(), app.version());
-            let _watching = if self.watch { Some(watch::watch(found, Arc::clone(&app))?) } else { None };
-            let showing = Showing::begin(&app);
-            let exporting = exporter.map(|exporter| exporter.begin(Arc::clone(&app)));
+            let begun = entry(&path, &current.app(), &url, node.as_deref());
+            _registered = registry::announce(&begun);
+            eprintln!("sampan: {} {} on {url}", begun.app, begun.version);
+            let showing = Showing::begin(&current.app());
+            let exporting = exporter.map(|exporter| exporter.begin(Arc::clone(&current)));
             if let (Some(console), Some(node)) = (console, &node) {
                 eprintln!("sampan: console on {}", login(node));
                 tokio::spawn(console.serve(Arc::clone(node)));
@@ -223,7 +232,11 @@ fn login(node: &Node) -> String {
 }
 
 fn unserved(error: Error) -> Report {
-    Report::from_error(&error)
+    let report = Report::from_error(&error);
+    match error.hint() {
+        Some(hint) => report.hint(hint),
+        None => report,
+    }
 }
 
 fn unstored(error: &state::Error) -> Report {

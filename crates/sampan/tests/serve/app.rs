@@ -40,11 +40,20 @@ struct Said {
 impl App {
     /// The app `tested` of this manifest, in which `$GUESTS` stands for the directory of built guests.
     pub(crate) fn new(manifest: &str) -> Self {
-        let guests = std::env::var("SAMPAN_GUESTS").expect("$SAMPAN_GUESTS is set: run `cargo xtask test`");
-        let manifest = manifest.replace("$GUESTS", &guests);
         let dir = tempfile::tempdir().expect("a directory is made");
         let app = Self { dir, env: Vec::new(), flags: Vec::new() }.flags(&["--console", "off"]);
-        app.file("sampan.toml", &format!("[app]\nname = \"tested\"\nversion = \"0.1.0\"\n{manifest}"))
+        app.change("0.1.0", manifest);
+        app
+    }
+
+    /// Gives it another manifest, of this version.
+    pub(crate) fn change(&self, version: &str, manifest: &str) {
+        let guests = std::env::var("SAMPAN_GUESTS").expect("$SAMPAN_GUESTS is set: run `cargo xtask test`");
+        let manifest = manifest.replace("$GUESTS", &guests);
+        let manifest = format!("[app]\nname = \"tested\"\nversion = \"{version}\"\n{manifest}");
+        // In one step: half a manifest is another one.
+        std::fs::write(self.path("new.toml"), manifest).expect("a file is written");
+        std::fs::rename(self.path("new.toml"), self.path("sampan.toml")).expect("it is renamed");
     }
 
     /// An example of the repository, as it was built, with nothing in its buckets yet.

@@ -184,3 +184,27 @@ fn what_cannot_be_told_is_refused() {
         assert!(said.contains(words) && said.contains("watches = [\"carts\"]"), "{said}");
     }
 }
+
+#[test]
+fn who_watches_changes_with_the_manifest() {
+    let alone = APP.replace("    watches = [\"carts\"]\n", "");
+    let app = App::new(&alone).flags(&["--watch", "--console", "off"]);
+    let served = app.serve();
+    put(&served, "/carts/ada", "before");
+    app.change("0.2.0", APP);
+    served.says("sampan: tested 0.2.0 is new");
+    put(&served, "/carts/bob", "pears");
+    is_told(&served, "bob", "1 set pears\n");
+    app.change("0.3.0", &APP.replace("reuse = 1", "reuse = 2"));
+    served.says("sampan: tested 0.3.0 is new");
+    put(&served, "/carts/bob", "plums");
+    is_told(&served, "bob", "1 set pears\n1 set plums\n");
+    app.change("0.4.0", &alone);
+    served.says("sampan: tested 0.4.0 is new");
+    put(&served, "/carts/cem", "after");
+    app.change("0.5.0", APP);
+    served.says("sampan: tested 0.5.0 is new");
+    put(&served, "/carts/dan", "figs");
+    is_told(&served, "dan", "1 set figs\n");
+    assert_eq!(told(&served, "ada") + &told(&served, "cem"), "");
+}

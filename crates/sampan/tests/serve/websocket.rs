@@ -35,7 +35,7 @@ const CHAT: &str = r#"
 /// One side of a WebSocket.
 pub(crate) struct Member(WebSocket<TcpStream>);
 
-fn enter(served: &Served, room: &str) -> Result<Member, u16> {
+pub(crate) fn enter(served: &Served, room: &str) -> Result<Member, u16> {
     open(served, &format!("/chat/{room}"))
 }
 
