@@ -46,11 +46,18 @@ const RATIOS: [(&str, &str, f64, &str); 5] = [
 ];
 
 /// Goals of single rows: the benchmark's name begins so, and this contestant takes at most so many microseconds.
-const TIMES_US: [(&str, &str, f64); 3] = [
+const TIMES_US: [(&str, &str, f64); 7] = [
     ("HTTP hello: from the start", "sampan dense", 6_000.0),
+    ("HTTP hello: the first answer", "sampan dense", 600.0),
+    ("HTTP hello, 32 connections, beside bad neighbours", "sampan dense", 10_000.0),
     ("sampan:chain call", "sampan dense", 5.0),
+    ("a chain of 100 stages", "sampan dense", 1_000.0),
+    ("wasi:http to a function of the app", "sampan dense", 60.0),
     ("wasi:keyvalue get", "sampan dense", 3.0),
 ];
+
+/// Goals of single rows: the benchmark's name begins so, and this contestant takes at most so many kilobytes.
+const MEMORIES_KB: [(&str, &str, f64); 1] = [("10,000 live instances", "sampan dense", 100.0)];
 
 fn at_most(outcome: &Outcome) -> Vec<Verdict> {
     let ratios = RATIOS.iter().filter(|(name, ..)| outcome.name.starts_with(name)).filter_map(
@@ -73,7 +80,17 @@ fn at_most(outcome: &Outcome) -> Vec<Verdict> {
             })
         },
     );
-    ratios.chain(times).collect()
+    let memories = MEMORIES_KB.iter().filter(|(name, ..)| outcome.name.starts_with(name)).filter_map(
+        |(_, contestant, goal)| {
+            let kilobytes = outcome.row(contestant)?.memory_bytes? / 1e3;
+            Some(Verdict {
+                goal: format!("{}: within {goal} KB", outcome.name),
+                measured: format!("{kilobytes:.0} KB"),
+                held: kilobytes <= *goal,
+            })
+        },
+    );
+    ratios.chain(times).chain(memories).collect()
 }
 
 /// Never slower than Wasmtime, nor with more memory.

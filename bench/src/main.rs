@@ -5,11 +5,14 @@
 mod calls;
 mod compute;
 mod contest;
+mod crowd;
 mod goals;
 mod hyper;
 mod launch;
 mod machine;
+mod neighbours;
 mod peers;
+mod server;
 mod serving;
 mod startup;
 mod stats;

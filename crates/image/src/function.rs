@@ -29,6 +29,8 @@ pub struct Function {
     /// Warm instances that are kept and used again; with 0, each request has a fresh instance of its own.
     #[serde(default)]
     pub reuse: At<u32>,
+    /// Requests that one warm instance answers at the same time, while others of them wait; only for WASI 0.3.
+    pub share: Option<At<u32>>,
     /// Environment variables.
     #[serde(default)]
     pub env: BTreeMap<At<String>, At<String>>,

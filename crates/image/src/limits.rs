@@ -52,6 +52,9 @@ pub const ROUTE_PATH_BYTES_MAX: usize = 1_024;
 /// Warm instances kept for one function.
 pub const REUSE_MAX: u32 = 10_000;
 
+/// Requests that one instance answers at the same time.
+pub const SHARE_MAX: u32 = 1_000;
+
 /// The least and the most memory of an instance: one page, and more than a machine is expected to have.
 pub const MEMORY_MIN: Bytes = Bytes(64 << 10);
 /// See [`MEMORY_MIN`].

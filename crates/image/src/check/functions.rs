@@ -1,6 +1,8 @@
 //! Whether functions can be built, started, and granted what they ask for.
 
-use crate::limits::{BODY_MAX, CONCURRENCY_MAX, DEADLINE_MAX, MEMORY_MAX, MEMORY_MIN, QUEUE_MAX, REUSE_MAX};
+use crate::limits::{
+    BODY_MAX, CONCURRENCY_MAX, DEADLINE_MAX, MEMORY_MAX, MEMORY_MIN, QUEUE_MAX, REUSE_MAX, SHARE_MAX,
+};
 use crate::{At, Bytes, Function, Grants, Limits, Secret};
 
 use super::{Check, SHORTEST};
@@ -16,6 +18,7 @@ impl Check<'_> {
             self.made(function);
             self.environment(function);
             self.bounds("`reuse`", &function.reuse, 0, REUSE_MAX);
+            self.shared(function);
             self.granted(&function.grants);
             self.watched(function);
             self.limited(&function.limits);
@@ -95,6 +98,18 @@ impl Check<'_> {
             } else if function.watches[..index].contains(name) {
                 self.problem(name.span(), format!("`{}` is watched already", **name));
             }
+        }
+    }
+
+    fn shared(&mut self, function: &Function) {
+        let Some(share) = &function.share else { return };
+        self.bounds("`share`", share, 1, SHARE_MAX);
+        if *function.reuse == 0 {
+            let message = "a fresh instance answers one request";
+            self.problem_with_hint(share.span(), message, "`reuse` keeps instances for more than one");
+        } else if function.limits.fuel.is_some() {
+            let message = "fuel is counted by instance, and `share` has several requests in one";
+            self.problem_with_hint(share.span(), message, "leave one of them out");
         }
     }
 

@@ -1,0 +1,145 @@
+//! A server as a client and its processor see it: what an answer is, and what it costs.
+
+use std::cell::OnceCell;
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+
+/// Ticks of the clock that `/proc` counts processor time in, for each second. The same on every Linux (`getconf CLK_TCK`).
+const TICKS: f64 = 100.0;
+
+/// A server, started at its first use and ended with its last.
+pub(crate) struct Server {
+    pub(crate) command: Box<dyn Fn() -> Result<Command>>,
+    /// Where it says hello.
+    pub(crate) path: &'static str,
+    pub(crate) running: OnceCell<Running>,
+}
+
+/// A process that serves. Dropped, it is killed.
+pub(crate) struct Running {
+    child: Child,
+    pub(crate) port: u16,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Running {
+    /// Starts a server and waits until it says where it listens.
+    pub(crate) fn start(mut command: Command) -> Result<Self> {
+        command.env("RUST_BACKTRACE", "0").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
+        let mut lines = BufReader::new(child.stderr.take().expect("piped"));
+        let mut said = String::new();
+        let port = loop {
+            let mut line = String::new();
+            ensure!(lines.read_line(&mut line)? > 0, "the server ended: {said}");
+            let port = line.split("127.0.0.1:").nth(1).map(|rest| {
+                let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+                digits.parse::<u16>()
+            });
+            if let Some(Ok(port)) = port {
+                break port;
+            }
+            said += &line;
+        };
+        // What it goes on to say must not fill the pipe.
+        std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
+        Ok(Self { child, port })
+    }
+
+    /// Seconds of processor time used so far.
+    fn cpu_seconds(&self) -> Result<f64> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // The name of the program, in parentheses, may hold anything.
+        let fields = stat.rsplit(')').next().context("a line of `/proc`")?;
+        let mut times = fields.split_whitespace().skip(11);
+        let mut ticks = || -> Result<f64> { Ok(times.next().context("a time")?.parse::<f64>()?) };
+        Ok((ticks()? + ticks()?) / TICKS)
+    }
+
+    /// Bytes of memory that are its own; of those that it shares with others, its part.
+    pub(crate) fn memory_bytes(&self) -> Result<f64> {
+        let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.child.id()))?;
+        let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:")).context("its memory")?;
+        Ok(line.trim().trim_end_matches(" kB").parse::<f64>()? * 1024.0)
+    }
+
+    /// The body of the answer to one request.
+    pub(crate) fn ask(&self, method: &str, path: &str, body: &str) -> Result<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+        let length = body.len();
+        write!(
+            stream,
+            // Of the older version, whose answers come in one piece.
+            "{method} {path} HTTP/1.0\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+             content-length: {length}\r\n\r\n{body}"
+        )?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        ensure!(answer.split(' ').nth(1) == Some("200"), "`{path}` was answered with {answer}");
+        Ok(answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
+    }
+}
+
+/// What a load came to.
+pub(crate) struct Load {
+    pub(crate) cpu_ns_per_request: f64,
+    pub(crate) p99_ns: f64,
+}
+
+impl Server {
+    pub(crate) fn running(&self) -> Result<&Running> {
+        if self.running.get().is_none() {
+            let running = Running::start((self.command)()?)?;
+            // `OnceCell` has no fallible way; there is one thread here.
+            let _ = self.running.set(running);
+        }
+        self.running.get().context("a running server")
+    }
+
+    /// Loads it with so many connections at once, each of which asks for `path` again as soon as it is answered.
+    pub(crate) fn load(&self, path: &str, connections: u32, seconds: u32) -> Result<Load> {
+        let running = self.running()?;
+        let before = running.cpu_seconds()?;
+        let output = Command::new("wrk")
+            .args(["--latency", "-t1", &format!("-c{connections}"), &format!("-d{seconds}s")])
+            .arg(format!("http://127.0.0.1:{}{}", running.port, path))
+            .output()
+            .context("cannot start `wrk`")?;
+        let spent = running.cpu_seconds()? - before;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let failed = text.contains("Non-2xx") || text.contains("Socket errors");
+        ensure!(!failed, "`{path}` failed: {text}");
+        let number =
+            |line: Option<&str>| line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
+        let requests = number(text.lines().find(|line| line.contains(" requests in ")));
+        let requests = requests.with_context(|| format!("`wrk` said {text}"))?;
+        let p99 = text.lines().find_map(|line| line.trim().strip_prefix("99%"));
+        let p99_ns = p99.and_then(nanoseconds).with_context(|| format!("`wrk` said {text}"))?;
+        Ok(Load { cpu_ns_per_request: spent * 1e9 / requests, p99_ns })
+    }
+}
+
+/// A time as `wrk` writes it.
+fn nanoseconds(text: &str) -> Option<f64> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+    let (number, unit) = text.split_at(digits);
+    let factor = match unit {
+        "us" => 1e3,
+        "ms" => 1e6,
+        "s" => 1e9,
+        _ => return None,
+    };
+    Some(number.parse::<f64>().ok()? * factor)
+}
