@@ -1,6 +1,6 @@
 //! A function that is told of changes: it writes all that it is told of a key under that key in the bucket `audit`, one
 //! line each, which begins with how many times this instance was told anything. At `trap` it traps; at `again` it
-//! adds one to the number there, of which it is told again.
+//! adds one to the number there, of which it is told again; at `slow` it goes on until there is a key `go`.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -38,6 +38,10 @@ impl Guest for Audit {
             "again" => {
                 let number: u64 = value.parse().expect("a number");
                 bucket.set("again", (number + 1).to_string().as_bytes()).expect("a write");
+            }
+            "slow" => {
+                note("slow", "set");
+                while !bucket.exists("go").expect("a read") {}
             }
             key => note(key, &format!("set {value}")),
         }

@@ -118,6 +118,23 @@ fn a_function_that_traps_is_told_of_the_next_change() {
 }
 
 #[test]
+fn what_a_function_is_too_slow_for_is_counted() {
+    let served = App::new(APP).serve();
+    put(&served, "/carts/slow", "");
+    is_told(&served, "slow", "1 set\n");
+    let mut connection = served.connect();
+    for index in 0..1100 {
+        connection.ask(&Request::new("PUT", &format!("/carts/{index}")).body(b"1")).well();
+    }
+    put(&served, "/carts/go", "");
+    // 1024 changes wait at most.
+    served.says("audit | 77 changes of `carts` were not told: they came too fast");
+    is_told(&served, "77", "2 set 1\n");
+    is_told(&served, "go", "1025 set \n");
+    assert_eq!(told(&served, "76"), "");
+}
+
+#[test]
 fn a_function_that_is_told_of_its_own_writes_keeps_no_other_waiting() {
     let served = App::new(APP).serve();
     put(&served, "/carts/again", "1");
