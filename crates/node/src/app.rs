@@ -10,6 +10,7 @@ use host::bindings::{Call, CallError, Calling, Payload, Siblings};
 use http::{Request, Response};
 use image::{Chain, Manifest, Name, Problem};
 use state::Store;
+use wasmtime_wasi::runtime::spawn;
 use wasmtime_wasi_http::WasiBody;
 
 use crate::execution::{Execution, Executions};
@@ -232,7 +233,7 @@ impl Siblings for Table {
         if let Some(function) = self.get(name) {
             let call = Call { deadline: call.deadline.min(function.deadline()), ..call };
             let (call, traced) = telemetry::call(&function, call);
-            return Box::pin(async move {
+            return calling(function.runs_apart(call), async move {
                 let result = function.call(call, input).await;
                 telemetry::ended(traced, &result);
                 result
@@ -259,11 +260,12 @@ impl Siblings for Table {
         call: Call,
         request: Request<WasiBody>,
     ) -> Calling<Result<Response<WasiBody>, CallError>> {
-        let function = self.get(name);
-        Box::pin(async move {
-            let function = function.ok_or(CallError::Denied)?;
-            let call = Call { deadline: call.deadline.min(function.deadline()), ..call };
-            let (call, traced) = telemetry::call(&function, call);
+        let Some(function) = self.get(name) else {
+            return Box::pin(async { Err(CallError::Denied) });
+        };
+        let call = Call { deadline: call.deadline.min(function.deadline()), ..call };
+        let (call, traced) = telemetry::call(&function, call);
+        calling(function.runs_apart(call), async move {
             let result = function.answer(call, None, request).await.map_err(|failure| match failure {
                 Failure::Busy => CallError::Busy,
                 Failure::Late => CallError::Late,
@@ -272,6 +274,14 @@ impl Siblings for Table {
             telemetry::ended(traced, &result);
             result
         })
+    }
+}
+
+/// A call on its way, `apart` on a task of its own.
+fn calling<T: Send + 'static>(apart: bool, call: impl Future<Output = T> + Send + 'static) -> Calling<T> {
+    match apart {
+        true => Box::pin(spawn(call)),
+        false => Box::pin(call),
     }
 }
 

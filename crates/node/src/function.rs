@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use engine::wasmtime::component::{Component, ComponentExportIndex, InstancePre, types::ComponentItem};
 use engine::wasmtime::{self, Store};
 use engine::{Engine, Limits, Program};
+use host::bindings::Call;
 use host::{Grants, Host, Stdio, link};
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 use wasmtime_wasi_http::p3::bindings::ServicePre;
@@ -141,6 +142,12 @@ impl Function {
     /// from what it passes on for another.
     pub(crate) fn can_share(&self) -> bool {
         matches!(self.http, Some(Http::P3(_))) && !self.is_middleware
+    }
+
+    /// Whether a call needs a task of its own. Wasmtime runs no instance of WASI 0.3 from inside another one, and who makes
+    /// the call may be one.
+    pub(crate) fn runs_apart(&self, call: Call) -> bool {
+        call.depth > 0 && self.engine.settings().concurrent
     }
 
     /// When a call that begins now must have ended.

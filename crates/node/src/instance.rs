@@ -12,6 +12,7 @@ use host::Host;
 use host::bindings::{Call, CallError, Level, Next, Payload};
 use http::{Request, Response};
 use tokio::time::timeout_at;
+use wasmtime_wasi::runtime::spawn;
 use wasmtime_wasi_http::p2::bindings::Proxy;
 use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 use wasmtime_wasi_http::p3::bindings::Service;
@@ -166,7 +167,8 @@ impl Function {
         entered: Entered,
     ) -> Result<Response<WasiBody>, Failure> {
         let answer = Answer::default();
-        let mut work: Work = Box::pin(self.work(call, next, request, Arc::clone(&answer), entered));
+        let mut work: Work =
+            Box::pin(Arc::clone(&self).work(call, next, request, Arc::clone(&answer), entered));
         let (response, worked) = std::future::poll_fn(|context| {
             let worked = work.as_mut().poll(context);
             let answer = answer.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -182,6 +184,10 @@ impl Function {
         Ok(match worked {
             Poll::Ready(Ok(())) => response,
             Poll::Ready(Err(failure)) => response.map(|body| Ongoing::failed(body, &failure)),
+            // Its caller may read the body while it runs itself.
+            Poll::Pending if self.runs_apart(call) => {
+                response.map(|body| Ongoing::going_on(body, Box::pin(spawn(work))))
+            }
             Poll::Pending => response.map(|body| Ongoing::going_on(body, work)),
         })
     }

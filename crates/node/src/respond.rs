@@ -11,6 +11,7 @@ use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Body, Incoming};
+use wasmtime_wasi::runtime::spawn;
 use wasmtime_wasi_http::{Error as HttpError, WasiBody};
 
 use crate::app::{App, random_id};
@@ -120,7 +121,8 @@ impl Way {
 
 impl Next for Way {
     fn answer(&self, call: Call, request: Request<WasiBody>) -> Calling<Response<WasiBody>> {
-        Box::pin(self.clone().go(call, request))
+        // Whatever comes next, middleware is an instance of WASI 0.3, which no other one runs inside.
+        Box::pin(spawn(self.clone().go(call, request)))
     }
 }
 

@@ -60,11 +60,16 @@ fn middleware_lets_in_and_keeps_out_and_changes_what_passes() {
     let twice = served.ask(&as_user("GET", "/teapot").header("host", "twice.example"));
     assert_eq!(twice.status, 418);
     assert_eq!(twice.headers.iter().filter(|(name, _)| name == "x-guarded").count(), 2);
+    // Bodies flow through both.
+    let long = vec![b'x'; 1 << 10];
+    let echoed = served.ask(&as_user("POST", "/echo").header("host", "twice.example").body(&long));
+    assert_eq!(echoed.well().len(), long.len());
 }
 
 #[test]
 fn middleware_stands_before_chains_and_files_too() {
-    let served = App::new(APP).file("site/a.txt", "a file").serve();
+    let app = App::new(APP).file("site/a.txt", "a file");
+    let served = app.serve();
     for path in ["/chain", "/files/a.txt"] {
         assert_eq!(served.get(path).status, 401, "{path}");
     }

@@ -14,6 +14,7 @@ const APP: &str = r#"
     [functions.alone]
     program = "$GUESTS/app/shared.wasm"
     reuse = 2
+    grants = { calls = ["alone", "shared"] }
     [functions.hasty]
     program = "$GUESTS/app/shared.wasm"
     reuse = 2
@@ -64,6 +65,16 @@ fn one_that_does_not_end_is_stopped_and_the_next_is_answered() {
     assert_eq!(served.get("/trap").status, 500);
     served.says("shared | wasm trap");
     assert_eq!(served.get("/wait?0").well(), "1");
+}
+
+#[test]
+fn instances_of_wasi_0_3_call_each_other() {
+    let served = App::new(APP).serve();
+    let ask = |path: &str| served.ask(&Request::new("GET", path).header("host", "alone"));
+    assert_eq!(ask("/call?shared.sampan.internal/wait?1").well(), "1");
+    assert_eq!(ask("/call?alone.sampan.internal/wait?1").well(), "1");
+    let twice = "/call?alone.sampan.internal/call?shared.sampan.internal/wait?1";
+    assert_eq!(ask(twice).well(), "1");
 }
 
 #[test]
