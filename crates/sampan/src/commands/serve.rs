@@ -82,7 +82,7 @@ const CONSOLE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 808
 const TOKEN_BYTES: usize = 32;
 
 /// After so many turns of tasks it is looked what arrived meanwhile. A turn may take a whole time slice.
-const POLLS_BETWEEN_EVENTS: u32 = 3;
+const POLLS_BETWEEN_EVENTS: u32 = 8;
 
 /// How long the last lines of the log may take.
 const LAST_WORDS: Duration = Duration::from_secs(1);
