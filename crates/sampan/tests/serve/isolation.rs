@@ -1,9 +1,9 @@
-//! What a function may reach is what it was granted: not the buckets, the environment or the secrets of another, nor those
-//! of the node; and a secret is seen by nobody else.
+//! What a function may reach is what it was granted: not the buckets, blobs, environment or secrets of another, nor those
+//! of the node, nor the SQL database of its app; and a secret is seen by nobody else.
 
 use std::collections::BTreeSet;
 
-use crate::app::App;
+use crate::app::{App, Served};
 use crate::client::{Connection, Request};
 
 const APP: &str = r#"
@@ -149,4 +149,113 @@ fn nothing_is_left_in_memory_for_the_next_instance() {
             assert_eq!(served.ask(&Request::new("GET", "/allocate").header("host", "other")).status, 500);
         }
     }
+}
+
+/// Functions that are the same program, each with other grants; the host of a request says which is asked.
+const VAULTS: &str = r#"
+    [functions.mine]
+    program = "$GUESTS/app/vault.wasm"
+    grants = { blobs = ["mine"], sql = true }
+    [functions.yours]
+    program = "$GUESTS/app/vault.wasm"
+    grants = { blobs = ["yours"], buckets = ["mine"] }
+    [functions.none]
+    program = "$GUESTS/app/vault.wasm"
+    [blobs.mine]
+    [blobs.yours]
+    [buckets.mine]
+    [[routes]]
+    host = "mine"
+    path = "/{*rest}"
+    function = "mine"
+    [[routes]]
+    host = "yours"
+    path = "/{*rest}"
+    function = "yours"
+    [[routes]]
+    host = "none"
+    path = "/{*rest}"
+    function = "none"
+"#;
+
+/// What a function answers.
+#[track_caller]
+fn asked(served: &Served, function: &str, method: &str, path: &str, body: &str) -> (u16, String) {
+    let answer = served.ask(&Request::new(method, path).header("host", function).body(body.as_bytes()));
+    (answer.status, answer.text())
+}
+
+#[test]
+fn a_function_without_sql_is_denied_it() {
+    let served = App::new(VAULTS).serve();
+    let run = |function, verb, statement: &str| {
+        asked(&served, function, "POST", &format!("/sql/{verb}"), statement)
+    };
+    let made = format!("create table secrets as select '{FROM_ENV}' as name");
+    assert_eq!(run("mine", "execute", &made), (200, "0".to_owned()));
+    for function in ["yours", "none"] {
+        for (verb, statement) in [
+            ("query", "select name from secrets".to_owned()),
+            ("query", "select 1".to_owned()),
+            ("execute", format!("insert into secrets values ('{FROM_FILE}')")),
+            ("execute", "drop table secrets".to_owned()),
+            ("batch", "delete from secrets".to_owned()),
+            ("query", "no statement".to_owned()),
+        ] {
+            let denied = run(function, verb, &statement);
+            assert_eq!(denied, (400, "Error::Denied".to_owned()), "{function} {verb} {statement}");
+        }
+        served.says(&format!("{function} | it was denied the SQL database; `sql = true` grants it"));
+    }
+    assert_eq!(run("mine", "query", "select name from secrets"), (200, FROM_ENV.to_owned()));
+    keeps_secrets("its log", &served.stop());
+}
+
+#[test]
+fn a_function_reaches_only_its_own_blobs() {
+    let served = App::new(VAULTS).serve();
+    let functions = [("mine", FROM_ENV), ("yours", FROM_FILE)];
+    for (name, secret) in functions {
+        // Of the same name, in both.
+        let path = format!("/blobs/{name}/object");
+        assert_eq!(asked(&served, name, "PUT", &path, secret), (200, String::new()));
+        assert_eq!(asked(&served, name, "GET", &path, ""), (200, secret.to_owned()));
+    }
+    for (function, container) in [
+        ("mine", "yours"),
+        ("yours", "mine"),
+        ("none", "mine"),
+        ("none", "yours"),
+        // What is not there is denied in the same words: nobody learns which names there are.
+        ("mine", "nothing"),
+        ("mine", "Mine"),
+        ("mine", "mine%00"),
+        ("mine", ".mine"),
+        ("mine", ""),
+    ] {
+        let denied = (400, format!("it was denied the container `{container}`"));
+        for method in ["GET", "PUT", "DELETE"] {
+            let path = format!("/blobs/{container}/object");
+            assert_eq!(asked(&served, function, method, &path, "x"), denied, "{function} {method} {path}");
+        }
+        for verb in ["create", "exists", "list", "delete"] {
+            let path = format!("/{verb}/{container}");
+            assert_eq!(asked(&served, function, "POST", &path, ""), denied, "{function} {path}");
+        }
+        for verb in ["copy", "move"] {
+            let own = if function == "none" { container } else { function };
+            for (from, to) in [(own, container), (container, own)] {
+                let (path, to) = (format!("/{verb}/{from}/object"), format!("{to}/stolen"));
+                assert_eq!(asked(&served, function, "POST", &path, &to), denied, "{function} {path} {to}");
+            }
+        }
+    }
+    for (name, secret) in functions {
+        let object = asked(&served, name, "GET", &format!("/blobs/{name}/object"), "");
+        assert_eq!(object, (200, secret.to_owned()));
+        assert_eq!(asked(&served, name, "POST", &format!("/list/{name}"), ""), (200, "object".to_owned()));
+        assert_eq!(asked(&served, name, "POST", &format!("/exists/{name}"), ""), (200, "true".to_owned()));
+    }
+    served.says("mine | it was denied the container `yours`; `blobs = [\"yours\"]` grants it");
+    keeps_secrets("its log", &served.stop());
 }
