@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Every benchmark of `--check`, and who must take part in it on any machine.
-const EXPECTED: [(&str, &[&str]); 20] = [
+const EXPECTED: [(&str, &[&str]); 25] = [
     ("hello, cached", &["native", "sampan dense", "sampan portable"]),
     ("hello, cold", &["sampan dense", "sampan portable"]),
     ("hello component, cached", &["native", "sampan dense", "sampan portable"]),
@@ -19,8 +19,13 @@ const EXPECTED: [(&str, &[&str]); 20] = [
     ("HTTP hello, 32 connections: p99", SERVERS),
     ("HTTP hello, 256 connections: p99", SERVERS),
     ("HTTP hello: from the start of the process to the first answer", SERVERS),
+    ("HTTP hello: the first answer, after it listens", SERVERS),
     ("sampan:chain call, in the guest's eyes", &["sampan dense"]),
+    ("a chain of 100 stages, past one of one", &["sampan dense"]),
+    ("wasi:http to a function of the app: CPU of both, past that of one", &["sampan dense"]),
     ("wasi:keyvalue get, in the guest's eyes", &["sampan dense"]),
+    ("HTTP hello, 32 connections, beside bad neighbours: p99", &["sampan dense"]),
+    ("10,000 live instances: time and warm memory of each", &["sampan dense"]),
     ("compute integer", &["native", "sampan dense", "sampan portable"]),
     ("compute gemm", &["native", "sampan dense", "sampan portable"]),
     ("compute lu", &["native", "sampan dense", "sampan portable"]),
