@@ -21,6 +21,7 @@ pub(crate) struct App {
     dir: TempDir,
     env: Vec<(String, String)>,
     flags: Vec<String>,
+    before: String,
 }
 
 /// A process that serves an app. Dropped, it is killed.
@@ -41,9 +42,14 @@ impl App {
     /// The app `tested` of this manifest, in which `$GUESTS` stands for the directory of built guests.
     pub(crate) fn new(manifest: &str) -> Self {
         let dir = tempfile::tempdir().expect("a directory is made");
-        let app = Self { dir, env: Vec::new(), flags: Vec::new() }.flags(&["--console", "off"]);
+        let app = Self::at(dir);
         app.change("0.1.0", manifest);
         app
+    }
+
+    fn at(dir: TempDir) -> Self {
+        let flags = ["--console", "off"].map(str::to_owned).to_vec();
+        Self { dir, env: Vec::new(), flags, before: String::new() }
     }
 
     /// Gives it another manifest, of this version.
@@ -69,7 +75,7 @@ impl App {
                     .expect("a link is made");
             }
         }
-        Self { dir, env: Vec::new(), flags: Vec::new() }.flags(&["--console", "off"])
+        Self::at(dir)
     }
 
     /// With a file in its directory.
@@ -89,6 +95,12 @@ impl App {
     /// With these flags instead of those that keep the console away.
     pub(crate) fn flags(mut self, flags: &[&str]) -> Self {
         self.flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        self
+    }
+
+    /// By a process in which a shell has done this before, such as `ulimit -n 64`.
+    pub(crate) fn before(mut self, command: &str) -> Self {
+        self.before = command.to_owned();
         self
     }
 
@@ -127,7 +139,8 @@ impl App {
 
     fn command(&self) -> Command {
         let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("home");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sampan"));
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{}\nexec \"$0\" \"$@\"", self.before), env!("CARGO_BIN_EXE_sampan")]);
         let elsewhere = self.flags.iter().any(|flag| flag == "--listen");
         command
             .arg("serve")
@@ -185,6 +198,12 @@ impl Served {
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
         assert!(sent.expect("`kill` runs").success());
+    }
+
+    /// Gives it another limit of the operating system, as an option of `prlimit`.
+    pub(crate) fn limit(&self, limit: &str) {
+        let set = Command::new("prlimit").args(["--pid", &self.child.id().to_string(), limit]).status();
+        assert!(set.expect("`prlimit` runs").success());
     }
 
     /// Waits for its end.

@@ -9,6 +9,7 @@ mod client;
 mod collector;
 mod console;
 mod examples;
+mod full;
 mod hostile;
 mod http;
 mod instances;
