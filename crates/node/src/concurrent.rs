@@ -78,7 +78,7 @@ impl Concurrent {
     ) -> Result<Response<WasiBody>, Failure> {
         let response = self.0.handle(call, request).await.map_err(|error| {
             if error.is::<ExpirationError>() {
-                return Failure::Late;
+                return function.late();
             }
             // Why was said when the instance ended.
             if error.is::<TrapOrPanicError>() {

@@ -366,7 +366,7 @@ impl Function {
     }
 
     /// Says to the log that an instance was stopped at its deadline.
-    fn late(&self) -> Failure {
+    pub(crate) fn late(&self) -> Failure {
         self.log(&Failure::Late.to_string());
         Failure::Late
     }
