@@ -1,6 +1,8 @@
 //! What an app binds to one of its functions beside WASI: a part of its state, its configuration, its other
 //! functions, its connections, a log and a trace.
 
+mod metrics;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::pin::Pin;
@@ -15,9 +17,12 @@ use wasmtime_wasi_http::WasiBody;
 
 use crate::limits::CALL_DEPTH_MAX;
 pub use crate::sql::Database;
+pub use metrics::{Buckets, Data, ExponentialHistogram, Histogram, Metric, Number, Point, Temporality};
 
 /// All that an app binds to one function. The function reaches nothing else of the app.
 pub struct Bindings {
+    /// What the app calls the function.
+    pub name: String,
     /// Where the buckets are.
     pub store: Arc<dyn Store>,
     /// The granted buckets, by name; they are open.
@@ -38,7 +43,7 @@ pub struct Bindings {
     pub connections: Option<Arc<dyn Connections>>,
     /// Where the function's output goes.
     pub log: Arc<dyn Log>,
-    /// Where the function's spans go; `None` where nothing is traced.
+    /// Where the function's spans and metrics go; `None` where nothing is traced.
     pub telemetry: Option<Arc<dyn Telemetry>>,
 }
 
@@ -46,6 +51,7 @@ impl fmt::Debug for Bindings {
     /// Names only: values may be secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Bindings")
+            .field("name", &self.name)
             .field("buckets", &self.buckets.keys())
             .field("containers", &self.containers)
             .field("config", &self.config.keys())
@@ -58,6 +64,35 @@ impl fmt::Debug for Bindings {
 pub trait Log: Send + Sync {
     /// One line, without its end, of the function's standard output, standard error, or `wasi:logging`.
     fn line(&self, level: Level, text: &str);
+
+    /// One record of `wasi:otel/logs`.
+    fn record(&self, record: Record);
+}
+
+/// A line of a log, and what is told beside it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// How grave it is.
+    pub level: Level,
+    /// What the line says, as JSON (RFC 8259). Its size is not bounded.
+    pub body: String,
+    /// What else there is. The sizes are bounded.
+    pub context: Context,
+}
+
+/// What a function tells beside the line of a [`Record`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Context {
+    /// When it happened, in nanoseconds since the Unix epoch, if that is told.
+    pub time_ns: Option<u64>,
+    /// Which kind of event it is; empty where that is not told.
+    pub event: String,
+    /// The chain of the call; 0 outside of one.
+    pub trace_id: u128,
+    /// The span that it belongs to; 0 where it belongs to none.
+    pub span_id: u64,
+    /// Names and values; a value is JSON (RFC 8259).
+    pub attributes: Vec<(String, String)>,
 }
 
 /// How grave a line of a log is.
@@ -207,10 +242,13 @@ pub enum SendError {
     Full,
 }
 
-/// Takes what a function traces.
+/// Takes what functions trace and measure.
 pub trait Telemetry: Send + Sync {
     /// A span that has ended.
     fn span(&self, span: Span);
+
+    /// What `function` measured. The sizes are bounded.
+    fn metrics(&self, function: &str, metrics: Vec<Metric>);
 }
 
 /// A part of a call, as the function that answers it tells of it. The sizes are bounded, the words are the function's.

@@ -26,8 +26,14 @@ pub const OBJECT_AT_ONCE_BYTES_MAX: u64 = 16 << 20;
 /// Attributes of one span of a trace; what is more is dropped.
 pub const SPAN_ATTRIBUTES_MAX: usize = 128;
 
-/// Bytes of each text of a span: its name, the names and values of its attributes, its error; the rest is cut.
+/// Bytes of each text of a span or record: its name, the names and values of its attributes, its error; the rest is cut.
 pub const SPAN_TEXT_BYTES_MAX: usize = 4 << 10;
+
+/// Bytes of memory of the attributes of one record of a log; what is more is dropped.
+pub const RECORD_ATTRIBUTES_BYTES_MAX: usize = 8 << 10;
+
+/// Bytes of memory of the metrics of one export; a larger one is refused.
+pub const METRICS_BYTES_MAX: usize = 64 << 10;
 
 /// Bytes of one line of a function's log; the rest of it is cut.
 pub const LOG_LINE_BYTES_MAX: usize = 16 << 10;

@@ -1,7 +1,10 @@
-//! `wasi:otel`: the spans that a function traces within its call.
+//! `wasi:otel`: the spans that a function traces within its call, what it logs and what it measures.
 //!
-//! A function cannot choose the trace that its spans go to: that would be a way into those of others. It is the trace
-//! of its call. Sizes are bounded here.
+//! A function cannot choose the trace that its spans and records go to, nor whose they are: that would be a way into
+//! those of others. It is the trace of its call. Sizes are bounded here.
+
+mod logs;
+mod metrics;
 
 use wasmtime::component::Linker;
 
@@ -13,12 +16,17 @@ use crate::limits::{SPAN_ATTRIBUTES_MAX, SPAN_TEXT_BYTES_MAX};
 mod generated {
     wasmtime::component::bindgen!({
         path: "../../wit",
-        interfaces: "import wasi:otel/tracing@0.2.0-rc.2;",
+        interfaces: "
+            import wasi:otel/tracing@0.2.0-rc.2;
+            import wasi:otel/metrics@0.2.0-rc.2;
+            import wasi:otel/logs@0.2.0-rc.2;
+        ",
         with: { "wasi:clocks": wasmtime_wasi::p2::bindings::clocks },
     });
 }
 
 use generated::wasi::otel::tracing::{self, Datetime, SpanContext, SpanData, TraceFlags};
+use generated::wasi::otel::types::KeyValue;
 
 impl tracing::Host for AppView<'_> {
     /// What matters is told when it ends.
@@ -49,7 +57,6 @@ impl tracing::Host for AppView<'_> {
 /// The span as a part of the trace of `call`; `None` when it has no identity.
 fn within(call: Call, span: SpanData) -> Option<Span> {
     let span_id = id(&span.span_context.span_id)?;
-    let attributes = span.attributes.into_iter().take(SPAN_ATTRIBUTES_MAX);
     Some(Span {
         trace_id: call.chain,
         span_id,
@@ -57,7 +64,7 @@ fn within(call: Call, span: SpanData) -> Option<Span> {
         name: cut(span.name),
         start_ns: nanoseconds(span.start_time),
         end_ns: nanoseconds(span.end_time),
-        attributes: attributes.map(|attribute| (cut(attribute.key), cut(attribute.value))).collect(),
+        attributes: fitting(span.attributes, usize::MAX),
         status: match span.status {
             tracing::Status::Unset => Status::Unset,
             tracing::Status::Ok => Status::Ok,
@@ -75,18 +82,37 @@ fn nanoseconds(time: Datetime) -> u64 {
     time.seconds.saturating_mul(1_000_000_000).saturating_add(time.nanoseconds.into())
 }
 
+/// The first attributes that fit into so many bytes of memory.
+fn fitting(told: Vec<KeyValue>, bytes_max: usize) -> Vec<(String, String)> {
+    let mut room = bytes_max;
+    let told = told.into_iter().take(SPAN_ATTRIBUTES_MAX);
+    let fitting = told.map_while(|attribute| {
+        let pair = (cut(attribute.key), cut(attribute.value));
+        room = room.checked_sub(size_of_val(&pair) + pair.0.len() + pair.1.len())?;
+        Some(pair)
+    });
+    let mut fitting: Vec<_> = fitting.collect();
+    // The list may lie where the function's own did, which was as long as it liked.
+    fitting.shrink_to_fit();
+    fitting
+}
+
+/// The text, in no more memory than it needs: what was cut off is not kept while it waits.
 fn cut(mut text: String) -> String {
     text.truncate(text.floor_char_boundary(SPAN_TEXT_BYTES_MAX));
+    text.shrink_to_fit();
     text
 }
 
 pub(crate) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
-    tracing::add_to_linker::<_, App>(linker, Host::app)
+    tracing::add_to_linker::<_, App>(linker, Host::app)?;
+    generated::wasi::otel::metrics::add_to_linker::<_, App>(linker, Host::app)?;
+    generated::wasi::otel::logs::add_to_linker::<_, App>(linker, Host::app)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::generated::wasi::otel::types::{InstrumentationScope, KeyValue};
+    use super::generated::wasi::otel::types::InstrumentationScope;
     use super::*;
 
     fn told(trace_id: &str, span_id: &str, parent: &str) -> SpanData {
@@ -106,7 +132,7 @@ mod tests {
             name: long,
             start_time: time,
             end_time: time,
-            attributes: vec![attribute; SPAN_ATTRIBUTES_MAX + 1],
+            attributes: vec![attribute; 10 * SPAN_ATTRIBUTES_MAX],
             events: Vec::new(),
             links: Vec::new(),
             status: tracing::Status::Ok,
@@ -132,7 +158,8 @@ mod tests {
         let span = within(call(), span).expect("a span");
         assert_eq!((span.trace_id, span.span_id, span.parent), (3, 0xaa, 0xbb));
         assert_eq!((span.start_ns, span.end_ns), (u64::MAX, u64::MAX));
-        assert_eq!((span.name.len(), span.attributes.len()), (SPAN_TEXT_BYTES_MAX, SPAN_ATTRIBUTES_MAX));
+        let held = (span.name.capacity(), span.attributes.capacity());
+        assert_eq!(held, (SPAN_TEXT_BYTES_MAX, SPAN_ATTRIBUTES_MAX), "what was cut off is held");
         assert!(span.attributes.iter().all(|(key, value)| key.len().max(value.len()) == SPAN_TEXT_BYTES_MAX));
     }
 

@@ -98,13 +98,16 @@ pub const CGI_OUTPUT_BYTES_MAX: usize = 16 << 20;
 /// Spans that wait for the collector; more of them are dropped.
 pub const SPANS_WAITING_MAX: usize = 8_192;
 
-/// Spans or lines in one message to the collector.
+/// Exports of metrics that wait for the collector; more of them are dropped.
+pub const METRICS_WAITING_MAX: usize = 1_024;
+
+/// Spans, lines or exports of metrics in one message to the collector.
 pub const EXPORT_BATCH_MAX: usize = 512;
 
-/// How often spans and lines are sent to the collector.
+/// How often spans, lines and the metrics of functions are sent to the collector.
 pub const EXPORT_EVERY: Duration = Duration::from_secs(1);
 
-/// How often metrics are sent to the collector.
+/// How often the node's own metrics are sent to the collector.
 pub const METRICS_EVERY: Duration = Duration::from_secs(10);
 
 /// How long the collector may take for a message.

@@ -282,6 +282,7 @@ impl Loader {
         let calls: BTreeSet<String> = granted.calls.iter().map(|name| name.to_string()).collect();
         let log = FunctionLog { logs: Arc::clone(&self.logs), function: name.to_string() };
         Ok(Bindings {
+            name: name.to_string(),
             store: Arc::clone(&self.machine.store),
             buckets,
             config: config.collect(),

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use host::bindings::Level;
+use host::bindings::{Context, Level, Record};
 use host::limits::LOG_LINE_BYTES_MAX;
 use serde::Serialize;
 use tokio::sync::broadcast;
@@ -22,6 +22,9 @@ pub struct Line {
     pub level: &'static str,
     /// Its text.
     pub text: String,
+    /// What the function told beside it; only a collector asks for that.
+    #[serde(skip)]
+    pub(crate) context: Option<Arc<Context>>,
 }
 
 /// The log of an app.
@@ -73,15 +76,28 @@ impl Logs {
     }
 }
 
-impl host::bindings::Log for FunctionLog {
-    fn line(&self, level: Level, text: &str) {
+impl FunctionLog {
+    fn push(&self, level: Level, text: &str, context: Option<Arc<Context>>) {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         self.logs.push(Line {
             time_us: u64::try_from(since.as_micros()).unwrap_or(u64::MAX),
             function: self.function.clone(),
             level: name(level),
             text: text[..text.floor_char_boundary(LOG_LINE_BYTES_MAX)].to_owned(),
+            context,
         });
+    }
+}
+
+impl host::bindings::Log for FunctionLog {
+    fn line(&self, level: Level, text: &str) {
+        self.push(level, text, None);
+    }
+
+    /// Text is shown as it is, anything else as JSON.
+    fn record(&self, record: Record) {
+        let text = serde_json::from_str(&record.body).unwrap_or(record.body);
+        self.push(record.level, &text, Some(Arc::new(record.context)));
     }
 }
 

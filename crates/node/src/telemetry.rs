@@ -1,7 +1,9 @@
-//! What a node tells a collector of OpenTelemetry: spans, lines of log and metrics, over OTLP/HTTP.
+//! What a node tells a collector of OpenTelemetry, over OTLP/HTTP: spans, lines of log, its own metrics and those of
+//! its functions.
 //!
 //! Nothing waits for the collector: what it does not take in time is dropped, and counted.
 
+mod measured;
 mod otlp;
 mod send;
 
@@ -9,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use host::bindings::{Call, CallError, Span, Status};
+use host::bindings::{Call, CallError, Metric, Span, Status};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -20,7 +22,10 @@ use crate::Line;
 use crate::app::random_id;
 use crate::current::Current;
 use crate::function::Function;
-use crate::limits::{EXPORT_BATCH_MAX, EXPORT_EVERY, GRACE, METRICS_EVERY, SPANS_WAITING_MAX};
+use crate::limits::{
+    EXPORT_BATCH_MAX, EXPORT_EVERY, GRACE, METRICS_EVERY, METRICS_WAITING_MAX, SPANS_WAITING_MAX,
+};
+use measured::Measured;
 use otlp::Service;
 use send::Sender;
 
@@ -37,9 +42,10 @@ pub struct Collector {
     pub headers: HeaderMap,
 }
 
-/// The way of spans to the collector.
+/// The way of spans, and of what functions measure, to the collector.
 pub struct Telemetry {
     spans: mpsc::Sender<Span>,
+    measured: mpsc::Sender<Measured>,
     dropped: AtomicU64,
 }
 
@@ -47,18 +53,20 @@ pub struct Telemetry {
 pub struct Exporter {
     telemetry: Arc<Telemetry>,
     spans: mpsc::Receiver<Span>,
+    measured: mpsc::Receiver<Measured>,
     collector: Collector,
 }
 
 impl Telemetry {
     /// The way to `collector`, and what sends along it.
     pub fn new(collector: Collector) -> (Arc<Self>, Exporter) {
-        let (sender, spans) = mpsc::channel(SPANS_WAITING_MAX);
-        let telemetry = Arc::new(Self { spans: sender, dropped: AtomicU64::new(0) });
-        (Arc::clone(&telemetry), Exporter { telemetry, spans, collector })
+        let (to_spans, spans) = mpsc::channel(SPANS_WAITING_MAX);
+        let (to_measured, measured) = mpsc::channel(METRICS_WAITING_MAX);
+        let telemetry = Arc::new(Self { spans: to_spans, measured: to_measured, dropped: AtomicU64::new(0) });
+        (Arc::clone(&telemetry), Exporter { telemetry, spans, measured, collector })
     }
 
-    /// Spans and lines that the collector did not get.
+    /// Spans, lines and metrics that the collector did not get.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
@@ -88,6 +96,13 @@ impl host::bindings::Telemetry for Telemetry {
     fn span(&self, span: Span) {
         if self.spans.try_send(span).is_err() {
             self.drop_some(1);
+        }
+    }
+
+    fn metrics(&self, function: &str, metrics: Vec<Metric>) {
+        let count = metrics.len();
+        if self.measured.try_send(Measured { function: function.to_owned(), metrics }).is_err() {
+            self.drop_some(count);
         }
     }
 }
@@ -226,6 +241,7 @@ impl Exporter {
             };
             self.send_spans(&mut sender, &service).await;
             self.send_lines(&mut sender, &service, &mut lines).await;
+            self.send_measured(&mut sender, &service).await;
             if with_metrics {
                 let metrics =
                     otlp::metrics(&service, &current.app(), begun_ns, now_ns(), self.telemetry.dropped());
@@ -250,6 +266,24 @@ impl Exporter {
                 self.telemetry.drop_some(count);
             }
             if count < EXPORT_BATCH_MAX {
+                return;
+            }
+        }
+    }
+
+    async fn send_measured(&mut self, sender: &mut Sender, service: &Service) {
+        loop {
+            let mut all = Vec::new();
+            while all.len() < EXPORT_BATCH_MAX
+                && let Ok(measured) = self.measured.try_recv()
+            {
+                all.push(measured);
+            }
+            let (exports, metrics) = (all.len(), all.iter().map(|export| export.metrics.len()).sum());
+            if exports > 0 && !sender.send("/v1/metrics", &measured::message(service, all)).await {
+                self.telemetry.drop_some(metrics);
+            }
+            if exports < EXPORT_BATCH_MAX {
                 return;
             }
         }
@@ -285,8 +319,24 @@ fn now_ns() -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{TRACEPARENT, parent, tell};
-    use http::{HeaderMap, HeaderValue};
+    use super::{Collector, TRACEPARENT, Telemetry, parent, tell};
+    use crate::limits::METRICS_WAITING_MAX;
+    use host::bindings::{Data, Metric, Telemetry as _};
+    use http::{HeaderMap, HeaderValue, Uri};
+
+    #[test]
+    fn what_nobody_takes_is_dropped_and_counted() {
+        let endpoint = Uri::from_static("http://127.0.0.1:4318");
+        let (telemetry, _exporter) =
+            Telemetry::new(Collector { endpoint, service: None, headers: HeaderMap::new() });
+        let text = String::new;
+        let data = Data::Gauge(Vec::new());
+        let metric = Metric { name: text(), description: text(), unit: text(), start_ns: 0, end_ns: 0, data };
+        for _ in 0..METRICS_WAITING_MAX + 3 {
+            telemetry.metrics("pier", vec![metric.clone(); 2]);
+        }
+        assert_eq!(telemetry.dropped(), 6);
+    }
 
     #[test]
     fn a_request_names_its_trace_or_none() {

@@ -21,6 +21,9 @@ use crate::log::Line;
 use crate::metrics::{DURATION_BOUNDS_S, durations_of};
 use crate::stats::End;
 
+/// The attribute that names the function that said a line.
+const FUNCTION: &str = "sampan.function";
+
 /// Whose telemetry it is.
 pub(super) struct Service {
     pub(super) name: String,
@@ -28,7 +31,7 @@ pub(super) struct Service {
 }
 
 impl Service {
-    fn resource(&self) -> Option<Resource> {
+    pub(super) fn resource(&self) -> Option<Resource> {
         let attributes = vec![text("service.name", &self.name), text("service.version", &self.version)];
         Some(Resource { attributes, ..Resource::default() })
     }
@@ -70,7 +73,7 @@ fn span(span: host::bindings::Span) -> trace::Span {
 }
 
 /// A value of JSON; lists and tables stay what they are in JSON.
-fn value(json: String) -> Value {
+pub(super) fn value(json: String) -> Value {
     match serde_json::from_str(&json) {
         Ok(serde_json::Value::String(text)) => Value::StringValue(text),
         Ok(serde_json::Value::Bool(is)) => Value::BoolValue(is),
@@ -92,6 +95,23 @@ pub(super) fn lines(service: &Service, lines: Vec<Line>) -> ExportLogsServiceReq
 }
 
 fn record(line: Line) -> LogRecord {
+    let mut record = line_record(&line);
+    let Some(context) = line.context else { return record };
+    if let Some(time_ns) = context.time_ns {
+        record.time_unix_nano = time_ns;
+    }
+    if context.trace_id != 0 && context.span_id != 0 {
+        record.trace_id = context.trace_id.to_be_bytes().to_vec();
+        record.span_id = context.span_id.to_be_bytes().to_vec();
+    }
+    record.event_name.clone_from(&context.event);
+    // No function speaks in another's name.
+    let own = context.attributes.iter().filter(|(name, _)| name != FUNCTION);
+    record.attributes.extend(own.map(|(name, json)| pair(name, value(json.clone()))));
+    record
+}
+
+fn line_record(line: &Line) -> LogRecord {
     // The numbers are those of the data model of logs, section "severity".
     let severity_number = match line.level {
         "trace" => 1,
@@ -105,8 +125,8 @@ fn record(line: Line) -> LogRecord {
         observed_time_unix_nano: line.time_us.saturating_mul(1_000),
         severity_number,
         severity_text: line.level.to_owned(),
-        body: Some(AnyValue { value: Some(Value::StringValue(line.text)) }),
-        attributes: vec![text("sampan.function", &line.function)],
+        body: Some(AnyValue { value: Some(Value::StringValue(line.text.clone())) }),
+        attributes: vec![text(FUNCTION, &line.function)],
         ..LogRecord::default()
     }
 }
@@ -180,6 +200,6 @@ fn text(name: &str, text: &str) -> KeyValue {
     pair(name, Value::StringValue(text.to_owned()))
 }
 
-fn pair(name: &str, value: Value) -> KeyValue {
+pub(super) fn pair(name: &str, value: Value) -> KeyValue {
     KeyValue { key: name.to_owned(), value: Some(AnyValue { value: Some(value) }), ..KeyValue::default() }
 }

@@ -8,6 +8,9 @@ use std::thread;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value};
+use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 
@@ -155,4 +158,118 @@ fn an_endpoint_that_cannot_be_meant_is_refused() {
         assert_eq!(code, Some(2), "{said}");
         assert!(said.contains(endpoint) && said.contains("hint:"), "{said}");
     }
+}
+
+/// An app whose function tells of itself.
+fn logbook() -> App {
+    App::new(
+        r#"
+        [functions.logbook]
+        program = "$GUESTS/app/logbook.wasm"
+        limits = { deadline = "60s" }
+        [[routes]]
+        path = "/{*rest}"
+        function = "logbook"
+        "#,
+    )
+}
+
+#[test]
+fn what_a_function_logs_and_measures_is_sent_in_its_name() {
+    let (address, posts) = collect();
+    let served = logbook().env("OTEL_EXPORTER_OTLP_ENDPOINT", &format!("http://{address}")).serve();
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let named = format!("00-{trace}-00f067aa0ba902b7-01");
+    let told = served.ask(&Request::new("GET", "/tell?fog").header("traceparent", &named)).well();
+    assert_eq!(told, "told");
+    let said = served.stop();
+    assert!(said.contains("logbook | fog\n"), "{said}");
+
+    let (mut records, mut scopes, mut spans) = (Vec::new(), Vec::new(), Vec::new());
+    while spans.is_empty() || records.is_empty() || scopes.is_empty() {
+        let (path, _, body) = posts.recv_timeout(WAIT).expect("all is sent");
+        match path.as_str() {
+            "/v1/traces" => {
+                let sent = ExportTraceServiceRequest::decode(&*body).expect("spans");
+                let all = sent.resource_spans.into_iter().flat_map(|sent| sent.scope_spans);
+                spans.extend(all.flat_map(|sent| sent.spans).filter(|span| span.name == "noted"));
+            }
+            "/v1/logs" => {
+                let sent = ExportLogsServiceRequest::decode(&*body).expect("lines");
+                let all = sent.resource_logs.into_iter().flat_map(|sent| sent.scope_logs);
+                records.extend(all.flat_map(|sent| sent.log_records));
+            }
+            _ => {
+                let sent = ExportMetricsServiceRequest::decode(&*body).expect("metrics");
+                assert!(!format!("{:?}", sent.resource_metrics[0].resource).contains("another"));
+                let all = sent.resource_metrics.into_iter().flat_map(|sent| sent.scope_metrics);
+                scopes.extend(
+                    all.filter(|sent| sent.scope.as_ref().is_some_and(|scope| scope.name == "logbook")),
+                );
+            }
+        }
+    }
+    let record = &records[0];
+    assert_eq!((record.severity_text.as_str(), record.event_name.as_str()), ("warn", "note"));
+    assert_eq!(record.time_unix_nano, 1_000_000_000);
+    assert_eq!((&record.trace_id, &record.span_id), (&spans[0].trace_id, &spans[0].span_id));
+    assert_eq!(spans[0].trace_id, u128::from_str_radix(trace, 16).expect("a trace").to_be_bytes());
+    assert_eq!(string(record.body.as_ref()), Some("fog"));
+    let names: Vec<&str> = record.attributes.iter().map(|attribute| attribute.key.as_str()).collect();
+    assert_eq!(names, ["sampan.function", "knots"]);
+    assert_eq!(string(record.attributes[0].value.as_ref()), Some("logbook"));
+
+    let [sum, spread, exponential] = &scopes[0].metrics[..] else { panic!("{scopes:?}") };
+    assert_eq!((sum.name.as_str(), sum.unit.as_str()), ("logbook.depth", "m"));
+    let Some(Data::Sum(sum)) = &sum.data else { panic!("{sum:?}") };
+    assert_eq!((sum.aggregation_temporality, sum.is_monotonic), (1, true), "delta");
+    assert_eq!(sum.data_points[0].value, Some(Value::AsInt(41)));
+    assert_eq!(string(sum.data_points[0].attributes[0].value.as_ref()), Some("port"));
+    let Some(Data::Histogram(spread)) = &spread.data else { panic!("{spread:?}") };
+    let point = &spread.data_points[0];
+    assert_eq!((spread.aggregation_temporality, point.count), (2, 3), "cumulative");
+    assert_eq!((&point.explicit_bounds[..], &point.bucket_counts[..]), (&[1.0, 2.0][..], &[1, 0, 2][..]));
+    assert_eq!((point.min, point.max, point.sum), (Some(-1.0), None, Some(12.0)));
+    let Some(Data::ExponentialHistogram(spread)) = &exponential.data else { panic!("{exponential:?}") };
+    let point = &spread.data_points[0];
+    let positive = point.positive.as_ref().expect("buckets");
+    assert_eq!((point.scale, point.zero_count, point.zero_threshold), (-2, 1, 0.25));
+    assert_eq!((positive.offset, &positive.bucket_counts[..]), (-3, &[2, 3][..]));
+}
+
+fn string(value: Option<&AnyValue>) -> Option<&str> {
+    match value?.value.as_ref()? {
+        any_value::Value::StringValue(text) => Some(text),
+        _ => None,
+    }
+}
+
+#[test]
+fn too_much_at_once_is_refused_and_without_a_collector_it_goes_nowhere() {
+    let (address, _posts) = collect();
+    let served = logbook().env("OTEL_EXPORTER_OTLP_ENDPOINT", &format!("http://{address}")).serve();
+    assert_eq!(served.text("/measure?100"), "told");
+    let refused = served.get("/measure?100000");
+    assert_eq!(refused.status, 500);
+    assert!(refused.text().contains("export less at once"), "{}", refused.text());
+
+    let served = logbook().serve();
+    assert_eq!(served.text("/measure?100000"), "told");
+    assert_eq!(served.text("/tell?fog"), "told");
+    assert!(served.stop().contains("logbook | fog\n"));
+}
+
+#[test]
+fn a_function_that_floods_the_collector_leaves_the_node_its_memory() {
+    // It takes connections, and never answers: all that is told waits until it is dropped.
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let endpoint = format!("http://{}", silent.local_addr().expect("an address"));
+    let served = logbook().env("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint).serve();
+    assert_eq!(served.text("/tell?fog"), "told");
+    let before = served.resident_bytes();
+    assert_eq!(served.text("/flood?3000"), "told");
+    let grown = served.resident_bytes().saturating_sub(before);
+    // Of 6 GB, 8 KiB of each line, 4 KiB of each span, and 1,024 exports of 50 KiB may wait.
+    assert!(grown < 256 << 20, "it grew by {} MiB", grown >> 20);
+    assert_eq!(served.text("/tell?fog"), "told");
 }
