@@ -26,6 +26,9 @@ pub const OBJECT_AT_ONCE_BYTES_MAX: u64 = 16 << 20;
 /// Attributes of one span of a trace; what is more is dropped.
 pub const SPAN_ATTRIBUTES_MAX: usize = 128;
 
+/// Bytes of memory that the attributes of a span take together: thousands of spans may wait.
+pub const SPAN_ATTRIBUTES_BYTES_MAX: usize = 16 << 10;
+
 /// Bytes of each text of a span or record: its name, the names and values of its attributes, its error; the rest is cut.
 pub const SPAN_TEXT_BYTES_MAX: usize = 4 << 10;
 

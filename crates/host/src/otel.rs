@@ -11,7 +11,7 @@ use wasmtime::component::Linker;
 use crate::Host;
 use crate::bindings::{Call, Span, Status};
 use crate::host::{App, AppView};
-use crate::limits::{SPAN_ATTRIBUTES_MAX, SPAN_TEXT_BYTES_MAX};
+use crate::limits::{SPAN_ATTRIBUTES_BYTES_MAX, SPAN_ATTRIBUTES_MAX, SPAN_TEXT_BYTES_MAX};
 
 mod generated {
     wasmtime::component::bindgen!({
@@ -64,7 +64,7 @@ fn within(call: Call, span: SpanData) -> Option<Span> {
         name: cut(span.name),
         start_ns: nanoseconds(span.start_time),
         end_ns: nanoseconds(span.end_time),
-        attributes: fitting(span.attributes, usize::MAX),
+        attributes: fitting(span.attributes, SPAN_ATTRIBUTES_BYTES_MAX),
         status: match span.status {
             tracing::Status::Unset => Status::Unset,
             tracing::Status::Ok => Status::Ok,
@@ -158,8 +158,10 @@ mod tests {
         let span = within(call(), span).expect("a span");
         assert_eq!((span.trace_id, span.span_id, span.parent), (3, 0xaa, 0xbb));
         assert_eq!((span.start_ns, span.end_ns), (u64::MAX, u64::MAX));
-        let held = (span.name.capacity(), span.attributes.capacity());
-        assert_eq!(held, (SPAN_TEXT_BYTES_MAX, SPAN_ATTRIBUTES_MAX), "what was cut off is held");
+        let attributes = span.attributes.iter().map(|(key, value)| key.capacity() + value.capacity());
+        let bytes = attributes.sum::<usize>() + span.attributes.capacity() * size_of::<(String, String)>();
+        assert_eq!(span.name.capacity(), SPAN_TEXT_BYTES_MAX, "what was cut off is held");
+        assert!(!span.attributes.is_empty() && bytes <= SPAN_ATTRIBUTES_BYTES_MAX, "{bytes}");
         assert!(span.attributes.iter().all(|(key, value)| key.len().max(value.len()) == SPAN_TEXT_BYTES_MAX));
     }
 
