@@ -1,10 +1,11 @@
-//! `cargo xtask examples`: builds the apps under `examples/` as those who copy them do, with `sampan build`.
+//! `cargo xtask examples`: builds the apps under `examples/` as those who copy them do, with `sampan build`, and so those
+//! that `sampan new` writes.
 //!
 //! Each is copied to `target/examples/NAME`, and built again when its files or the tools have changed. The tools that
 //! the build commands name are found in a directory of links and scripts that stands first in `PATH`.
 
 use crate::cache::{self, Key};
-use crate::guests::js;
+use crate::guests::{self, c, js};
 use crate::registry::{Registry, fetch};
 use crate::{process, root, setup, sysroot};
 use anyhow::{Context, Result, bail};
@@ -16,19 +17,44 @@ use std::process::Command;
 /// The tool that makes components of Python.
 const COMPONENTIZE_PY: (&str, &str) = ("componentize-py", "0.25.1");
 
+/// The languages in which an app called `my-LANGUAGE` is written and built: those whose tools are here anyway.
+const LANGUAGES: [&str; 4] = ["c", "js", "python", "rust"];
+
 pub(crate) fn run(names: &[String]) -> Result<()> {
-    let all = names_of_all()?;
-    if let Some(unknown) = names.iter().find(|name| !all.contains(name)) {
+    let examples = names_of_all()?;
+    let new = LANGUAGES.map(|language| format!("my-{language}"));
+    if let Some(unknown) = names.iter().find(|name| !examples.contains(name) && !new.contains(name)) {
         bail!("there is no example `{unknown}`\n\nhint: ls {}", root().join("examples").display());
     }
-    setup::tools(&[setup::RUST])?;
+    setup::tools(&[setup::C, setup::RUST])?;
     let rust = sysroot::rust()?;
     let tools = tools(&rust)?;
     process::build()?;
-    for name in all.iter().filter(|name| names.is_empty() || names.contains(name)) {
-        build(name, &rust, &tools).with_context(|| format!("cannot build `examples/{name}`"))?;
+    let is_named = |name: &&String| names.is_empty() || names.contains(name);
+    for name in examples.iter().filter(is_named) {
+        let sources = root().join("examples").join(name);
+        build(&sources, &files(&sources)?, &rust, &tools)
+            .with_context(|| format!("cannot build `examples/{name}`"))?;
+    }
+    for (name, language) in new.iter().zip(LANGUAGES).filter(|(name, _)| is_named(name)) {
+        let sources = written(name, language)?;
+        build(&sources, &guests::tree(&sources)?, &rust, &tools)
+            .with_context(|| format!("cannot build what `sampan new --lang {language}` writes"))?;
     }
     Ok(())
+}
+
+/// The app that `sampan new` writes.
+fn written(name: &str, language: &str) -> Result<PathBuf> {
+    let dir = root().join("target/examples/new");
+    fs::create_dir_all(&dir)?;
+    cache::remove(&dir.join(name))?;
+    process::run(sampan().current_dir(&dir).args(["new", name, "--lang", language]))?;
+    Ok(dir.join(name))
+}
+
+fn sampan() -> Command {
+    Command::new(root().join("target/release/sampan"))
 }
 
 /// The directories under `examples/`.
@@ -40,27 +66,27 @@ fn names_of_all() -> Result<Vec<String>> {
     Ok(names)
 }
 
-fn build(name: &str, rust: &sysroot::Rust, tools: &Path) -> Result<()> {
-    let sources = root().join("examples").join(name);
-    let files = files(&sources)?;
+/// Builds the app that consists of these files of a directory, unless it is built.
+fn build(sources: &Path, files: &[PathBuf], rust: &sysroot::Rust, tools: &Path) -> Result<()> {
     let key =
-        Key::default().field(&rust.version).field(tools.as_os_str().as_encoded_bytes()).files(&files)?.hex();
-    let out = root().join("target/examples").join(name);
+        Key::default().field(&rust.version).field(tools.as_os_str().as_encoded_bytes()).files(files)?.hex();
+    let out = root().join("target/examples").join(sources.file_name().context("an app has a name")?);
     let key_file = out.with_extension("key");
     if fs::read_to_string(&key_file).is_ok_and(|built| built == key) {
         return Ok(());
     }
-    for file in &files {
-        let copy = out.join(file.strip_prefix(&sources)?);
+    for file in files {
+        let copy = out.join(file.strip_prefix(sources)?);
         fs::create_dir_all(copy.parent().context("a file lies in a directory")?)?;
         fs::copy(file, copy)?;
     }
-    let mut sampan = Command::new(root().join("target/release/sampan"));
+    let mut sampan = sampan();
     rust.prepare(&mut sampan, "");
     let path = std::env::var_os("PATH").unwrap_or_default();
     let path = std::env::join_paths([tools.to_owned()].into_iter().chain(std::env::split_paths(&path)))?;
     // What is compiled for the guests, macros above all, is not compiled once more.
     sampan.env("PATH", path).env("CARGO_BUILD_BUILD_DIR", root().join("target/guests-build/app"));
+    sampan.env("WASI_SDK_PATH", tools.join("wasi-sdk"));
     process::run(sampan.arg("build").arg(&out))?;
     Ok(fs::write(key_file, key)?)
 }
@@ -76,13 +102,17 @@ fn files(dir: &Path) -> Result<Vec<PathBuf>> {
 fn tools(rust: &sysroot::Rust) -> Result<PathBuf> {
     let (node, npm) = (js::node()?, js::npm()?);
     let python = fetch(Registry::Pypi, COMPONENTIZE_PY.0, COMPONENTIZE_PY.1)?;
+    let libc = sysroot::c()?.display().to_string();
     let run_python = format!(
         "PYTHONPATH='{}' exec python3 -c 'from componentize_py import script; script()' \"$@\"",
         python.display()
     );
+    let run_clang =
+        format!("exec {} --sysroot '{libc}' -resource-dir '{libc}' --no-wasm-opt \"$@\"", c::CLANG);
     let scripts = [
         ("cargo", format!("exec {} \"$@\"", rust.cargo_path())),
         ("componentize-py", run_python),
+        ("wasi-sdk/bin/clang", run_clang),
         ("node", format!("exec '{}' \"$@\"", node.display())),
         ("npm", format!("exec '{}' '{}' \"$@\"", node.display(), npm.display())),
     ];
@@ -92,6 +122,7 @@ fn tools(rust: &sysroot::Rust) -> Result<PathBuf> {
     cache::entry(&format!("example-tools-{}", &key[..16]), |dir| {
         for (name, script) in scripts {
             let file = dir.join(name);
+            fs::create_dir_all(file.parent().context("a script lies in a directory")?)?;
             fs::write(&file, format!("#!/bin/sh\n{script}\n"))?;
             fs::set_permissions(&file, fs::Permissions::from_mode(0o755))?;
         }

@@ -8,7 +8,8 @@ use crate::{process, sysroot};
 use std::process::Command;
 use std::sync::Mutex;
 
-const CLANG: &str = "clang-22";
+/// Which clang.
+pub(crate) const CLANG: &str = "clang-22";
 
 /// `--no-wasm-opt`: clang would run whatever `wasm-opt` lies in `PATH`, and old ones reject its output.
 const FLAGS: [&str; 6] = ["--target=wasm32-wasip1", "--no-wasm-opt", "-O3", "-msimd128", "-Wall", "-Werror"];

@@ -3,7 +3,7 @@
 //! A program is rebuilt when the hash of its sources, flags and tools differs from the one stored beside it in
 //! `target/guests/<kind>/`.
 
-mod c;
+pub(crate) mod c;
 pub(crate) mod js;
 mod rust;
 
@@ -113,7 +113,7 @@ fn files(dir: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// The files of a source tree, sorted, without what package managers and editors leave there.
-fn tree(dir: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn tree(dir: &Path) -> Result<Vec<PathBuf>> {
     let mut all = files(dir)?;
     for entry in fs::read_dir(dir)? {
         let entry = entry?;

@@ -444,3 +444,33 @@ fn a_new_app_of_text_is_served_as_it_is() {
     assert_eq!(served.wait().expect("it is waited for").code(), Some(0));
     assert!(app.join(".sampan").is_dir());
 }
+
+#[test]
+fn a_new_app_is_built_and_served() {
+    let user = User::new();
+    for (language, answers) in [
+        ("c", ["Hello from /anywhere\n"; 2]),
+        ("js", ["Hello! This is visit 1.\n", "Hello! This is visit 2.\n"]),
+        ("python", ["Hello! This is visit 1.\n", "Hello! This is visit 2.\n"]),
+        ("rust", ["Hello! This is visit 1.\n", "Hello! This is visit 2.\n"]),
+    ] {
+        let written = new(&user, language);
+        let built = App::example(&format!("my-{language}"));
+        for file in files(&written) {
+            let path = file.strip_prefix(&written).expect("inside").to_str().expect("a path");
+            let same = fs::read(&file).ok() == fs::read(built.path(path)).ok();
+            assert!(same, "{language}: not built of this `{path}`: run `cargo xtask examples`");
+        }
+        let served = built.serve();
+        for answer in answers {
+            assert_eq!(served.text("/anywhere"), answer, "{language}");
+        }
+        served.stop();
+    }
+}
+
+/// The files in a directory and those below it.
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).expect("a directory").map(|entry| entry.expect("an entry").path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
