@@ -114,8 +114,10 @@ impl App {
     pub(crate) fn serve(&self) -> Served {
         let mut child = self.command().spawn().expect("the binary starts");
         let said = Said::listen(&mut child);
-        let words =
-            said.within(START, |text| Some(text.split_once(" on http://")?.1.split_once('\n')?.0.to_owned()));
+        let words = said.within(START, |text| {
+            let (scheme, rest) = text.split_once(" on ")?.1.split_once("://")?;
+            ["http", "https"].contains(&scheme).then_some(rest.split_once('\n')?.0.to_owned())
+        });
         let Some(address) = words else {
             let _ = child.kill();
             let _ = child.wait();

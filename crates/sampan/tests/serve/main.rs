@@ -18,6 +18,7 @@ mod manifest;
 mod middleware;
 mod shared;
 mod state;
+mod stopping;
 mod verbs;
 mod watcher;
 mod websocket;
