@@ -26,8 +26,8 @@ pub(crate) fn benchmark(peers: &Peers, seconds: u32) -> Result<Benchmark> {
     };
     let functions = [hello, bad("loops", "/loop"), bad("allocates", "/allocate"), bad("traps", "/trap")];
     let manifest = app(peers, "neighbours", &functions, "")?;
-    let server =
-        Server { command: Box::new(serve(peers, manifest)), path: "/hello", running: OnceCell::new() };
+    let command = Box::new(serve(peers, manifest));
+    let server = Server { command, path: "/hello", may_fail: false, running: OnceCell::new() };
     let measure = move || {
         let running = server.running()?;
         let done = AtomicBool::new(false);

@@ -17,8 +17,12 @@ use crate::{crowd, neighbours};
 
 /// Every contestant with its server.
 fn servers(peers: &Peers) -> Result<Vec<(&'static str, Server)>> {
-    let server =
-        |path, command: Box<dyn Fn() -> Result<Command>>| Server { command, path, running: OnceCell::new() };
+    let server = |path, command: Box<dyn Fn() -> Result<Command>>| Server {
+        command,
+        path,
+        may_fail: false,
+        running: OnceCell::new(),
+    };
     let sampan = |function: &Function| -> Result<_> {
         let manifest = app(peers, function.name, std::slice::from_ref(function), "")?;
         Ok(server("/", Box::new(serve(peers, manifest))))
@@ -54,7 +58,7 @@ fn servers(peers: &Peers) -> Result<Vec<(&'static str, Server)>> {
                 command.args(flags).arg(&guest);
                 Ok(command)
             };
-            server("/", Box::new(command))
+            Server { may_fail: true, ..server("/", Box::new(command)) }
         };
         const FRESH: &[&str] = &["--max-instance-reuse-count", "1"];
         const REUSED: &[&str] = &["--max-instance-reuse-count", "1000000"];
@@ -195,7 +199,7 @@ fn within(peers: &Peers, seconds: u32) -> Result<Vec<Benchmark>> {
     let more = ["[buckets.counts]\n", &chain("one", 1), &chain("hundred", 100)].concat();
     let manifest = app(peers, "within", &functions, &more)?;
     let command = Box::new(serve(peers, manifest));
-    let server = Rc::new(Server { command, path: "/hello", running: OnceCell::new() });
+    let server = Rc::new(Server { command, path: "/hello", may_fail: false, running: OnceCell::new() });
     let ours = |name: &str, measure: fn(&Server, u32) -> Result<f64>| {
         let server = Rc::clone(&server);
         let contestants = vec![contestant("sampan dense", move || measure(&server, seconds))];
