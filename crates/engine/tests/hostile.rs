@@ -69,8 +69,10 @@ fn mutated_programs_load_or_are_refused() {
     let small = bases.len();
     bases.extend(["c/hello.wasm", "p1/hello.wasm", "p2/hello.wasm", "p3/hello.wasm"].map(guest));
 
-    let engines =
-        [Profile::Dense, Profile::Portable].map(|profile| Engine::new(Settings::new(profile)).unwrap());
+    let engines = [Profile::Dense, Profile::Portable].map(|profile| {
+        let concurrent = profile == Profile::Dense;
+        Engine::new(Settings { concurrent, ..Settings::new(profile) }).unwrap()
+    });
     let rss = peak_rss_bytes();
     let (loaded, refused) = (AtomicU64::new(0), AtomicU64::new(0));
     let slowest = Mutex::new((Duration::ZERO, 0));
@@ -124,6 +126,7 @@ fn load(engine: &Engine, bytes: &[u8]) -> Result<(), Refused> {
     match (form, engine.load(bytes, None)) {
         (Ok(Form::Module | Form::Component | Form::Text), Ok(_)) => Ok(()),
         (Ok(Form::Module | Form::Component | Form::Text), Err(Error::Invalid(_) | Error::Unfit(_)))
+        | (Ok(Form::Component | Form::Text), Err(Error::Concurrent))
         | (Ok(Form::Text), Err(Error::Text(_) | Error::NotWasm(_)))
         | (Ok(Form::Compiled) | Err(_), Err(Error::NotWasm(_))) => Err(Refused),
         (form, Ok(_)) => panic!("{form:?} was loaded"),
