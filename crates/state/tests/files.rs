@@ -96,8 +96,11 @@ fn where_nothing_can_be_written_it_says_so() {
 fn a_store_that_was_being_made_when_its_process_died_is_made_again() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("disk.new"), "half").unwrap();
-    drop(open(directory.path()).unwrap());
-    assert!(!directory.path().join("disk.new").exists());
+    let store = open(directory.path()).unwrap();
+    // A file is made for the first bucket of its class.
+    bucket(&store, Durability::Disk);
+    assert!(!directory.path().join("disk.new").exists() && directory.path().join("disk.redb").exists());
+    assert!(!directory.path().join("os.redb").exists());
 }
 
 #[test]
