@@ -266,7 +266,6 @@ fn a_program_with_more_parts_than_the_pool_has_slots() {
     assert_eq!(run(&engine, &memories(60, 1)), Ok(7));
     for (what, text) in [
         ("100 memories", memories(100, 1)),
-        ("5,000 instances", instances(5_000, "")),
         ("a table of 20 million", "(module (table 20000000 funcref))".to_owned()),
     ] {
         let refused = engine.load(text.as_bytes(), None).map(|_| ());
