@@ -208,6 +208,8 @@ impl Function {
             };
             self.begin(instance.store(), call, next)?;
             instance.serve(request, answer).await?;
+            // What comes next knows the app: kept warm, the instance would keep its own app alive.
+            instance.store().data_mut().serve(call, None);
             wasmtime::Result::Ok(instance)
         };
         match timeout_at(call.deadline.into(), serving).await {
