@@ -62,6 +62,12 @@ const FEATURES: [(WasmFeatures, &str); 14] = [
     (WasmFeatures::CM_ASYNC, "component-model-async"),
 ];
 
+/// What [`Settings::has_signals`](crate::Settings::has_signals) leaves out.
+const MOVES_FRAMES: WasmFeatures = WasmFeatures::TAIL_CALL
+    .union(WasmFeatures::GC)
+    .union(WasmFeatures::GC_TYPES)
+    .union(WasmFeatures::EXCEPTIONS);
+
 impl Anatomy {
     /// Takes a module or component apart.
     ///
@@ -134,6 +140,12 @@ impl Anatomy {
 pub(crate) fn is_concurrent(bytes: &[u8]) -> bool {
     let without = WasmFeatures::all().difference(WasmFeatures::CM_ASYNC);
     outside(bytes, WasmFeatures::all()).is_ok() && outside(bytes, without).is_err()
+}
+
+/// Whether a program is valid, and is not without the proposals that no signal may interrupt.
+pub(crate) fn is_unstoppable(bytes: &[u8]) -> bool {
+    let is_valid = |features| Validator::new_with_features(features).validate_all(bytes).is_ok();
+    is_valid(WasmFeatures::all()) && !is_valid(WasmFeatures::all().difference(MOVES_FRAMES))
 }
 
 /// The name under which a section's bytes are counted.

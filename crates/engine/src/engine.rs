@@ -1,15 +1,16 @@
 //! An engine: one profile with its options and limits, ready to load programs and to make stores for them.
 
 use std::hash::{Hash, Hasher};
+use std::sync::OnceLock;
 
 use wasmtime::component::ResourceTableError;
-use wasmtime::{Config, GcHeapOutOfMemory, Store, Trap, WasmCoreDump};
+use wasmtime::{Config, GcHeapOutOfMemory, Module, Store, Trap, WasmCoreDump};
 
-use crate::limits::{EPOCH_TICK, Limits};
+use crate::limits::{EPOCH_TICK, Limits, SLICE_FUEL};
 use crate::meter::{Meter, Metered};
 use crate::options::{Bounds, Codegen, Interrupt, Options, Pool};
 use crate::ticker::{Busy, Ticker};
-use crate::{Error, Limit, Profile, dense, language, portable};
+use crate::{Error, Interrupts, Limit, Profile, Program, dense, language, portable, signal};
 
 /// How an [`Engine`] is to be made.
 #[derive(Clone, Debug)]
@@ -50,6 +51,11 @@ impl Settings {
     pub fn has_epochs(&self) -> bool {
         self.sample || self.options.interrupt == Interrupt::Epoch
     }
+
+    /// Whether signals interrupt a program: see [`Engine::interrupts`].
+    pub fn has_signals(&self) -> bool {
+        !self.sample && self.options.interrupt == Interrupt::Signal
+    }
 }
 
 /// Compiles programs, or finds their code, and makes stores that hold them to their limits.
@@ -57,6 +63,8 @@ pub struct Engine {
     wasmtime: wasmtime::Engine,
     settings: Settings,
     pool_refused: Option<wasmtime::Error>,
+    /// What programs call that are interrupted, once it is needed.
+    helper: OnceLock<Module>,
     /// Advances the epoch while the engine lives.
     ticker: Option<Ticker>,
 }
@@ -89,7 +97,7 @@ impl Engine {
             Err(error) => return Err(Error::Setup(error)),
         };
         let ticker = settings.has_epochs().then(|| Ticker::start(&wasmtime, settings.clock_rests));
-        Ok(Self { wasmtime, settings, pool_refused, ticker })
+        Ok(Self { wasmtime, settings, pool_refused, helper: OnceLock::new(), ticker })
     }
 
     /// Whether instances live in a pool.
@@ -109,6 +117,36 @@ impl Engine {
     pub fn with_concurrency(&self) -> Option<Result<Self, Error>> {
         let settings = Settings { concurrent: true, ..self.settings.clone() };
         (!self.settings.concurrent).then(|| Self::new(settings))
+    }
+
+    /// The same engine, but for how programs are interrupted: with any other way than by signals it runs
+    /// [all programs](Error::Unstoppable).
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_interrupt(&self, interrupt: Interrupt) -> Result<Self, Error> {
+        let mut settings = self.settings.clone();
+        settings.options.interrupt = interrupt;
+        Self::new(settings)
+    }
+
+    /// What makes calls of `program` interruptible. `None` where the engine does not [interrupt by
+    /// signals](Settings::has_signals).
+    ///
+    /// # Errors
+    /// [`Error::Setup`] when signals do not work on this machine, as a test of a moment shows at the first call.
+    /// [`with_interrupt`](Self::with_interrupt) is the cure.
+    pub fn interrupts<T: Metered>(&self, program: &Program) -> Option<Result<Interrupts<T>, Error>> {
+        self.settings.has_signals().then(|| {
+            let helper = match self.helper.get() {
+                Some(helper) => helper,
+                None => {
+                    let helper = signal::compile(&self.wasmtime).map_err(Error::Setup)?;
+                    self.helper.get_or_init(|| helper)
+                }
+            };
+            Interrupts::new(&self.wasmtime, helper, program).map_err(Error::Setup)
+        })
     }
 
     /// The Wasmtime engine underneath, for linkers.
@@ -142,8 +180,14 @@ impl Engine {
         let limits = &self.settings.limits;
         let mut store = Store::new(&self.wasmtime, data);
         store.limiter(|data| data.meter());
-        if let Some(fuel) = limits.fuel_max {
+        let gives_way = self.settings.options.interrupt == Interrupt::Fuel;
+        if let Some(fuel) = limits.fuel_max.or(gives_way.then_some(u64::MAX)) {
             store.set_fuel(fuel).expect("an engine with a fuel limit consumes fuel");
+        }
+        if gives_way {
+            store
+                .fuel_async_yield_interval(Some(SLICE_FUEL))
+                .expect("it consumes fuel, and the interval is not 0");
         }
         if self.settings.has_epochs() {
             let ticks = limits.time_max.map_or(u64::MAX / 2, |time| {
@@ -200,9 +244,9 @@ impl Engine {
 }
 
 fn wasmtime_engine(settings: &Settings, slots: Option<u32>) -> wasmtime::Result<wasmtime::Engine> {
-    let Settings { options, limits, concurrent, coredump, .. } = settings;
+    let Settings { options, coredump, .. } = settings;
     let mut config = Config::new();
-    language::configure(&mut config, options, limits, *concurrent);
+    language::configure(&mut config, settings);
     config.epoch_interruption(settings.has_epochs());
     match options.codegen {
         Codegen::Cranelift => dense::code(&mut config, options),

@@ -60,6 +60,10 @@ pub enum Error {
     /// [`Settings::concurrent`](crate::Settings::concurrent).
     #[error("the program needs an engine for programs that do several things at once")]
     Concurrent,
+    /// The program uses tail calls, garbage collection or exceptions, and the engine interrupts by signals, which may then
+    /// come at a bad moment.
+    #[error("the program uses what an engine that interrupts by signals cannot run")]
+    Unstoppable,
     /// The engine could not be set up on this machine.
     #[error("cannot set up the engine")]
     Setup(#[source] wasmtime::Error),

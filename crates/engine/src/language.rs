@@ -2,17 +2,22 @@
 
 use wasmtime::{Config, WasmBacktraceDetails};
 
-use crate::limits::{HOST_STACK_BYTES, Limits};
-use crate::options::Options;
+use crate::Settings;
+use crate::limits::HOST_STACK_BYTES;
+use crate::options::Interrupt;
 
 /// Writes into `config` what does not depend on the profile.
-pub(crate) fn configure(config: &mut Config, options: &Options, limits: &Limits, concurrent: bool) {
-    // Every finished proposal that this Wasmtime has. What is not named here is on by itself.
+pub(crate) fn configure(config: &mut Config, settings: &Settings) {
+    let Settings { options, limits, concurrent, .. } = settings;
+    let anywhere = settings.has_signals();
+    // Every finished proposal that this Wasmtime has, but those that a signal cannot interrupt. What is not named here is
+    // on by itself.
     config
-        .wasm_gc(true)
+        .wasm_gc(!anywhere)
+        .gc_support(!anywhere)
+        .wasm_exceptions(!anywhere)
+        .wasm_tail_call(!anywhere)
         .wasm_function_references(true)
-        .wasm_exceptions(true)
-        .wasm_tail_call(true)
         .wasm_memory64(true)
         .wasm_multi_memory(true)
         .wasm_relaxed_simd(true)
@@ -20,8 +25,8 @@ pub(crate) fn configure(config: &mut Config, options: &Options, limits: &Limits,
         .wasm_custom_page_sizes(true)
         .wasm_wide_arithmetic(true)
         .wasm_component_model(true)
-        .wasm_component_model_async(concurrent)
-        .concurrency_support(concurrent);
+        .wasm_component_model_async(*concurrent)
+        .concurrency_support(*concurrent);
 
     // One answer for every NaN and every relaxed instruction, at some cost in floating-point code.
     config
@@ -29,7 +34,7 @@ pub(crate) fn configure(config: &mut Config, options: &Options, limits: &Limits,
         .cranelift_nan_canonicalization(options.deterministic);
 
     // The check is compiled in, and paid for, only where somebody asked for it.
-    config.consume_fuel(limits.fuel_max.is_some());
+    config.consume_fuel(limits.fuel_max.is_some() || options.interrupt == Interrupt::Fuel);
 
     // Host functions run on the guest's fiber, above the guest's own part of the stack.
     config.max_wasm_stack(limits.stack_bytes_max).async_stack_size(limits.stack_bytes_max + HOST_STACK_BYTES);

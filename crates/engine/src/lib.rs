@@ -21,6 +21,7 @@
 
 mod anatomy;
 mod cache;
+mod code;
 mod dense;
 mod engine;
 mod error;
@@ -34,6 +35,7 @@ mod profile;
 mod program;
 mod sampler;
 mod seal;
+mod signal;
 mod ticker;
 mod unfold;
 
@@ -49,5 +51,6 @@ pub use profile::Profile;
 pub use program::{Program, binary, bounded, read};
 pub use sampler::Sampler;
 pub use seal::Seal;
+pub use signal::{Interruptible, Interrupts, is_interruption};
 pub use ticker::Busy;
 pub use wasmtime;

@@ -40,7 +40,10 @@ pub const HANDLES_MIN: usize = 8;
 /// See [`HANDLES_MIN`].
 pub const HANDLES_MAX: usize = 1_000_000;
 
-/// Time between two ticks of the epoch clock; also the sampling period of the guest profiler.
+/// Fuel after which a program that is interrupted by fuel gives way: about a millisecond of a tight loop.
+pub const SLICE_FUEL: u64 = 2_000_000;
+
+/// Time between two ticks of the epoch clock, and between two signals; also the sampling period of the guest profiler.
 pub const EPOCH_TICK: Duration = Duration::from_millis(1);
 
 /// What one instance may use. Every field has a default that suits a command on a laptop.
@@ -50,7 +53,8 @@ pub struct Limits {
     pub memory_bytes_max: usize,
     /// Fuel units: about one per Wasm instruction, deterministic. `None` is no limit and costs nothing.
     pub fuel_max: Option<u64>,
-    /// Run time. The engine enforces it where `interrupt = epoch`; else its embedder must.
+    /// Run time. The engine enforces it where `interrupt = epoch`, and in calls that are
+    /// [watched](crate::Interruptible::watch) where `interrupt = signal`; else its embedder must.
     pub time_max: Option<Duration>,
     /// Bytes of Wasm stack. A synchronous call uses the stack of the thread that makes it, which has to be larger than
     /// this, or the process ends; an asynchronous call has a stack of its own.

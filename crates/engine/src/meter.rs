@@ -1,5 +1,7 @@
 //! Counts what an instance holds and refuses what is over its limits.
 
+use std::time::Instant;
+
 use wasmtime::ResourceLimiter;
 
 use crate::Limit;
@@ -20,17 +22,29 @@ pub trait Metered: Send + 'static {
 pub struct Meter {
     bytes: usize,
     bytes_max: usize,
+    ends_at: Option<Instant>,
 }
 
 impl Meter {
-    /// A meter that allows what `limits` allow.
+    /// A meter that allows what `limits` allow, from now on.
     pub fn new(limits: &Limits) -> Self {
-        Self { bytes: 0, bytes_max: limits.memory_bytes_max }
+        let ends_at = limits.time_max.and_then(|time| Instant::now().checked_add(time));
+        Self { bytes: 0, bytes_max: limits.memory_bytes_max, ends_at }
+    }
+
+    /// When the time is over, if there is a limit.
+    pub fn ends_at(&self) -> Option<Instant> {
+        self.ends_at
     }
 
     /// Bytes held now.
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Whether the time is over.
+    pub(crate) fn is_over(&self) -> bool {
+        self.ends_at.is_some_and(|end| Instant::now() >= end)
     }
 
     fn grow(&mut self, bytes: usize, maximum_passed: bool) -> wasmtime::Result<bool> {

@@ -3,7 +3,7 @@
 use crate::limits::{
     HANDLES_MAX, HANDLES_MIN, POOL_SLOTS_MAX, STACK_BYTES_MAX, STACK_BYTES_MIN, parse_bytes,
 };
-use crate::{Error, Profile, Settings};
+use crate::{Error, Profile, Settings, signal};
 
 /// How a program's code is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,8 +28,12 @@ pub enum Bounds {
 pub enum Interrupt {
     /// Not at all: the embedder ends the process.
     None,
+    /// By a signal to its thread, which costs the program nothing: see [`Interrupts`](crate::Interrupts).
+    Signal,
     /// By a check of a clock at every loop and call.
     Epoch,
+    /// By counting its instructions.
+    Fuel,
 }
 
 /// Where instances live.
@@ -94,8 +98,8 @@ pub const HELP: [Help; 8] = [
     },
     Help {
         key: "interrupt",
-        values: "none | epoch",
-        summary: "`epoch` lets a time limit end with a Wasm backtrace, and slows tight loops 2.4 times",
+        values: "signal | epoch | fuel | none",
+        summary: "how a program is stopped: `signal` is free, `epoch` and `fuel` slow tight loops 2.4 times",
     },
     Help { key: "pool", values: "auto | off | SLOTS", summary: "instances in slots reserved beforehand" },
     Help {
@@ -135,9 +139,22 @@ impl Options {
 }
 
 impl Options {
+    /// Interrupts by signals, where code and machine allow it.
+    pub fn prefer_signals(&mut self) {
+        if self.codegen == Codegen::Cranelift && signal::is_supported() {
+            self.interrupt = Interrupt::Signal;
+        }
+    }
+
     /// Whether the options go together; they are set one by one, in any order.
     pub(crate) fn check(&self, profile: Profile) -> Result<(), Error> {
         let refuse = |option: String, reason: &str| Err(Error::Option { option, reason: reason.to_owned() });
+        if (self.codegen, self.interrupt) == (Codegen::Pulley, Interrupt::Signal) {
+            return refuse(
+                "interrupt=signal".to_owned(),
+                "there is no machine code to interrupt: use `epoch`",
+            );
+        }
         match (self.codegen, self.bounds, self.pool) {
             (Codegen::Pulley, Bounds::Guarded, _) => {
                 let reason = "the interpreter checks every access itself: it goes with `bounds=checked`";
@@ -176,14 +193,25 @@ impl Settings {
                 return Err(refuse("profile `portable` promises to make no machine code".to_owned()));
             }
             ("codegen", "cranelift") => options.codegen = Codegen::Cranelift,
-            ("codegen", "pulley") => options.codegen = Codegen::Pulley,
+            ("codegen", "pulley") => {
+                options.codegen = Codegen::Pulley;
+                // There is no machine code to interrupt.
+                if options.interrupt == Interrupt::Signal {
+                    options.interrupt = Interrupt::Epoch;
+                }
+            }
             ("bounds", "guarded") => options.bounds = Bounds::Guarded,
             ("bounds", "checked") => options.bounds = Bounds::Checked,
             ("bounds", "masked" | "unchecked") | ("codegen", "native") => {
                 return Err(refuse("not built yet".to_owned()));
             }
             ("interrupt", "none") => options.interrupt = Interrupt::None,
+            ("interrupt", "signal") if !signal::is_supported() => {
+                return Err(refuse("needs Linux on x86-64; `epoch` works everywhere".to_owned()));
+            }
+            ("interrupt", "signal") => options.interrupt = Interrupt::Signal,
             ("interrupt", "epoch") => options.interrupt = Interrupt::Epoch,
+            ("interrupt", "fuel") => options.interrupt = Interrupt::Fuel,
             ("pool", "auto") => options.pool = Pool::Auto,
             ("pool", "off") => options.pool = Pool::Off,
             ("pool", slots) => match slots.parse() {

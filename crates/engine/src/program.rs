@@ -18,6 +18,11 @@ use crate::{Engine, Error, anatomy, unfold};
 /// The purpose for which a built file is sealed, so that it cannot stand in for a file of the cache.
 const BUILT: &[u8] = b"built";
 
+/// What the cache has instead of code, where another kind of engine is needed.
+const CONCURRENT: &[u8] = b"concurrent";
+/// See [`CONCURRENT`].
+const UNSTOPPABLE: &[u8] = b"unstoppable";
+
 /// A program whose code is in memory, ready to be instantiated.
 #[derive(Clone)]
 pub enum Program {
@@ -88,20 +93,24 @@ impl Engine {
         if Form::detect(&bytes) == Ok(Form::Compiled) {
             return self.load_built(path, seal());
         }
-        let program = self.load(&bytes, cache)?;
+        let program = self.load(&bytes, cache);
         // The file may have been replaced while it was read: only what is still the same was read whole.
         if let Some((cache, stamp)) = stamp
+            && matches!(program, Ok(_) | Err(Error::Concurrent | Error::Unstoppable))
             && path.metadata().is_ok_and(|now| Stamp::new(&self.compatibility(), &now) == Some(stamp))
         {
             // A full or read-only disk costs the next start some time, and this one nothing.
             let _ = cache.remember(stamp, Key::new(&self.compatibility(), &bytes));
         }
-        Ok(program)
+        program
     }
 
     /// The program whose code the cache has under `key`; `None` where it has none that this engine can use.
     fn load_cached(&self, cache: &CodeCache, key: Key) -> Option<Result<Program, Error>> {
         let (path, file) = cache.get(key)?;
+        if let Some(refused) = refused_before(&file) {
+            return Some(Err(refused));
+        }
         match self.load_sealed(&path, file) {
             Err(Error::Incompatible(_)) => {
                 cache.remove(key);
@@ -125,9 +134,16 @@ impl Engine {
         if let Some(loaded) = self.load_cached(cache, key) {
             return loaded;
         }
-        let code = self.compile(bytes)?;
         // A full or read-only disk costs the next start some time, and this one nothing.
-        let _ = cache.put(key, &code);
+        let keep = |content: &[u8]| {
+            let _ = cache.put(key, content);
+        };
+        let code = self.compile(bytes).inspect_err(|error| match error {
+            Error::Concurrent => keep(CONCURRENT),
+            Error::Unstoppable => keep(UNSTOPPABLE),
+            _ => {}
+        })?;
+        keep(&code);
         self.load_code(&code)
     }
 
@@ -142,16 +158,26 @@ impl Engine {
 
     fn compile(&self, bytes: &[u8]) -> Result<Vec<u8>, Error> {
         match Form::detect(bytes).map_err(Error::NotWasm)? {
-            Form::Module => self.wasmtime().precompile_module(bytes).map_err(Error::Invalid),
+            Form::Module => {
+                self.wasmtime().precompile_module(bytes).map_err(|error| self.refused(bytes, error))
+            }
             Form::Component => {
                 unfold::check(bytes).map_err(Error::Invalid)?;
-                self.wasmtime().precompile_component(bytes).map_err(|error| {
-                    let concurrent = !self.settings().concurrent && anatomy::is_concurrent(bytes);
-                    if concurrent { Error::Concurrent } else { Error::Invalid(error) }
-                })
+                self.wasmtime().precompile_component(bytes).map_err(|error| self.refused(bytes, error))
             }
             Form::Text => self.compile(&binary(bytes)?),
             Form::Compiled => Err(Error::NotWasm("compiled already".to_owned())),
+        }
+    }
+
+    /// Why a program was refused: an engine of another kind may know all that it uses.
+    fn refused(&self, bytes: &[u8], error: wasmtime::Error) -> Error {
+        if !self.settings().concurrent && anatomy::is_concurrent(bytes) {
+            Error::Concurrent
+        } else if self.settings().has_signals() && anatomy::is_unstoppable(bytes) {
+            Error::Unstoppable
+        } else {
+            Error::Invalid(error)
         }
     }
 
@@ -195,13 +221,12 @@ impl Engine {
         };
         // Wasmtime has no type that tells code that does not fit the pool from code that is not for this engine.
         // Without the pool it is the latter.
-        self.suited(program.map_err(
-            |error| match error.to_string().contains("with concurrency support") {
-                true => Error::Concurrent,
-                false if self.is_pooled() => Error::Unfit(error),
-                false => Error::Incompatible(error),
-            },
-        )?)
+        self.suited(program.map_err(|error| match error.to_string() {
+            words if words.contains("with concurrency support") => Error::Concurrent,
+            words if self.settings().has_signals() && needs_more(&words) => Error::Unstoppable,
+            _ if self.is_pooled() => Error::Unfit(error),
+            _ => Error::Incompatible(error),
+        })?)
     }
 
     /// Refuses a program whose imports can only be given to programs that do several things at once: WASI is so from
@@ -219,4 +244,20 @@ impl Engine {
             _ => Ok(program),
         }
     }
+}
+
+/// Why a file of the cache, whose seal was found to hold, has no code.
+fn refused_before(mut file: &File) -> Option<Error> {
+    let mut begin = [0; UNSTOPPABLE.len()];
+    file.read_exact(&mut begin).ok()?;
+    match &begin[..] {
+        begin if begin.starts_with(CONCURRENT) => Some(Error::Concurrent),
+        UNSTOPPABLE => Some(Error::Unstoppable),
+        _ => None,
+    }
+}
+
+/// Whether Wasmtime says that code was made by an engine that knows more proposals.
+fn needs_more(words: &str) -> bool {
+    words.contains("with support for WebAssembly feature") || words.contains("with GC however GC is disabled")
 }

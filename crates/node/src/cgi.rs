@@ -2,7 +2,6 @@
 //! Interface (RFC 3875), and calls of chains in the same way.
 
 use bytes::Bytes;
-use engine::wasmtime::Store;
 use host::bindings::{Call, Payload};
 use host::{Host, Stdio};
 use http::header::{CONTENT_TYPE, HOST};
@@ -12,6 +11,7 @@ use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi_http::{Error as HttpError, WasiBody};
 
 use crate::function::Function;
+use crate::guest::{Guest, watched};
 use crate::instance::Failure;
 use crate::limits::CGI_OUTPUT_BYTES_MAX;
 use crate::respond::payload;
@@ -101,9 +101,10 @@ impl Function {
         let name = self.name.to_string();
         let host = Host::new(&[name], stdio, &grants, &self.settings.limits);
         let host = host.map_err(|error| Failure::Trapped(error.into()))?;
-        let mut store: Store<Host> = self.store_with(host);
+        let guest = self.guest_with(host).await.map_err(|error| self.trapped(error))?;
+        let Guest { mut store, interruptible } = guest;
         store.data_mut().serve(call, None);
-        match command.run(&self.engine, &mut store).await {
+        match watched(&interruptible, command.run(&self.engine, &mut store)).await {
             Ok(0) => read(output.contents()).ok_or(Failure::NoAnswer),
             Ok(code) => Err(Failure::Exit(code)),
             Err(host::Error::Trap(error) | host::Error::Limit { source: error, .. }) => {

@@ -3,11 +3,11 @@
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use engine::wasmtime;
 use engine::wasmtime::component::{Component, ComponentExportIndex, InstancePre, types::ComponentItem};
-use engine::wasmtime::{self, Store};
-use engine::{Engine, Limits, Program};
+use engine::{Engine, Interrupts, Limits, Program};
 use host::bindings::Call;
-use host::{Grants, Host, Stdio, link};
+use host::{Grants, Host, link};
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 use wasmtime_wasi_http::p3::bindings::ServicePre;
 
@@ -15,13 +15,14 @@ use crate::Error;
 use crate::concurrent::Concurrent;
 use crate::gate::Place;
 use crate::instance::{Exporting, Instance, Warm};
-use crate::limits::SLICE_TICKS;
 use crate::stats::{Stats, Summary};
 
 /// A function, ready to be called.
 pub struct Function {
     pub(crate) name: Arc<str>,
     pub(crate) engine: Arc<Engine>,
+    /// What makes its calls give way, where it does not look at a clock itself.
+    pub(crate) interrupts: Option<Interrupts<Host>>,
     pub(crate) http: Option<Http>,
     pub(crate) chain: Option<Exported>,
     pub(crate) socket: Option<Socket>,
@@ -37,6 +38,13 @@ pub struct Function {
     pub(crate) concurrent: OnceLock<Concurrent>,
     pub(crate) warm_exports: Warm<Exporting>,
     pub(crate) settings: Settings,
+}
+
+/// A program in the engine that suits it.
+pub(crate) struct Loaded {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) program: Program,
+    pub(crate) interrupts: Option<Interrupts<Host>>,
 }
 
 /// How an app wants one of its functions to run.
@@ -84,20 +92,19 @@ impl Function {
     /// Links `program` as the function `name`.
     pub(crate) fn link(
         name: &str,
-        engine: Arc<Engine>,
-        program: &Program,
+        Loaded { engine, program, interrupts }: Loaded,
         place: Place,
         settings: Settings,
     ) -> Result<Self, Error> {
         let failed = |source| Error::Link { function: name.to_owned(), source };
-        let entries = match program {
+        let entries = match &program {
             Program::Component(component) => entries(&engine, component).map_err(failed)?,
             Program::Module(_) => Entries::default(),
         };
         let Entries { http, chain, socket, watcher, is_middleware } = entries;
         let mut command = None;
         if http.is_none() && chain.is_none() && socket.is_none() && watcher.is_none() {
-            command = Some(match host::Command::link(&engine, program, &settings.grants) {
+            command = Some(match host::Command::link(&engine, &program, &settings.grants) {
                 Ok(command) => command,
                 Err(host::Error::Link(source)) => return Err(failed(source)),
                 Err(_) => return Err(Error::NoEntry { function: name.to_owned() }),
@@ -106,6 +113,7 @@ impl Function {
         Ok(Self {
             name: name.into(),
             engine,
+            interrupts,
             http,
             chain,
             socket,
@@ -119,23 +127,6 @@ impl Function {
             warm_exports: Warm::new(settings.reuse),
             settings,
         })
-    }
-
-    /// A store for one instance, which lets others run when its time slice is over.
-    pub(crate) fn store(&self) -> wasmtime::Result<Store<Host>> {
-        let Settings { grants, limits, .. } = &self.settings;
-        Ok(self.store_with(Host::new(&[], Stdio::Log, grants, limits)?))
-    }
-
-    /// The same, with a host of its own.
-    pub(crate) fn store_with(&self, host: Host) -> Store<Host> {
-        let mut store = self.engine.store(host);
-        if self.engine.settings().has_epochs() {
-            store.set_epoch_deadline(SLICE_TICKS);
-            store.epoch_deadline_async_yield_and_update(SLICE_TICKS);
-        }
-        self.stats.instance();
-        store
     }
 
     /// Whether an instance can answer several requests at once. Middleware cannot: what it passes on would not be known

@@ -22,6 +22,7 @@ use crate::body::{Ongoing, Work, bounded};
 use crate::concurrent::Concurrent;
 use crate::function::{Exported, Function, Http};
 use crate::gate::{Origin, Permit, Refused};
+use crate::guest::{Guest, watched};
 use crate::stats::End;
 
 /// Why a call has no answer.
@@ -63,9 +64,14 @@ impl From<Refused> for Failure {
 }
 
 /// An instance that answers requests.
-pub(crate) enum Instance {
-    P2(Store<Host>, Proxy),
-    P3(Store<Host>, Service),
+pub(crate) struct Instance {
+    guest: Guest,
+    entry: Entry,
+}
+
+enum Entry {
+    P2(Proxy),
+    P3(Service),
 }
 
 /// A call that runs: its room, and the clock that stops it.
@@ -76,7 +82,7 @@ pub(crate) struct Entered {
 
 /// An instance whose exports are called.
 pub(crate) struct Exporting {
-    store: Store<Host>,
+    guest: Guest,
     instance: component::Instance,
 }
 
@@ -206,10 +212,10 @@ impl Function {
                 Some(instance) => instance,
                 None => self.instance().await?,
             };
-            self.begin(instance.store(), call, next)?;
+            self.begin(&mut instance.guest.store, call, next)?;
             instance.serve(request, answer).await?;
             // What comes next knows the app: kept warm, the instance would keep its own app alive.
-            instance.store().data_mut().serve(call, None);
+            instance.guest.store.data_mut().serve(call, None);
             wasmtime::Result::Ok(instance)
         };
         match timeout_at(call.deadline.into(), serving).await {
@@ -223,18 +229,18 @@ impl Function {
     }
 
     async fn instance(&self) -> wasmtime::Result<Instance> {
-        let mut store = self.store()?;
-        Ok(match &self.http {
+        let mut guest = self.guest().await?;
+        let Guest { store, interruptible } = &mut guest;
+        let entry = match &self.http {
             Some(Http::P2(entry)) => {
-                let proxy = entry.instantiate_async(&mut store).await?;
-                Instance::P2(store, proxy)
+                Entry::P2(watched(interruptible, entry.instantiate_async(&mut *store)).await?)
             }
             Some(Http::P3(entry)) => {
-                let service = entry.instantiate_async(&mut store).await?;
-                Instance::P3(store, service)
+                Entry::P3(watched(interruptible, entry.instantiate_async(&mut *store)).await?)
             }
             None => return Err(Failure::NoEntry.into()),
-        })
+        };
+        Ok(Instance { guest, entry })
     }
 
     /// Answers a call through `sampan:chain`.
@@ -280,16 +286,18 @@ impl Function {
             let mut exporting = match self.warm_exports.take() {
                 Some(exporting) => exporting,
                 None => {
-                    let mut store = self.store()?;
-                    let instance = function.instance.instantiate_async(&mut store).await?;
-                    Exporting { store, instance }
+                    let mut guest = self.guest().await?;
+                    let Guest { store, interruptible } = &mut guest;
+                    let instance =
+                        watched(interruptible, function.instance.instantiate_async(&mut *store)).await?;
+                    Exporting { guest, instance }
                 }
             };
-            let Exporting { store, instance } = &mut exporting;
+            let Exporting { guest: Guest { store, interruptible }, instance } = &mut exporting;
             self.begin(store, call, None)?;
             let function = instance.get_typed_func::<P, R>(&mut *store, &function.function)?;
             let given = given(store.data_mut())?;
-            let result = function.call_async(&mut *store, given).await?;
+            let result = watched(interruptible, function.call_async(&mut *store, given)).await?;
             wasmtime::Result::Ok((result, exporting))
         };
         let result = match timeout_at(call.deadline.into(), calling).await {
@@ -404,19 +412,14 @@ fn explain(error: &wasmtime::Error) -> String {
 }
 
 impl Instance {
-    fn store(&mut self) -> &mut Store<Host> {
-        match self {
-            Instance::P2(store, _) | Instance::P3(store, _) => store,
-        }
-    }
-
     /// Answers one request, and does what is to be done after it.
     async fn serve(&mut self, request: Request<WasiBody>, answer: Answer) -> wasmtime::Result<()> {
         let put = move |answered| {
             *answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(answered);
         };
-        match self {
-            Instance::P2(store, proxy) => {
+        let Guest { store, interruptible } = &mut self.guest;
+        match &self.entry {
+            Entry::P2(proxy) => {
                 let mut http = store.data_mut().http();
                 let scheme = match request.uri().scheme() {
                     Some(scheme) if *scheme == http::uri::Scheme::HTTPS => Scheme::Https,
@@ -426,20 +429,20 @@ impl Instance {
                 let out = http.new_response_outparam_from_callback(move |answered| {
                     put(answered.map_err(HttpError::from));
                 })?;
-                proxy.wasi_http_incoming_handler().call_handle(store, request, out).await
+                let handler = proxy.wasi_http_incoming_handler();
+                watched(interruptible, handler.call_handle(store, request, out)).await
             }
-            Instance::P3(store, service) => {
+            Entry::P3(service) => {
                 let http = store.data_mut().http();
                 let (request, sent) = wasmtime_wasi_http::p3::Request::from_http(http.hooks, request);
-                store
-                    .run_concurrent(async |store| {
-                        let response = service.handle(store, request).await??;
-                        let response = store.with(|mut store| response.into_http(&mut store, sent))?;
-                        put(Ok(response));
-                        std::future::poll_fn(|context| store.poll_no_interesting_tasks(context)).await;
-                        wasmtime::Result::Ok(())
-                    })
-                    .await?
+                let handling = store.run_concurrent(async |store| {
+                    let response = service.handle(store, request).await??;
+                    let response = store.with(|mut store| response.into_http(&mut store, sent))?;
+                    put(Ok(response));
+                    std::future::poll_fn(|context| store.poll_no_interesting_tasks(context)).await;
+                    wasmtime::Result::Ok(())
+                });
+                watched(interruptible, handling).await?
             }
         }
     }

@@ -13,6 +13,7 @@ mod execution;
 mod files;
 mod function;
 mod gate;
+mod guest;
 mod instance;
 pub mod limits;
 mod load;

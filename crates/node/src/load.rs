@@ -14,7 +14,7 @@ use host::{Authorities, Bindings, Grants};
 use image::{Manifest, Name, Problem, Secret};
 use state::{Blobs, Durability, Sql, SqlLimits, Store};
 
-use crate::function::{Function, Settings};
+use crate::function::{Function, Loaded, Settings};
 use crate::gate::Gate;
 use crate::limits::{RUNNING_MAX, SLOTS_MAX, SLOTS_SPARE};
 use crate::log::{FunctionLog, Logs};
@@ -135,19 +135,29 @@ impl Loader {
     pub(crate) fn function(&self, name: &Name, old: Option<&Function>) -> Result<Function, Error> {
         let declared = &self.manifest.functions[&**name as &str];
         let failed = |source| Error::Program { function: name.to_string(), source };
-        let settings = self.settings(declared)?;
+        let mut settings = self.settings(declared)?;
         let limits = settings.limits.clone();
         let path = self.machine.dir.join(&*declared.program);
-        let load = |settings| {
-            let engine = self.engine(settings)?;
+        let load = |settings: &engine::Settings| {
+            let engine = self.engine(settings.clone())?;
             let seal = || self.machine.seal.clone();
-            engine.load_file(&path, self.machine.cache.as_ref(), seal).map(|program| (engine, program))
+            let program = engine.load_file(&path, self.machine.cache.as_ref(), seal)?;
+            let interrupts = engine.interrupts(&program).transpose()?;
+            Ok(Loaded { engine, program, interrupts })
         };
-        let mut loaded = load(settings.clone());
+        let mut loaded = load(&settings);
         if let Err(engine::Error::Concurrent) = loaded {
-            loaded = load(engine::Settings { concurrent: true, ..settings });
+            settings.concurrent = true;
+            loaded = load(&settings);
         }
-        let (engine, program) = loaded.map_err(failed)?;
+        // The program is not one for signals, or the machine is not.
+        if let Err(engine::Error::Unstoppable | engine::Error::Setup(_)) = loaded
+            && settings.has_signals()
+        {
+            settings.options.interrupt = Interrupt::Epoch;
+            loaded = load(&settings);
+        }
+        let loaded = loaded.map_err(failed)?;
         let settings = Settings {
             grants: self.grants(name, declared)?,
             limits,
@@ -160,7 +170,7 @@ impl Loader {
             Some(old) => old.place.clone(),
             None => self.gate.place(*declared.limits.concurrency, *declared.limits.queue as usize),
         };
-        let function = Function::link(name, engine, &program, place, settings)?;
+        let function = Function::link(name, loaded, place, settings)?;
         let problem = |span, text: &str, hint| {
             Err(self.manifest.error(vec![Problem::new(span, format!("`{name}` {text}")).hint(hint)]).into())
         };
@@ -187,6 +197,11 @@ impl Loader {
         });
         // A function that does not end must not keep others from running.
         settings.options.interrupt = Interrupt::Epoch;
+        // Instances that are shared run in tasks that nobody here can watch.
+        let is_shared = declared.share.as_ref().is_some_and(|share| **share > 1);
+        if !is_shared {
+            settings.options.prefer_signals();
+        }
         settings.clock_rests = true;
         if settings.profile != Profile::Portable {
             settings.options.pool = Pool::Slots(self.slots());
@@ -194,10 +209,16 @@ impl Loader {
         for (key, value) in &declared.options {
             let wrong = |error: engine::Error| self.wrong(key.span(), &error);
             settings.set(&format!("{}={}", **key, **value)).map_err(wrong)?;
-            if settings.options.interrupt != Interrupt::Epoch {
-                return Err(
-                    self.wrong(key.span(), &"a function that is served must be one that can be stopped")
-                );
+            match settings.options.interrupt {
+                Interrupt::None => {
+                    let reason = "a function that is served must be one that can be stopped";
+                    return Err(self.wrong(key.span(), &reason));
+                }
+                Interrupt::Signal if is_shared => {
+                    let reason = "a function with `share` is interrupted by `epoch` or `fuel`";
+                    return Err(self.wrong(key.span(), &reason));
+                }
+                _ => {}
             }
         }
         settings.limits.memory_bytes_max = usize::try_from(declared.limits.memory.0).unwrap_or(usize::MAX);

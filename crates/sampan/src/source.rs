@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind, stdin};
 use std::path::Path;
 
+use engine::options::Interrupt;
 use engine::{CodeCache, Engine, Error, Program, wasmtime};
 
 use crate::home;
@@ -18,7 +19,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Report> {
 }
 
 /// The program at `path`, ready to run on `engine`, which becomes one for programs that do several things at once if
-/// the program does, and loses its pool if the program does not fit it; `-` is standard input.
+/// the program does, one that does not interrupt it if no signal may, and loses its pool if the program does not fit it; `-` is standard input.
 pub(crate) fn load(engine: &mut Engine, path: &Path, cache: Option<&CodeCache>) -> Result<Program, Report> {
     let piped = if is_stdin(path) { Some(read(path)?) } else { None };
     let load = |engine: &Engine| match &piped {
@@ -30,6 +31,11 @@ pub(crate) fn load(engine: &mut Engine, path: &Path, cache: Option<&CodeCache>) 
         && let Some(other) = engine.with_concurrency()
     {
         *engine = other.map_err(|error| explain(path, &error))?;
+        program = load(engine);
+    }
+    if let Err(Error::Unstoppable) = program {
+        // The end of the process stops it.
+        *engine = engine.with_interrupt(Interrupt::None).map_err(|error| explain(path, &error))?;
         program = load(engine);
     }
     if let Err(Error::Unfit(_)) = program

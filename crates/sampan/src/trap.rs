@@ -1,7 +1,7 @@
 //! What a user reads when a program did not come to its own end.
 
 use engine::wasmtime::{self, FrameInfo, FrameSymbol, Trap, WasmBacktrace};
-use engine::{Limit, Settings};
+use engine::{Limit, Settings, is_interruption};
 use host::{Denial, Denials, Error};
 
 use crate::report::Report;
@@ -117,7 +117,8 @@ fn frames(mut report: Report, error: &wasmtime::Error) -> Report {
     let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else {
         return report;
     };
-    let lines: Vec<String> = backtrace.frames().iter().flat_map(functions).collect();
+    let of_program = backtrace.frames().iter().filter(|frame| !is_interruption(frame));
+    let lines: Vec<String> = of_program.flat_map(functions).collect();
     for same in lines.chunk_by(|one, next| one == next) {
         report = match same.len() {
             1 => report.note(format!("at {}", same[0])),

@@ -76,6 +76,7 @@ impl Tuning {
     /// The settings that these flags ask for.
     pub(crate) fn settings(&self) -> Result<Settings, Report> {
         let mut settings = Settings::new(self.profile);
+        settings.options.prefer_signals();
         for option in &self.options {
             settings.set(option).map_err(|error| explain(&error))?;
         }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use engine::Error;
+use engine::options::Interrupt;
 
 use crate::report::Report;
 use crate::source;
@@ -51,14 +52,19 @@ impl Build {
             };
         };
         self.check_output(output)?;
-        let engine = engine(self.tuning.settings()?, false)?;
+        let mut engine = engine(self.tuning.settings()?, false)?;
         let bytes = source::read(&self.program)?;
         let seal = home::seal().map_err(|error| Report::usage("cannot seal the code").cause(error))?;
         let mut built = engine.build(&bytes, output, &seal);
         if let Err(Error::Concurrent) = built
             && let Some(other) = engine.with_concurrency()
         {
-            built = other.and_then(|engine| engine.build(&bytes, output, &seal));
+            engine = other.map_err(|error| source::explain(&self.program, &error))?;
+            built = engine.build(&bytes, output, &seal);
+        }
+        if let Err(Error::Unstoppable) = built {
+            let engine = engine.with_interrupt(Interrupt::None);
+            built = engine.and_then(|engine| engine.build(&bytes, output, &seal));
         }
         built.map_err(|error| source::explain(&self.program, &error))
     }

@@ -13,7 +13,7 @@ use std::task::Poll;
 
 use clap::{ArgAction, Args, ValueHint};
 use engine::wasmtime::Store;
-use engine::{Engine, Program, Sampler, Settings};
+use engine::{Engine, Interrupts, Program, Sampler, Settings};
 use host::grants::{Dir, Peer};
 use host::{Error, Grants, Host, Outcome, Stdio};
 
@@ -123,8 +123,12 @@ impl Run {
         self.check_core_dump()?;
         let mut engine = engine(settings, self.verbose)?;
         let program = self.load(&mut engine)?;
+        let interrupts = match &watchdog {
+            Some(_) => self.interrupts(&engine, &program),
+            None => None,
+        };
         if let Some(watchdog) = &watchdog
-            && engine.settings().has_epochs()
+            && (interrupts.is_some() || engine.settings().has_epochs())
         {
             watchdog.stand_by();
         }
@@ -139,7 +143,20 @@ impl Run {
         let mut store = engine.store(host);
         let sampler = self.sampler(&engine, &mut store, &program, &name)?;
         let ended = runtime.block_on(async {
+            let interruptible = match interrupts {
+                Some(interrupts) => match interrupts.arm(&mut store).await {
+                    Ok(interruptible) => Some(interruptible),
+                    Err(error) => return Some(Err(Error::Trap(error))),
+                },
+                None => None,
+            };
             let run = self.run(&engine, &mut store, &program, &grants, &args);
+            let run = async {
+                match interruptible {
+                    Some(interruptible) => interruptible.watch(run).await,
+                    None => run.await,
+                }
+            };
             match sampler {
                 // What was sampled of a server is wanted just when somebody stops it.
                 Some(_) => unless_interrupted(run).await,
@@ -155,6 +172,19 @@ impl Run {
             // Not `return`: a thread may still wait for standard input.
             Some(ended) => exit(self.finish(&shown, ended, &mut store, &engine)?),
             None => exit(INTERRUPTED),
+        }
+    }
+
+    /// What makes the program end in time, with all that it was doing. Without it the process ends.
+    fn interrupts(&self, engine: &Engine, program: &Program) -> Option<Interrupts<Host>> {
+        match engine.interrupts(program)? {
+            Ok(interrupts) => Some(interrupts),
+            Err(error) => {
+                if self.verbose {
+                    eprintln!("sampan: no interruption by signals: {error}");
+                }
+                None
+            }
         }
     }
 

@@ -1,0 +1,172 @@
+//! Interruption for free: a signal that becomes a call of the host, between any two instructions of a program.
+//!
+//! Code that looks at a clock in its loops is up to 2.4 times slower. Here it looks at nothing. A timer signals the thread
+//! once every [`EPOCH_TICK`](crate::limits::EPOCH_TICK); where the signal finds it in the code of the program, the thread
+//! goes on as if the program had called a function of the host just there: one that lets others run, or ends the program
+//! whose time is over. Where it finds the thread in the host on the program's behalf, the return to the program goes
+//! through the same call. Then every register is as it was, and the program goes on.
+//!
+//! That asks for code in which a call may be anywhere. Three proposals do not allow it, and a program that uses one is
+//! [refused](crate::Error::Unstoppable) by an engine that stops by signals: tail calls move a frame while it is in use,
+//! garbage collection knows what lives only at calls that the compiler made, and exceptions look for their handler in all
+//! frames.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use wasmtime::{Caller, Engine, FrameInfo, Func, InstancePre, Linker, Module, ModuleExport, Store, Trap};
+
+use crate::Program;
+use crate::code::Code;
+use crate::limits::Limits;
+use crate::meter::{Meter, Metered};
+
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+mod elsewhere;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod linux_x86_64;
+
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+use elsewhere as platform;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+use linux_x86_64 as platform;
+
+/// What a program is made to call: the call goes through WebAssembly, for Wasmtime to find the frames it expects.
+const HELPER: &str = r#"(module $sampan
+    (import "" "tick" (func $tick))
+    (func $interrupted (export "tick") call $tick)
+    (func (export "count") (param $to i64) (result i64) (local $at i64)
+        (loop $on
+            (local.set $at (i64.add (local.get $at) (i64.const 1)))
+            (br_if $on (i64.lt_u (local.get $at) (local.get $to))))
+        local.get $at))"#;
+
+/// Loops of the test, about a tenth of a millisecond, and when they are first interrupted.
+const TEST_LOOPS: u64 = 200_000;
+/// See [`TEST_LOOPS`].
+const TEST_TICK_NS: u64 = 20_000;
+/// A busy machine may run another thread just then; a machine on which signals do not work fails every time.
+const TESTS_MAX: u32 = 10;
+
+/// Makes the calls of one program interruptible, in any number of stores.
+pub struct Interrupts<T: 'static> {
+    helper: InstancePre<T>,
+    tick: ModuleExport,
+    code: Arc<Code>,
+}
+
+/// A store whose program can be interrupted while its calls are [watched](Self::watch).
+pub struct Interruptible(Arc<platform::Target>);
+
+/// Whether this machine has what it takes. Whether it works is seen when [`Interrupts`] are made.
+pub(crate) fn is_supported() -> bool {
+    platform::is_supported()
+}
+
+impl<T: Metered> Interrupts<T> {
+    /// For stores of `engine` in which `program` runs. `helper` is [compiled](compile) for the same engine.
+    pub(crate) fn new(engine: &Engine, helper: &Module, program: &Program) -> wasmtime::Result<Self> {
+        let mut linker = Linker::<T>::new(engine);
+        linker.func_wrap_async("", "tick", |caller: Caller<'_, T>, ()| Box::new(tick(caller)))?;
+        let tick = helper.get_export_index("tick").expect("the helper exports it");
+        Ok(Self { helper: linker.instantiate_pre(helper)?, tick, code: Arc::new(Code::of(program)) })
+    }
+
+    /// Makes the program's calls in `store` interruptible. They must be asynchronous from now on.
+    ///
+    /// # Errors
+    /// Those of one more small instance.
+    pub async fn arm(&self, store: &mut Store<T>) -> wasmtime::Result<Interruptible> {
+        let helper = self.helper.instantiate_async(&mut *store).await?;
+        let tick = helper.get_module_export(&mut *store, &self.tick).and_then(|export| export.into_func());
+        let tick: Func = tick.expect("it is a function");
+        let time_max = store.data_mut().meter().ends_at();
+        let target = platform::Target::new(tick.to_raw(store), Arc::clone(&self.code), time_max);
+        Ok(Interruptible(Arc::new(target)))
+    }
+}
+
+impl Interruptible {
+    /// Runs `calls` of the store's program: at every tick they give way to other tasks, and once the
+    /// [time](Limits::time_max) of the store is over they end with [`Trap::Interrupt`].
+    ///
+    /// All of a call must be watched, from its beginning to its end.
+    pub async fn watch<F: Future>(&self, calls: F) -> F::Output {
+        let mut calls = pin!(calls);
+        std::future::poll_fn(|context| {
+            let _inside = platform::enter(&self.0);
+            calls.as_mut().poll(context)
+        })
+        .await
+    }
+}
+
+/// Whether a frame of a backtrace is only there because the program was interrupted.
+pub fn is_interruption(frame: &FrameInfo) -> bool {
+    frame.module().name() == Some("sampan") && frame.func_name() == Some("interrupted")
+}
+
+/// What an interrupted program calls.
+async fn tick<T: Metered>(mut caller: Caller<'_, T>) -> wasmtime::Result<()> {
+    if caller.data_mut().meter().is_over() {
+        return Err(Trap::Interrupt.into());
+    }
+    let mut given_way = false;
+    std::future::poll_fn(|context| {
+        if given_way {
+            return Poll::Ready(());
+        }
+        given_way = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+    Ok(())
+}
+
+/// The helper for `engine`, after a test with it: a loop is interrupted, goes on, and ends as if nothing had been.
+///
+/// # Errors
+/// When it does not: this machine, or this build of Wasmtime, is not what this file expects.
+pub(crate) fn compile(engine: &Engine) -> wasmtime::Result<Module> {
+    let helper = Module::new(engine, HELPER)?;
+    let program = Program::Module(helper.clone());
+    let interrupts = Interrupts::<Meter>::new(engine, &helper, &program)?;
+    for _ in 0..TESTS_MAX {
+        if is_interrupted(&interrupts)? {
+            return Ok(helper);
+        }
+    }
+    Err(wasmtime::format_err!("no signal interrupts a loop"))
+}
+
+/// Whether a loop was interrupted.
+///
+/// # Errors
+/// When it came to another end than its own.
+fn is_interrupted(interrupts: &Interrupts<Meter>) -> wasmtime::Result<bool> {
+    let mut store = Store::new(interrupts.helper.module().engine(), Meter::new(&Limits::default()));
+    let test = async {
+        let interruptible = interrupts.arm(&mut store).await?;
+        let helper = interrupts.helper.instantiate_async(&mut store).await?;
+        let count = helper.get_typed_func::<u64, u64>(&mut store, "count")?;
+        let counting = async {
+            platform::tick_in(TEST_TICK_NS);
+            count.call_async(&mut store, TEST_LOOPS).await
+        };
+        interruptible.watch(counting).await
+    };
+    let mut test = pin!(test);
+    let mut context = Context::from_waker(Waker::noop());
+    let mut interruptions = 0;
+    loop {
+        match test.as_mut().poll(&mut context) {
+            Poll::Ready(counted) => match counted? {
+                TEST_LOOPS => return Ok(interruptions > 0),
+                _ => return Err(wasmtime::format_err!("a loop that was interrupted went wrong")),
+            },
+            Poll::Pending => interruptions += 1,
+        }
+    }
+}

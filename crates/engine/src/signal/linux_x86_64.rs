@@ -1,0 +1,194 @@
+//! Linux on x86-64: the handler of the signal, and what it knows of the program that runs on its thread.
+
+mod call;
+mod timer;
+
+use std::ptr;
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering, compiler_fence};
+use std::time::Instant;
+
+use libc::{REG_RBP, REG_RIP, REG_RSP, c_int, c_void, siginfo_t, ucontext_t};
+use wasmtime_environ::{HostPtr, PtrSize};
+
+use crate::code::Code;
+
+/// The signal: ignored where nobody handles it, and used by no debugger and no C library.
+const SIGNAL: c_int = libc::SIGURG;
+
+/// The stack pointer of a signalled program may be this far from its last frame, and of the frame that its host was
+/// called from: as much as the largest stack a program can have, and the host's part.
+const STACK_BYTES_MAX: usize = crate::limits::STACK_BYTES_MAX + crate::limits::HOST_STACK_BYTES;
+
+/// The program's stack limit is lowered so far while it calls the host: at its very limit it can be interrupted too.
+const STACK_BYTES_CALL: usize = 16 << 10;
+
+/// The store whose program this thread runs, as a handler finds it.
+pub(super) struct Target {
+    /// The helper's function, and the instance that it is called with.
+    tick: usize,
+    instance: usize,
+    /// What Wasmtime keeps of the store for compiled code.
+    context: *mut u8,
+    code: Arc<Code>,
+    /// Where the host returns to in the program, while it is made to return elsewhere; 0 while it is not.
+    returns_to: AtomicUsize,
+    /// When the store's time is over, on the monotonic clock in nanoseconds; `u64::MAX` is never.
+    ends_at_ns: u64,
+}
+
+// SAFETY: the pointers are used only by the thread that runs the store's program, and only one can.
+unsafe impl Send for Target {}
+// SAFETY: as above; what changes is atomic.
+unsafe impl Sync for Target {}
+
+thread_local! {
+    /// The target of the calls that this thread polls now; null where it polls none.
+    static CURRENT: AtomicPtr<Target> = const { AtomicPtr::new(ptr::null_mut()) };
+}
+
+/// Until dropped, the thread runs calls of a target.
+pub(super) struct Inside {
+    outer: *mut Target,
+}
+
+pub(super) fn is_supported() -> bool {
+    static SUPPORTED: OnceLock<bool> = OnceLock::new();
+    *SUPPORTED.get_or_init(|| call::is_supported() && install())
+}
+
+/// Installs the handler, unless somebody else has one.
+fn install() -> bool {
+    // SAFETY: both structures are plain data for which zero is a value, and the handler keeps to what one may do.
+    unsafe {
+        let mut before: libc::sigaction = std::mem::zeroed();
+        if libc::sigaction(SIGNAL, ptr::null(), &mut before) != 0
+            || ![libc::SIG_DFL, libc::SIG_IGN].contains(&before.sa_sigaction)
+        {
+            return false;
+        }
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = (on_signal as extern "C" fn(_, _, _)) as usize;
+        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
+        libc::sigemptyset(&mut action.sa_mask);
+        libc::sigaction(SIGNAL, &action, ptr::null_mut()) == 0
+    }
+}
+
+impl Target {
+    /// Of the store in which `tick`, a raw reference to a function, lives.
+    pub(super) fn new(tick: *mut c_void, code: Arc<Code>, ends_at: Option<Instant>) -> Self {
+        let reference = HostPtr.vm_func_ref();
+        // SAFETY: Wasmtime lays out its references and instances as its own crate `wasmtime-environ` says, of which the
+        // very same version is used here.
+        let (tick, instance, context) = unsafe {
+            let word = |at: *mut c_void, offset: u8| *at.byte_add(offset.into()).cast::<*mut c_void>();
+            let instance = word(tick, reference.vmctx());
+            (word(tick, reference.wasm_call()), instance, word(instance, HostPtr.vmctx_store_context()))
+        };
+        Self {
+            tick: tick.addr(),
+            instance: instance.addr(),
+            context: context.cast(),
+            code,
+            returns_to: AtomicUsize::new(0),
+            ends_at_ns: ends_at.map_or(u64::MAX, timer::nanoseconds_of),
+        }
+    }
+
+    fn field(&self, offset: u8) -> *mut usize {
+        // SAFETY: the offset is that of a field.
+        unsafe { self.context.add(offset.into()) }.cast()
+    }
+
+    /// The frame of the trampoline through which the program called the host last, and where it returns to.
+    fn exit(&self) -> (usize, usize) {
+        let fields = HostPtr.vm_store_context();
+        // SAFETY: the store lives, for its program runs; the handler interrupts the only thread that writes.
+        unsafe {
+            (
+                self.field(fields.last_wasm_exit_trampoline_fp()).read_volatile(),
+                self.field(fields.last_wasm_exit_pc()).read_volatile(),
+            )
+        }
+    }
+
+    fn move_stack_limit(&self, by: isize) {
+        let limit = self.field(HostPtr.vm_store_context().stack_limit());
+        // SAFETY: as above; called on the thread that runs the program.
+        unsafe { limit.write(limit.read().wrapping_add_signed(by)) }
+    }
+}
+
+/// The thread runs calls of `target` from now on.
+pub(super) fn enter(target: &Arc<Target>) -> Inside {
+    timer::start();
+    let outer = CURRENT.with(|current| current.swap(Arc::as_ptr(target).cast_mut(), Ordering::Relaxed));
+    compiler_fence(Ordering::SeqCst);
+    Inside { outer }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        compiler_fence(Ordering::SeqCst);
+        CURRENT.with(|current| current.store(self.outer, Ordering::Relaxed));
+    }
+}
+
+/// Signals the thread after so many nanoseconds, and at every tick after that.
+pub(super) fn tick_in(nanoseconds: u64) {
+    timer::tick_in(nanoseconds);
+}
+
+/// The target of what this thread runs now.
+fn current() -> Option<&'static Target> {
+    // SAFETY: `enter` put it there, and whoever entered holds it until `Inside` is dropped. Nobody keeps what this returns
+    // for longer than that.
+    unsafe { CURRENT.with(|current| current.load(Ordering::Relaxed)).as_ref() }
+}
+
+extern "C" fn on_signal(_: c_int, _: *mut siginfo_t, context: *mut c_void) {
+    let Some(target) = current() else { return timer::rest() };
+    // SAFETY: the kernel gives the handler the registers of the thread it interrupted, and takes them back.
+    let registers = unsafe { &mut (*context.cast::<ucontext_t>()).uc_mcontext.gregs };
+    let counter = registers[REG_RIP as usize] as usize;
+    if target.code.contains(counter) {
+        // SAFETY: the program counter is in the program, whose stack has room for the host below it.
+        let frame = unsafe {
+            call::interrupt(
+                counter,
+                registers[REG_RSP as usize] as usize,
+                registers[REG_RBP as usize] as usize,
+            )
+        };
+        registers[REG_RBP as usize] = frame as i64;
+        registers[REG_RSP as usize] = (frame - size_of::<usize>()) as i64;
+        registers[REG_RIP as usize] = call::interrupted_at() as i64;
+    } else {
+        divert(target, registers[REG_RSP as usize] as usize);
+    }
+    timer::look_ahead(target.ends_at_ns);
+}
+
+/// Makes the host return to the program by way of a call.
+fn divert(target: &Target, stack: usize) {
+    let (frame, returns_to) = target.exit();
+    if frame <= stack
+        || frame - stack > STACK_BYTES_MAX
+        || target.returns_to.load(Ordering::Relaxed) != 0
+        || !target.code.contains(returns_to)
+    {
+        return;
+    }
+    let slot = (frame + size_of::<usize>()) as *mut usize;
+    // SAFETY: the frame is one of this store's trampolines, above the stack pointer and on a stack that lives: Wasmtime
+    // takes the pointer back when it leaves the program. What it returns to is looked at before it is replaced; should
+    // another frame lie there by now that returns to the same instruction of the program, it may be diverted as well.
+    unsafe {
+        if slot.read_volatile() == returns_to {
+            target.returns_to.store(returns_to, Ordering::Relaxed);
+            slot.write_volatile(call::returned_at());
+        }
+    }
+}

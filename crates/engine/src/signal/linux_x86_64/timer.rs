@@ -1,0 +1,120 @@
+//! The timer of a thread. It runs while the thread runs programs, and for a moment longer.
+
+use std::mem;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
+use std::time::Instant;
+
+use libc::{c_void, itimerspec, timespec};
+
+use super::SIGNAL;
+use crate::limits::EPOCH_TICK;
+
+const TICK_NS: u64 = EPOCH_TICK.as_nanos() as u64;
+
+/// After so many ticks without a program the timer rests: the next program starts it with a call of the system.
+const IDLE_TICKS: u32 = 100;
+
+thread_local! {
+    /// Deletes the timer with its thread.
+    static TIMER: Timer = Timer::create();
+    /// The same timer, for the handler.
+    static HANDLE: AtomicPtr<c_void> = const { AtomicPtr::new(ptr::null_mut()) };
+    static RUNS: AtomicBool = const { AtomicBool::new(false) };
+    static IDLE: AtomicU32 = const { AtomicU32::new(0) };
+}
+
+struct Timer(libc::timer_t);
+
+impl Timer {
+    /// A timer that signals this very thread.
+    fn create() -> Self {
+        let mut timer = ptr::null_mut();
+        // SAFETY: the event is plain data for which zero is a value; all that is read of it is set.
+        let made = unsafe {
+            let mut event: libc::sigevent = mem::zeroed();
+            event.sigev_notify = libc::SIGEV_THREAD_ID;
+            event.sigev_signo = SIGNAL;
+            event.sigev_notify_thread_id = libc::gettid();
+            libc::timer_create(libc::CLOCK_MONOTONIC, &mut event, &mut timer)
+        };
+        // Without it a program could hold the thread for as long as it likes.
+        assert_eq!(made, 0, "no timer to interrupt programs with: {}", std::io::Error::last_os_error());
+        HANDLE.with(|handle| handle.store(timer, Ordering::Relaxed));
+        Self(timer)
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        RUNS.with(|runs| runs.store(false, Ordering::Relaxed));
+        // SAFETY: it was created, and is deleted once.
+        unsafe { libc::timer_delete(self.0) };
+    }
+}
+
+/// Starts the timer of this thread, if it rests.
+pub(super) fn start() {
+    IDLE.with(|idle| idle.store(0, Ordering::Relaxed));
+    if !RUNS.with(|runs| runs.swap(true, Ordering::Relaxed)) {
+        TIMER.with(|_| ());
+        set(TICK_NS, TICK_NS);
+    }
+}
+
+/// Lets the timer rest when there has been no program for a while. Called by the handler.
+pub(super) fn rest() {
+    if IDLE.with(|idle| idle.fetch_add(1, Ordering::Relaxed)) >= IDLE_TICKS {
+        RUNS.with(|runs| runs.store(false, Ordering::Relaxed));
+        set(0, 0);
+    }
+}
+
+/// Has the next tick come earlier, if the time of a store is over before the one after it. Called by the handler.
+pub(super) fn look_ahead(ends_at_ns: u64) {
+    if ends_at_ns == u64::MAX {
+        return;
+    }
+    let left = ends_at_ns.saturating_sub(now_ns());
+    if left < TICK_NS {
+        // Past its time, until a tick finds the program where it can be ended.
+        tick_in(left.max(LATE_NS));
+    }
+}
+
+/// Time between two attempts to end what is late.
+const LATE_NS: u64 = 50_000;
+
+pub(super) fn tick_in(nanoseconds: u64) {
+    set(nanoseconds, TICK_NS);
+}
+
+/// Sets this thread's timer: nanoseconds until it first signals, and between two signals.
+fn set(first: u64, interval: u64) {
+    let time = |nanoseconds: u64| timespec {
+        tv_sec: (nanoseconds / 1_000_000_000) as i64,
+        tv_nsec: (nanoseconds % 1_000_000_000) as i64,
+    };
+    let setting = itimerspec { it_interval: time(interval), it_value: time(first) };
+    let handle = HANDLE.with(|handle| handle.load(Ordering::Relaxed));
+    // SAFETY: the call may be made in a handler. It can fail only for what is not a timer; a handler that runs while the
+    // thread ends may have such a one, and nobody else looks at the error number that is kept here.
+    unsafe {
+        let error = *libc::__errno_location();
+        libc::timer_settime(handle, 0, &setting, ptr::null_mut());
+        *libc::__errno_location() = error;
+    }
+}
+
+fn now_ns() -> u64 {
+    let mut now = timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the clock exists, and the call may be made in a handler.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
+
+/// A moment on the clock that handlers read.
+pub(super) fn nanoseconds_of(moment: Instant) -> u64 {
+    let left = moment.saturating_duration_since(Instant::now()).as_nanos();
+    now_ns().saturating_add(u64::try_from(left).unwrap_or(u64::MAX))
+}

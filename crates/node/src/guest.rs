@@ -1,0 +1,57 @@
+//! A store for one instance, and what makes its calls give way to others.
+
+use engine::Interruptible;
+use engine::wasmtime::{self, Store};
+use host::{Host, Stdio};
+
+use crate::function::{Function, Settings};
+use crate::limits::SLICE_TICKS;
+
+/// A store for one instance.
+pub(crate) struct Guest {
+    pub(crate) store: Store<Host>,
+    /// What its calls must be [watched] with.
+    pub(crate) interruptible: Option<Interruptible>,
+}
+
+impl Function {
+    /// A store for one instance, which lets others run when its time slice is over.
+    pub(crate) async fn guest(&self) -> wasmtime::Result<Guest> {
+        let Settings { grants, limits, .. } = &self.settings;
+        self.guest_with(Host::new(&[], Stdio::Log, grants, limits)?).await
+    }
+
+    /// The same, with a host of its own.
+    pub(crate) async fn guest_with(&self, host: Host) -> wasmtime::Result<Guest> {
+        let mut store = self.store_with(host);
+        let interruptible = match &self.interrupts {
+            Some(interrupts) => Some(interrupts.arm(&mut store).await?),
+            None => None,
+        };
+        Ok(Guest { store, interruptible })
+    }
+
+    /// The store alone, of a function that looks at the clock itself.
+    pub(crate) fn store(&self) -> wasmtime::Result<Store<Host>> {
+        let Settings { grants, limits, .. } = &self.settings;
+        Ok(self.store_with(Host::new(&[], Stdio::Log, grants, limits)?))
+    }
+
+    fn store_with(&self, host: Host) -> Store<Host> {
+        let mut store = self.engine.store(host);
+        if self.engine.settings().has_epochs() {
+            store.set_epoch_deadline(SLICE_TICKS);
+            store.epoch_deadline_async_yield_and_update(SLICE_TICKS);
+        }
+        self.stats.instance();
+        store
+    }
+}
+
+/// Runs calls of a guest.
+pub(crate) async fn watched<F: Future>(interruptible: &Option<Interruptible>, calls: F) -> F::Output {
+    match interruptible {
+        Some(interruptible) => interruptible.watch(calls).await,
+        None => calls.await,
+    }
+}
