@@ -10,9 +10,11 @@ use redb::backends::FileBackend;
 use redb::{Database, DatabaseError, StorageBackend};
 
 use crate::apply::Task;
+use crate::frozen::Frozen;
 use crate::limits::CACHE_BYTES_MAX;
+use crate::opened::{Mode, Opener};
 use crate::rows::{key_only, whole};
-use crate::shelf::{Opener, Shelf};
+use crate::shelf::Shelf;
 use crate::store::reserved;
 use crate::{
     Batch, Bucket, Clock, Durability, Entry, Error, Memory, Page, Pending, Range, Store, Usage, Watch,
@@ -197,11 +199,14 @@ pub(crate) fn private() -> OpenOptions {
 }
 
 fn opener(path: PathBuf, durability: Durability) -> Opener {
-    Box::new(move || {
-        if !fs::exists(&path)? {
+    Box::new(move |mode| {
+        if mode == Mode::Writable && !fs::exists(&path)? {
             make(&path)?;
         }
-        let file = private().open(&path)?;
+        let file = match mode {
+            Mode::Writable => private().open(&path)?,
+            Mode::Frozen => File::open(&path)?,
+        };
         // To redb an empty file is a new one; here new ones are never empty, so something was lost.
         if file.metadata()?.len() == 0 {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the file is empty").into());
@@ -209,9 +214,12 @@ fn opener(path: PathBuf, durability: Durability) -> Opener {
         let file = FileBackend::new(file)?;
         let mut builder = Database::builder();
         builder.set_cache_size(CACHE_BYTES_MAX);
-        match durability {
-            Durability::Disk => builder.create_with_backend(file),
-            Durability::Os | Durability::Memory => builder.create_with_backend(Unsynced(file)),
+        match (mode, durability) {
+            (Mode::Frozen, _) => builder.create_with_backend(Frozen::new(file)?),
+            (Mode::Writable, Durability::Disk) => builder.create_with_backend(file),
+            (Mode::Writable, Durability::Os | Durability::Memory) => {
+                builder.create_with_backend(Unsynced(file))
+            }
         }
     })
 }

@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::SystemTime;
 
 use redb::{Database, StorageBackend};
 
 use crate::apply::Task;
-use crate::shelf::{Opener, Shelf};
+use crate::frozen::Frozen;
+use crate::opened::{Mode, Opener};
+use crate::shelf::Shelf;
 use crate::{Batch, Bucket, BucketSpec, Durability, Error, Expected, Range, Receipt};
 
 /// A disk: what is safe on it, and the writes since the last sync, which a crash may lose.
@@ -65,7 +68,14 @@ impl Device {
 
     fn opener(&self) -> Opener {
         let device = self.clone();
-        Box::new(move || Database::builder().set_cache_size(1 << 20).create_with_backend(device.clone()))
+        Box::new(move |mode| {
+            let mut builder = Database::builder();
+            builder.set_cache_size(1 << 20);
+            match mode {
+                Mode::Writable => builder.create_with_backend(device.clone()),
+                Mode::Frozen => builder.create_with_backend(Frozen::new(device.clone())?),
+            }
+        })
     }
 
     fn open(&self) -> Result<Shelf, Error> {
@@ -232,12 +242,17 @@ fn a_disk_that_is_full_at_any_point_loses_nothing_and_is_written_again_when_it_h
             let Some(error) = error else { break };
             let Error::Io { source, .. } = &error else { panic!("{error:?}") };
             assert_eq!(source.kind(), kind);
+            // Who reads does not notice.
+            let found = contents(&shelf);
+            let whole = [acknowledged, acknowledged + 1].map(expected);
+            assert!(whole.contains(&found), "point {point}, {acknowledged}: {:?}", found.keys());
             // While it is full, it is refused in the same way.
             let again = write(&shelf, acknowledged);
             assert!(
                 matches!(again, Ok(_) | Err(Error::Io { .. } | Error::Open { .. } | Error::Conflict { .. })),
                 "{again:?}"
             );
+            assert_eq!(contents(&shelf), if again.is_ok() { expected(acknowledged + 1) } else { found });
             device.disk().fails = None;
             // Which of two it was can be read: the batch is whole or not at all.
             let _ = shelf.write(&bucket(), Batch::default().delete("nothing")).wait();
@@ -249,4 +264,43 @@ fn a_disk_that_is_full_at_any_point_loses_nothing_and_is_written_again_when_it_h
             assert_eq!(contents(&device.open().unwrap()), expected(count + 1));
         }
     }
+}
+
+/// Reads while the disk is full and others write: at every moment, what was committed last.
+#[test]
+fn who_reads_while_writes_fail_does_not_notice() {
+    let device = formatted();
+    let shelf = device.open().unwrap();
+    (0..WRITES).for_each(|n| drop(write(&shelf, n).unwrap()));
+    let full = expected(WRITES);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..2)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut reads = 0;
+                    while reads == 0 || !done.load(Ordering::Relaxed) {
+                        assert_eq!(contents(&shelf), full);
+                        assert_eq!(shelf.usage(&bucket()).unwrap().unwrap().keys, full.len() as u64);
+                        let last = shelf.get(&bucket(), b"last").unwrap().unwrap();
+                        assert_eq!(last.value, (WRITES - 1).to_string().into_bytes());
+                        reads += 1;
+                    }
+                })
+            })
+            .collect();
+        // It fails at every point in turn: within the write, or when the file is opened again.
+        let failed = (0..200).filter(|round| {
+            let first = device.disk().operations + round % 10;
+            device.disk().fails = Some((first, io::ErrorKind::StorageFull));
+            let batch = Batch::default().put("more", vec![0; 100_000]).delete("more");
+            let written = shelf.write(&bucket(), batch).wait();
+            device.disk().fails = None;
+            written.is_err()
+        });
+        let failed = failed.count();
+        done.store(true, Ordering::Relaxed);
+        assert!(failed > 100, "{failed}");
+        readers.into_iter().for_each(|reader| reader.join().unwrap());
+    });
 }

@@ -12,8 +12,10 @@ mod embedded;
 mod error;
 #[cfg(test)]
 mod faults;
+mod frozen;
 pub mod limits;
 mod memory;
+mod opened;
 mod pending;
 mod rows;
 mod shelf;

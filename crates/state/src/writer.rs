@@ -1,49 +1,39 @@
 //! The thread that writes a file: it takes all that waits, applies it in one transaction, commits, and then tells
 //! everybody.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use redb::{Database, ReadableDatabase, ReadableTable, StorageError, Table, WriteTransaction};
 
 use crate::apply::{Applied, Task, perform, sweep};
 use crate::rows::{Row, RowRef, Rows, milliseconds};
-use crate::shelf::{BUCKETS, EXPIRIES, Opener, ROWS, Shared, Snapshot, VERSION, Work};
+use crate::shelf::{BUCKETS, EXPIRIES, ROWS, Shared, VERSION, Work};
 use crate::{Bucket, Error, Usage};
 
 /// The one who writes a file.
-pub(crate) struct Writer {
-    shared: Arc<Shared>,
-    opener: Opener,
-    /// `None` after a failure: redb refuses a file that failed once, until it is opened again.
-    database: Option<Database>,
-}
+pub(crate) struct Writer(pub(crate) Arc<Shared>);
 
 impl Writer {
-    pub(crate) fn new(shared: Arc<Shared>, opener: Opener) -> Result<Self, Error> {
-        let mut writer = Self { shared, opener, database: None };
-        writer.open()?;
-        Ok(writer)
-    }
-
     /// Works until the queue is closed and empty.
-    pub(crate) fn run(mut self) {
-        while let Some(group) = self.shared.queue.take() {
+    pub(crate) fn run(self) {
+        while let Some(group) = self.0.queue.take() {
             self.commit(group);
         }
     }
 
-    fn commit(&mut self, group: Vec<Work>) {
+    fn commit(&self, group: Vec<Work>) {
         let mut waiting = Vec::with_capacity(group.len());
         let mut tasks = Vec::with_capacity(group.len());
         for Work { bucket, task, reply } in group {
             waiting.push((bucket.clone(), reply));
             tasks.push((bucket, task));
         }
-        match self.apply(tasks) {
+        let now_ms = milliseconds((self.0.now)());
+        match self.0.file.write(|database| transact(database, tasks, now_ms)) {
             Ok(outcomes) => {
                 for ((bucket, reply), outcome) in waiting.into_iter().zip(outcomes) {
                     let receipt = outcome.map(|applied| {
-                        self.shared.watches.tell(&bucket, applied.keys);
+                        self.0.watches.tell(&bucket, applied.keys);
                         applied.receipt
                     });
                     // Who no longer waits does not want to know.
@@ -51,57 +41,24 @@ impl Writer {
                 }
             }
             Err(error) => {
-                // Readers let go of the file first: it is closed when nobody holds it.
-                self.publish(None);
-                self.database = None;
-                // Where this fails too, the next group tries again.
-                let _ = self.open();
                 for (_, reply) in waiting {
                     let _ = reply.send(Err(error.clone()));
                 }
             }
         }
     }
-
-    /// Applies the tasks in one transaction, and makes what was committed visible.
-    fn apply(&mut self, tasks: Vec<(Bucket, Task)>) -> Result<Vec<Result<Applied, Error>>, Error> {
-        self.open()?;
-        let Some(database) = &self.database else { return Err(Error::Closed) };
-        let now_ms = milliseconds((self.shared.now)());
-        let committed =
-            transact(database, tasks, now_ms).and_then(|outcomes| Ok((outcomes, Snapshot::of(database)?)));
-        let (outcomes, snapshot) = committed.map_err(self.shared.fault())?;
-        self.publish(Some(snapshot));
-        Ok(outcomes)
-    }
-
-    /// Opens the file, unless it is open and well.
-    fn open(&mut self) -> Result<(), Error> {
-        if self.database.is_none() {
-            let database = (self.opener)().map_err(|error| self.shared.unopened(error))?;
-            prepare(&database).map_err(self.shared.fault())?;
-            self.publish(Some(Snapshot::of(&database).map_err(self.shared.fault())?));
-            self.database = Some(database);
-        }
-        Ok(())
-    }
-
-    fn publish(&self, snapshot: Option<Snapshot>) {
-        *self.shared.snapshot.write().unwrap_or_else(PoisonError::into_inner) = snapshot.map(Arc::new);
-    }
 }
 
 impl Drop for Writer {
     /// Also when it panics: nobody may be left waiting for a thread that is gone.
     fn drop(&mut self) {
-        self.shared.queue.close();
-        while self.shared.queue.take().is_some() {}
-        self.publish(None);
+        self.0.queue.close();
+        while self.0.queue.take().is_some() {}
     }
 }
 
 /// Makes the tables of a new file, so that readers find them.
-fn prepare(database: &Database) -> Result<(), redb::Error> {
+pub(crate) fn prepare(database: &Database) -> Result<(), redb::Error> {
     let reading = database.begin_read()?;
     if reading.open_table(VERSION).is_ok() {
         return Ok(());
