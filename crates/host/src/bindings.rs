@@ -4,13 +4,14 @@
 mod metrics;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderName, HeaderValue, Request, Response};
 use state::{Blobs, Bucket, Store};
 use wasmtime::component::{ComponentType, Lift, Lower};
 use wasmtime_wasi_http::WasiBody;
@@ -67,6 +68,18 @@ pub trait Log: Send + Sync {
 
     /// One record of `wasi:otel/logs`.
     fn record(&self, record: Record);
+
+    /// A failure of the machine that the function met. It may meet it again and again: to bound how often it is said is
+    /// for the log.
+    fn fault(&self, text: &str);
+}
+
+/// What a function is told of an error of the state. What is the operator's business goes to the log instead.
+pub(crate) fn told(log: &dyn Log, error: &state::Error) -> String {
+    let Some(plain) = error.fault() else { return error.to_string() };
+    let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+    log.fault(&format!("{error}{cause}"));
+    plain.to_owned()
 }
 
 /// A line of a log, and what is told beside it.
@@ -270,6 +283,15 @@ pub struct Span {
     pub attributes: Vec<(String, String)>,
     /// How it ended.
     pub status: Status,
+}
+
+/// The header field by which a request names the span that it is a part of (W3C Trace Context, section 3.2).
+pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// What that field says.
+pub fn traceparent(trace_id: u128, span_id: u64) -> HeaderValue {
+    let value = HeaderValue::try_from(format!("00-{trace_id:032x}-{span_id:016x}-01"));
+    value.expect("digits and dashes are what a header field may have")
 }
 
 /// How a [`Span`] ended.

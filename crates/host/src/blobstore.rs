@@ -82,53 +82,51 @@ impl AppView<'_> {
     fn opened(&self, container: &Resource<Container>) -> Result<Container, String> {
         self.table.get(container).cloned().map_err(said)
     }
+
+    fn created(&self, container: &Container) -> Result<u64, String> {
+        let created = container.blobs.container(&container.name).map_err(|error| self.told(&error))?;
+        created.map(seconds).ok_or_else(|| format!("there is no container `{}`", container.name))
+    }
+
+    fn object(&self, container: &Container, name: &str) -> Result<state::blobs::Info, String> {
+        let info = container.blobs.info(&container.name, name).map_err(|error| self.told(&error))?;
+        info.ok_or_else(|| format!("there is no object `{name}` in the container `{}`", container.name))
+    }
 }
 
 impl blobstore::Host for AppView<'_> {
     async fn create_container(&mut self, name: String) -> Result<Resource<Container>, String> {
         let container = self.container(name)?;
-        container.blobs.create_container(&container.name).await.map_err(said)?;
+        container.blobs.create_container(&container.name).await.map_err(|error| self.told(&error))?;
         self.table.push(container).map_err(said)
     }
 
     async fn get_container(&mut self, name: String) -> Result<Resource<Container>, String> {
         let container = self.container(name)?;
-        container.created()?;
+        self.created(&container)?;
         self.table.push(container).map_err(said)
     }
 
     async fn delete_container(&mut self, name: String) -> Result<(), String> {
         let container = self.container(name)?;
-        container.blobs.remove_container(&container.name).await.map_err(said)
+        container.blobs.remove_container(&container.name).await.map_err(|error| self.told(&error))
     }
 
     async fn container_exists(&mut self, name: String) -> Result<bool, String> {
         let container = self.container(name)?;
-        Ok(container.blobs.container(&container.name).map_err(said)?.is_some())
+        Ok(container.blobs.container(&container.name).map_err(|error| self.told(&error))?.is_some())
     }
 
     async fn copy_object(&mut self, from: types::ObjectId, to: types::ObjectId) -> Result<(), String> {
         let (source, target) = (self.container(from.container)?, self.container(to.container)?);
         let copied = source.blobs.copy((&source.name, &from.object), (&target.name, &to.object));
-        copied.await.map_err(said)
+        copied.await.map_err(|error| self.told(&error))
     }
 
     async fn move_object(&mut self, from: types::ObjectId, to: types::ObjectId) -> Result<(), String> {
         let (source, target) = (self.container(from.container)?, self.container(to.container)?);
         let moved = source.blobs.rename((&source.name, &from.object), (&target.name, &to.object));
-        moved.await.map_err(said)
-    }
-}
-
-impl Container {
-    fn created(&self) -> Result<u64, String> {
-        let created = self.blobs.container(&self.name).map_err(said)?;
-        created.map(seconds).ok_or_else(|| format!("there is no container `{}`", self.name))
-    }
-
-    fn object(&self, name: &str) -> Result<state::blobs::Info, String> {
-        let info = self.blobs.info(&self.name, name).map_err(said)?;
-        info.ok_or_else(|| format!("there is no object `{name}` in the container `{}`", self.name))
+        moved.await.map_err(|error| self.told(&error))
     }
 }
 
@@ -141,7 +139,7 @@ impl container::HostContainer for AppView<'_> {
 
     async fn info(&mut self, container: Resource<Container>) -> Result<ContainerMetadata, String> {
         let container = self.opened(&container)?;
-        Ok(ContainerMetadata { created_at: container.created()?, name: container.name })
+        Ok(ContainerMetadata { created_at: self.created(&container)?, name: container.name })
     }
 
     async fn get_data(
@@ -153,8 +151,11 @@ impl container::HostContainer for AppView<'_> {
     ) -> Result<Resource<Incoming>, String> {
         let container = self.opened(&container)?;
         let length = end.checked_sub(start).map_or(0, |behind| behind.saturating_add(1));
-        let bytes = container.object(&object)?.bytes.saturating_sub(start).min(length);
-        let reading = container.blobs.read(&container.name, &object, start, length).map_err(said)?;
+        let bytes = self.object(&container, &object)?.bytes.saturating_sub(start).min(length);
+        let reading = container
+            .blobs
+            .read(&container.name, &object, start, length)
+            .map_err(|error| self.told(&error))?;
         self.table.push(Incoming::new(reading, bytes)).map_err(said)
     }
 
@@ -165,13 +166,17 @@ impl container::HostContainer for AppView<'_> {
         value: Resource<Outgoing>,
     ) -> Result<(), String> {
         let container = self.opened(&container)?;
-        let writing = container.blobs.write_object(&container.name, &object).await.map_err(said)?;
+        let writing = container
+            .blobs
+            .write_object(&container.name, &object)
+            .await
+            .map_err(|error| self.told(&error))?;
         self.table.get_mut(&value).map_err(said)?.write_to(writing)
     }
 
     async fn list_objects(&mut self, container: Resource<Container>) -> Result<Resource<Names>, String> {
         let container = self.opened(&container)?;
-        container.created()?;
+        self.created(&container)?;
         self.table.push(Names { container, after: None, ended: false }).map_err(said)
     }
 
@@ -186,14 +191,14 @@ impl container::HostContainer for AppView<'_> {
     ) -> Result<(), String> {
         let container = self.opened(&container)?;
         for object in objects {
-            container.blobs.remove(&container.name, &object).await.map_err(said)?;
+            container.blobs.remove(&container.name, &object).await.map_err(|error| self.told(&error))?;
         }
         Ok(())
     }
 
     async fn has_object(&mut self, container: Resource<Container>, object: String) -> Result<bool, String> {
         let container = self.opened(&container)?;
-        Ok(container.blobs.info(&container.name, &object).map_err(said)?.is_some())
+        Ok(container.blobs.info(&container.name, &object).map_err(|error| self.told(&error))?.is_some())
     }
 
     async fn object_info(
@@ -202,7 +207,7 @@ impl container::HostContainer for AppView<'_> {
         object: String,
     ) -> Result<ObjectMetadata, String> {
         let container = self.opened(&container)?;
-        let info = container.object(&object)?;
+        let info = self.object(&container, &object)?;
         let created_at = seconds(info.created);
         Ok(ObjectMetadata { name: object, container: container.name, created_at, size: info.bytes })
     }
@@ -210,8 +215,13 @@ impl container::HostContainer for AppView<'_> {
     async fn clear(&mut self, container: Resource<Container>) -> Result<(), String> {
         let mut names = Names { container: self.opened(&container)?, after: None, ended: false };
         while !names.ended {
-            for object in names.read(u64::MAX)? {
-                names.container.blobs.remove(&names.container.name, &object).await.map_err(said)?;
+            for object in names.read(u64::MAX).map_err(|error| self.told(&error))? {
+                names
+                    .container
+                    .blobs
+                    .remove(&names.container.name, &object)
+                    .await
+                    .map_err(|error| self.told(&error))?;
             }
         }
         Ok(())
@@ -225,13 +235,13 @@ impl container::HostContainer for AppView<'_> {
 
 impl Names {
     /// The next page of them, and at most `count`.
-    fn read(&mut self, count: u64) -> Result<Vec<String>, String> {
+    fn read(&mut self, count: u64) -> Result<Vec<String>, state::Error> {
         if self.ended || count == 0 {
             return Ok(Vec::new());
         }
         let limit = usize::try_from(count).unwrap_or(usize::MAX);
         let Container { blobs, name } = &self.container;
-        let page = blobs.objects(name, self.after.as_deref(), limit).map_err(said)?;
+        let page = blobs.objects(name, self.after.as_deref(), limit)?;
         self.ended = page.next.is_none();
         self.after = page.next;
         Ok(page.items)
@@ -245,7 +255,8 @@ impl container::HostStreamObjectNames for AppView<'_> {
         count: u64,
     ) -> Result<(Vec<String>, bool), String> {
         let names = self.table.get_mut(&names).map_err(said)?;
-        Ok((names.read(count)?, names.ended))
+        let (read, ended) = (names.read(count), names.ended);
+        Ok((read.map_err(|error| self.told(&error))?, ended))
     }
 
     async fn skip_stream_object_names(
@@ -253,8 +264,8 @@ impl container::HostStreamObjectNames for AppView<'_> {
         names: Resource<Names>,
         count: u64,
     ) -> Result<(u64, bool), String> {
-        let names = self.table.get_mut(&names).map_err(said)?;
-        Ok((names.read(count)?.len() as u64, names.ended))
+        let (skipped, ended) = self.read_stream_object_names(names, count).await?;
+        Ok((skipped.len() as u64, ended))
     }
 
     async fn drop(&mut self, names: Resource<Names>) -> wasmtime::Result<()> {

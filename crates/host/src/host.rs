@@ -16,7 +16,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use wasmtime_wasi_tls::{WasiTlsCtx, WasiTlsCtxView, WasiTlsView};
 
 use crate::Bindings;
-use crate::bindings::{Call, Level, Next};
+use crate::bindings::{Call, Level, Next, told};
 use crate::denials::Denials;
 use crate::grants::Grants;
 use crate::http::Outgoing;
@@ -73,6 +73,13 @@ pub(crate) struct AppView<'a> {
     pub(crate) objects: &'a Arc<Semaphore>,
     pub(crate) denials: &'a Denials,
     pub(crate) table: &'a mut ResourceTable,
+}
+
+impl AppView<'_> {
+    /// What the program is told of an error of the state.
+    pub(crate) fn told(&self, error: &state::Error) -> String {
+        self.bindings.map_or_else(|| error.to_string(), |bindings| told(&*bindings.log, error))
+    }
 }
 
 /// The key to [`AppView`].

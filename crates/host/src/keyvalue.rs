@@ -60,24 +60,13 @@ pub struct Cas {
 type Failure = TrappableError<Error>;
 
 impl Bucket {
-    fn get(&self, key: &str) -> Result<Option<Entry>, Error> {
-        self.store.get(&self.bucket, key.as_bytes()).map_err(told)
+    fn get(&self, key: &str) -> Result<Option<Entry>, state::Error> {
+        self.store.get(&self.bucket, key.as_bytes())
     }
 
-    async fn write(&self, batch: Batch) -> Result<Receipt, Error> {
-        self.store.write(&self.bucket, batch).await.map_err(told)
-    }
-
-    fn cas(self, key: String) -> Result<Cas, Error> {
+    fn cas(self, key: String) -> Result<Cas, state::Error> {
         let found = self.get(&key)?.map(|entry| entry.version);
         Ok(Cas { bucket: self, key, found })
-    }
-}
-
-fn told(error: state::Error) -> Error {
-    match error {
-        state::Error::NoBucket(_) => Error::NoSuchStore,
-        error => Error::Other(error.to_string()),
     }
 }
 
@@ -105,6 +94,22 @@ impl AppView<'_> {
     fn bucket(&self, bucket: &Resource<Bucket>) -> Result<&Bucket, Failure> {
         self.table.get(bucket).map_err(Failure::trap)
     }
+
+    fn failed(&self, error: &state::Error) -> Error {
+        match error {
+            state::Error::NoBucket(_) => Error::NoSuchStore,
+            error => Error::Other(self.told(error)),
+        }
+    }
+
+    fn read(&self, bucket: &Resource<Bucket>, key: &str) -> Result<Option<Entry>, Failure> {
+        Ok(self.bucket(bucket)?.get(key).map_err(|error| self.failed(&error))?)
+    }
+
+    async fn write(&mut self, bucket: &Resource<Bucket>, batch: Batch) -> Result<Receipt, Failure> {
+        let Bucket { store, bucket } = self.bucket(bucket)?;
+        Ok(store.write(bucket, batch).await.map_err(|error| self.failed(&error))?)
+    }
 }
 
 impl store::Host for AppView<'_> {
@@ -123,21 +128,21 @@ impl store::Host for AppView<'_> {
 
 impl store::HostBucket for AppView<'_> {
     fn get(&mut self, bucket: Resource<Bucket>, key: String) -> Result<Option<Vec<u8>>, Failure> {
-        Ok(self.bucket(&bucket)?.get(&key)?.map(|entry| entry.value))
+        Ok(self.read(&bucket, &key)?.map(|entry| entry.value))
     }
 
     async fn set(&mut self, bucket: Resource<Bucket>, key: String, value: Vec<u8>) -> Result<(), Failure> {
-        self.bucket(&bucket)?.write(Batch::default().put(key, value)).await?;
+        self.write(&bucket, Batch::default().put(key, value)).await?;
         Ok(())
     }
 
     async fn delete(&mut self, bucket: Resource<Bucket>, key: String) -> Result<(), Failure> {
-        self.bucket(&bucket)?.write(Batch::default().delete(key)).await?;
+        self.write(&bucket, Batch::default().delete(key)).await?;
         Ok(())
     }
 
     fn exists(&mut self, bucket: Resource<Bucket>, key: String) -> Result<bool, Failure> {
-        Ok(self.bucket(&bucket)?.get(&key)?.is_some())
+        Ok(self.read(&bucket, &key)?.is_some())
     }
 
     /// Keys that are no text were not written by a program; they are shown as well as can be.
@@ -148,7 +153,7 @@ impl store::HostBucket for AppView<'_> {
     ) -> Result<KeyResponse, Failure> {
         let Bucket { store, bucket } = self.bucket(&bucket)?;
         let range = Range { after: cursor.as_deref().map(str::as_bytes), ..Range::default() };
-        let page = store.keys(bucket, range).map_err(told)?;
+        let page = store.keys(bucket, range).map_err(|error| self.failed(&error))?;
         let text = |key: Vec<u8>| String::from_utf8_lossy(&key).into_owned();
         Ok(KeyResponse { keys: page.items.into_iter().map(text).collect(), cursor: page.next.map(text) })
     }
@@ -161,7 +166,7 @@ impl store::HostBucket for AppView<'_> {
 
 impl atomics::Host for AppView<'_> {
     async fn increment(&mut self, bucket: Resource<Bucket>, key: String, delta: i64) -> Result<i64, Failure> {
-        let receipt = self.bucket(&bucket)?.write(Batch::default().increment(key, delta)).await?;
+        let receipt = self.write(&bucket, Batch::default().increment(key, delta)).await?;
         receipt.counters.first().copied().ok_or_else(|| Error::Other("nothing was counted".into()).into())
     }
 
@@ -177,9 +182,9 @@ impl atomics::Host for AppView<'_> {
             Ok(_) => return Ok(Ok(())),
             Err(state::Error::Conflict { .. }) => match bucket.cas(key) {
                 Ok(cas) => atomics::CasError::CasFailed(self.table.push(cas)?),
-                Err(error) => atomics::CasError::StoreError(error),
+                Err(error) => atomics::CasError::StoreError(self.failed(&error)),
             },
-            Err(error) => atomics::CasError::StoreError(told(error)),
+            Err(error) => atomics::CasError::StoreError(self.failed(&error)),
         };
         Ok(Err(error))
     }
@@ -187,14 +192,15 @@ impl atomics::Host for AppView<'_> {
 
 impl atomics::HostCas for AppView<'_> {
     fn new(&mut self, bucket: Resource<Bucket>, key: String) -> Result<Resource<Cas>, Failure> {
-        let cas = self.bucket(&bucket)?.clone().cas(key)?;
+        let cas = self.bucket(&bucket)?.clone().cas(key).map_err(|error| self.failed(&error))?;
         self.table.push(cas).map_err(Failure::trap)
     }
 
     /// The value now: it is this one that a swap replaces from then on, or fails.
     fn current(&mut self, cas: Resource<Cas>) -> Result<Option<Vec<u8>>, Failure> {
+        let Cas { bucket, key, .. } = self.table.get(&cas).map_err(Failure::trap)?;
+        let entry = bucket.get(key).map_err(|error| self.failed(&error))?;
         let cas = self.table.get_mut(&cas).map_err(Failure::trap)?;
-        let entry = cas.bucket.get(&cas.key)?;
         cas.found = entry.as_ref().map(|entry| entry.version);
         Ok(entry.map(|entry| entry.value))
     }
@@ -224,7 +230,8 @@ impl batch::Host for AppView<'_> {
         let mut found = Vec::with_capacity(keys.len());
         let mut bytes = 0;
         for key in keys {
-            let value = bucket.get(&key)?.map(|entry| entry.value);
+            let entry = bucket.get(&key).map_err(|error| self.failed(&error))?;
+            let value = entry.map(|entry| entry.value);
             bytes += value.as_ref().map_or(0, Vec::len);
             if bytes > BATCH_BYTES_MAX {
                 return Err(too_much());
@@ -240,13 +247,13 @@ impl batch::Host for AppView<'_> {
         entries: Vec<(String, Vec<u8>)>,
     ) -> Result<(), Failure> {
         let batch = entries.into_iter().fold(Batch::default(), |batch, (key, value)| batch.put(key, value));
-        self.bucket(&bucket)?.write(batch).await?;
+        self.write(&bucket, batch).await?;
         Ok(())
     }
 
     async fn delete_many(&mut self, bucket: Resource<Bucket>, keys: Vec<String>) -> Result<(), Failure> {
         let batch = keys.into_iter().fold(Batch::default(), Batch::delete);
-        self.bucket(&bucket)?.write(batch).await?;
+        self.write(&bucket, batch).await?;
         Ok(())
     }
 }

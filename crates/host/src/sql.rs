@@ -37,7 +37,7 @@ impl Database {
     async fn work<T: Send + 'static>(
         &self,
         work: impl FnOnce(&state::Sql) -> Result<T, state::Error> + Send + 'static,
-    ) -> Result<T, Error> {
+    ) -> Result<T, state::Error> {
         let turn = Arc::clone(&self.turn).lock_owned().await;
         let waited_for = WaitedFor { sql: Arc::clone(&self.sql), step: Arc::default() };
         let (sql, step) = (Arc::clone(&self.sql), Arc::clone(&waited_for.step));
@@ -53,7 +53,7 @@ impl Database {
         });
         let worked = working.await;
         drop(waited_for);
-        worked.map_err(|error| Error::Other(error.to_string()))?.map_err(told)
+        worked.unwrap_or(Err(state::Error::Closed))
     }
 }
 
@@ -92,18 +92,6 @@ fn begin(step: &Mutex<Step>) -> bool {
 
 fn lock(step: &Mutex<Step>) -> std::sync::MutexGuard<'_, Step> {
     step.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn told(error: state::Error) -> Error {
-    use state::Error as State;
-    match error {
-        State::Sql(why) if why.contains("constraint failed") => Error::Constraint(why),
-        State::Sql(why) => Error::Invalid(why),
-        State::SqlDenied(_) => Error::Invalid(error.to_string()),
-        State::SqlResult { .. } | State::SqlFull { .. } => Error::Full(error.to_string()),
-        State::SqlTime(_) | State::SqlCancelled => Error::Late,
-        error => Error::Other(error.to_string()),
-    }
 }
 
 impl From<Value> for state::sql::Value {
@@ -148,22 +136,40 @@ impl<'a> AppView<'a> {
     }
 }
 
+impl AppView<'_> {
+    /// Does `work` on the database.
+    async fn work<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&state::Sql) -> Result<T, state::Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        use state::Error as State;
+        self.database()?.work(work).await.map_err(|error| match error {
+            State::Sql(why) if why.contains("constraint failed") => Error::Constraint(why),
+            State::Sql(why) => Error::Invalid(why),
+            State::SqlDenied(_) => Error::Invalid(error.to_string()),
+            State::SqlResult { .. } | State::SqlFull { .. } => Error::Full(error.to_string()),
+            State::SqlTime(_) | State::SqlCancelled => Error::Late,
+            error => Error::Other(self.told(&error)),
+        })
+    }
+}
+
 impl database::Host for AppView<'_> {
     async fn execute(&mut self, sql: String, parameters: Vec<Value>) -> Result<Changes, Error> {
         let statement = statement((sql, parameters));
-        self.database()?.work(move |sql| sql.execute(&statement)).await.map(changes)
+        self.work(move |sql| sql.execute(&statement)).await.map(changes)
     }
 
     async fn query(&mut self, sql: String, parameters: Vec<Value>) -> Result<Rows, Error> {
         let statement = statement((sql, parameters));
-        let found = self.database()?.work(move |sql| sql.query(&statement)).await?;
+        let found = self.work(move |sql| sql.query(&statement)).await?;
         let row = |row: Vec<_>| row.into_iter().map(Value::from).collect();
         Ok(Rows { columns: found.columns, rows: found.rows.into_iter().map(row).collect() })
     }
 
     async fn batch(&mut self, statements: Vec<(String, Vec<Value>)>) -> Result<Vec<Changes>, Error> {
         let statements: Vec<_> = statements.into_iter().map(statement).collect();
-        let done = self.database()?.work(move |sql| sql.transaction(&statements)).await?;
+        let done = self.work(move |sql| sql.transaction(&statements)).await?;
         Ok(done.into_iter().map(changes).collect())
     }
 }

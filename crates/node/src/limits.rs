@@ -59,6 +59,9 @@ pub const EXECUTIONS_MAX: usize = 200;
 /// Bytes of a file that are read at once.
 pub const FILE_PIECE_BYTES: usize = 64 << 10;
 
+/// How often a function's log says that the machine failed.
+pub const FAULT_EVERY: Duration = Duration::from_secs(60);
+
 /// Bytes of a request's body that a chain is given.
 pub const CHAIN_BODY_BYTES_MAX: u64 = 8 << 20;
 

@@ -301,7 +301,7 @@ impl Loader {
         }
         let config = granted.config.iter().map(|(key, value)| ((**key).clone(), (**value).clone()));
         let calls: BTreeSet<String> = granted.calls.iter().map(|name| name.to_string()).collect();
-        let log = FunctionLog { logs: Arc::clone(&self.logs), function: name.to_string() };
+        let log = FunctionLog::new(Arc::clone(&self.logs), name);
         Ok(Bindings {
             name: name.to_string(),
             store: Arc::clone(&self.machine.store),

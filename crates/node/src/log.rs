@@ -2,14 +2,14 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use host::bindings::{Context, Level, Record};
 use host::limits::LOG_LINE_BYTES_MAX;
 use serde::Serialize;
 use tokio::sync::broadcast;
 
-use crate::limits::{LOG_LINES_MAX, LOG_LINES_WAITING_MAX};
+use crate::limits::{FAULT_EVERY, LOG_LINES_MAX, LOG_LINES_WAITING_MAX};
 
 /// One line of a log.
 #[derive(Clone, Debug, Serialize)]
@@ -35,8 +35,10 @@ pub struct Logs {
 
 /// One function's way into the log.
 pub(crate) struct FunctionLog {
-    pub(crate) logs: Arc<Logs>,
-    pub(crate) function: String,
+    logs: Arc<Logs>,
+    function: String,
+    /// When a failure of the machine was said last.
+    fault: Mutex<Option<Instant>>,
 }
 
 impl Logs {
@@ -77,6 +79,10 @@ impl Logs {
 }
 
 impl FunctionLog {
+    pub(crate) fn new(logs: Arc<Logs>, function: &str) -> Self {
+        Self { logs, function: function.to_owned(), fault: Mutex::default() }
+    }
+
     fn push(&self, level: Level, text: &str, context: Option<Arc<Context>>) {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         self.logs.push(Line {
@@ -98,6 +104,16 @@ impl host::bindings::Log for FunctionLog {
     fn record(&self, record: Record) {
         let text = serde_json::from_str(&record.body).unwrap_or(record.body);
         self.push(record.level, &text, Some(Arc::new(record.context)));
+    }
+
+    /// The first of them, and one from time to time: while a disk is full, every write fails.
+    fn fault(&self, text: &str) {
+        let mut said = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.is_none_or(|said| said.elapsed() >= FAULT_EVERY) {
+            *said = Some(Instant::now());
+            drop(said);
+            self.push(Level::Error, text, None);
+        }
     }
 }
 

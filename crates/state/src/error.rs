@@ -181,11 +181,9 @@ pub enum Error {
         /// Bytes that its values may have.
         bytes_max: usize,
     },
-    /// The database is as large as it may be, or the disk is full. The statement changed nothing.
-    #[error("the database `{}` has no room: it may have {bytes_max} bytes", path.display())]
+    /// The database is as large as it may be. The statement changed nothing.
+    #[error("the database has no room: it may have {bytes_max} bytes")]
     SqlFull {
-        /// The file.
-        path: PathBuf,
         /// Bytes that it may have.
         bytes_max: u64,
     },
@@ -194,6 +192,22 @@ pub enum Error {
 impl Error {
     pub(crate) fn transfer(source: io::Error) -> Self {
         Error::Transfer(Arc::new(source))
+    }
+
+    /// What a program may know where the store itself failed: nothing of the machine, which is for the operator. `None`
+    /// for an error that is of the program's own making.
+    pub fn fault(&self) -> Option<&'static str> {
+        Some(match self {
+            Error::Open { source, .. } | Error::Io { source, .. } => match source.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                    "the disk is full"
+                }
+                _ => "the store cannot be read or written",
+            },
+            Error::Corrupt { .. } => "the store is damaged",
+            Error::InUse { .. } => "the store is in use",
+            _ => return None,
+        })
     }
 
     /// What its user may do about it.

@@ -73,6 +73,9 @@ pub const SQL_RESULT_BYTES_MAX: usize = 64 << 20;
 /// Steps of SQLite's machine between two looks at the clock.
 pub const SQL_OPS_BETWEEN_CHECKS: i32 = 1_000;
 
+/// Bytes written to see whether a disk is full: more than SQLite writes at a time.
+pub const PROBE_BYTES: usize = 128 << 10;
+
 /// Bytes of one line of an import: the longest key and value with every byte written as `\u0000`, and the rest of the
 /// line.
 pub const IMPORT_LINE_BYTES_MAX: u64 = 6 * (KEY_BYTES_MAX + VALUE_BYTES_MAX) as u64 + 64;

@@ -3,6 +3,8 @@
 //! What a program writes goes through a short queue to a task that puts it into the store. The object appears when the
 //! program says that it is finished; until then, what was there stays.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use state::blobs::{Reading, Writing};
 use tokio::sync::OwnedSemaphorePermit;
@@ -15,6 +17,7 @@ use wasmtime_wasi::p2::{
 
 use super::generated::wasi::blobstore::types;
 use super::said;
+use crate::bindings::{Log, told};
 use crate::host::AppView;
 use crate::limits::{OBJECT_AT_ONCE_BYTES_MAX, OBJECT_QUEUE_MAX, OBJECT_WRITE_BYTES_MAX};
 
@@ -59,14 +62,6 @@ impl Outgoing {
         });
         Ok(())
     }
-
-    async fn finish(mut self) -> Result<(), String> {
-        // The task ends when nobody can write any more.
-        drop(self.sink.take());
-        let written =
-            self.writing.join_next().await.ok_or("the value becomes no object: call `write-data` first")?;
-        written.map_err(said)?.map_err(said)?.finish().await.map_err(said)
-    }
 }
 
 impl types::Host for AppView<'_> {}
@@ -89,7 +84,16 @@ impl types::HostOutgoingValue for AppView<'_> {
     }
 
     async fn finish(&mut self, value: Resource<Outgoing>) -> Result<(), String> {
-        self.table.delete(value).map_err(said)?.finish().await
+        let mut value = self.table.delete(value).map_err(said)?;
+        // The task ends when nobody can write any more.
+        drop(value.sink.take());
+        let written =
+            value.writing.join_next().await.ok_or("the value becomes no object: call `write-data` first")?;
+        let finished = match written.map_err(said)? {
+            Ok(writing) => writing.finish().await,
+            Err(error) => Err(error),
+        };
+        finished.map_err(|error| self.told(&error))
     }
 
     async fn drop(&mut self, value: Resource<Outgoing>) -> wasmtime::Result<()> {
@@ -106,7 +110,7 @@ impl types::HostIncomingValue for AppView<'_> {
             return Err(format!("more than {OBJECT_AT_ONCE_BYTES_MAX} bytes can only be read as a stream"));
         }
         let chunks: Result<Vec<_>, _> = reading.collect();
-        Ok(chunks.map_err(said)?.concat())
+        Ok(chunks.map_err(|error| self.told(&error))?.concat())
     }
 
     async fn incoming_value_consume_async(
@@ -114,7 +118,8 @@ impl types::HostIncomingValue for AppView<'_> {
         value: Resource<Incoming>,
     ) -> Result<Resource<DynInputStream>, String> {
         let Incoming { reading, .. } = self.table.delete(value).map_err(said)?;
-        let body: DynInputStream = Box::new(Body { reading, chunk: Bytes::new() });
+        let log = self.bindings.map(|bindings| Arc::clone(&bindings.log));
+        let body: DynInputStream = Box::new(Body { reading, chunk: Bytes::new(), log });
         self.table.push(body).map_err(said)
     }
 
@@ -132,6 +137,7 @@ impl types::HostIncomingValue for AppView<'_> {
 struct Body {
     reading: Reading,
     chunk: Bytes,
+    log: Option<Arc<dyn Log>>,
 }
 
 #[wasmtime_wasi::async_trait]
@@ -143,7 +149,11 @@ impl InputStream for Body {
     fn read(&mut self, bytes_max: usize) -> StreamResult<Bytes> {
         if self.chunk.is_empty() {
             let chunk = self.reading.next().ok_or(StreamError::Closed)?;
-            self.chunk = chunk.map_err(|error| StreamError::LastOperationFailed(error.into()))?.into();
+            let chunk = chunk.map_err(|error| match &self.log {
+                Some(log) => StreamError::LastOperationFailed(wasmtime::Error::msg(told(&**log, &error))),
+                None => StreamError::LastOperationFailed(error.into()),
+            });
+            self.chunk = chunk?.into();
         }
         Ok(self.chunk.split_to(bytes_max.min(self.chunk.len())))
     }

@@ -12,6 +12,7 @@ use clap::{Args, ValueHint};
 use host::Authorities;
 use node::{App, Console, Current, Error, Exporting, Line, Machine, Node, Server, Telemetry};
 use state::{Embedded, Store};
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::oneshot;
@@ -84,6 +85,9 @@ const TOKEN_BYTES: usize = 32;
 /// After so many turns of tasks it is looked what arrived meanwhile. A turn may take a whole time slice.
 const POLLS_BETWEEN_EVENTS: u32 = 8;
 
+/// The signal for a file that becomes larger than it may, as Linux and macOS number it.
+const SIGXFSZ: i32 = 25;
+
 /// How long the last lines of the log may take.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -92,6 +96,13 @@ impl Serve {
         let found = manifest::read(&self.app)?;
         let encryption = self.encryption()?;
         build_missing(&found)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            // Functions that use up their time slices must not keep others' requests from being read.
+            .event_interval(POLLS_BETWEEN_EVENTS)
+            .build()
+            .map_err(|error| Report::failure("cannot start").cause(error))?;
+        outlive_full_files(&runtime)?;
         let (path, dir) = (found.path.clone(), found.dir().to_owned());
         let state = self.state.clone().unwrap_or_else(|| found.state());
         // Dropped last: who waits for the node's end may open its store.
@@ -112,12 +123,6 @@ impl Serve {
             authorities: if connects { authorities::trusted()? } else { Authorities::default() },
             telemetry,
         };
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            // Functions that use up their time slices must not keep others' requests from being read.
-            .event_interval(POLLS_BETWEEN_EVENTS)
-            .build()
-            .map_err(|error| Report::failure("cannot start").cause(error))?;
         runtime.block_on(async {
             let app = App::load(found.manifest.clone(), machine).await.map_err(unserved)?;
             let current = Current::new(app);
@@ -245,6 +250,13 @@ fn unstored(error: &state::Error) -> Report {
         Some(hint) => report.hint(hint),
         None => report,
     }
+}
+
+/// Has a write that `ulimit -f` forbids fail, as on a full disk. Without a handler the system ends the process instead.
+fn outlive_full_files(runtime: &Runtime) -> Result<(), Report> {
+    let _in_runtime = runtime.enter();
+    let handled = signal(SignalKind::from_raw(SIGXFSZ));
+    handled.map(drop).map_err(|error| Report::failure("cannot start").cause(error))
 }
 
 /// Comes when somebody wants the node to stop.

@@ -21,7 +21,6 @@ pub(crate) struct App {
     dir: TempDir,
     env: Vec<(String, String)>,
     flags: Vec<String>,
-    before: String,
 }
 
 /// A process that serves an app. Dropped, it is killed.
@@ -49,7 +48,7 @@ impl App {
 
     fn at(dir: TempDir) -> Self {
         let flags = ["--console", "off"].map(str::to_owned).to_vec();
-        Self { dir, env: Vec::new(), flags, before: String::new() }
+        Self { dir, env: Vec::new(), flags }
     }
 
     /// Gives it another manifest, of this version.
@@ -98,12 +97,6 @@ impl App {
         self
     }
 
-    /// By a process in which a shell has done this before, such as `ulimit -n 64`.
-    pub(crate) fn before(mut self, command: &str) -> Self {
-        self.before = command.to_owned();
-        self
-    }
-
     /// A path in its directory.
     pub(crate) fn path(&self, path: &str) -> PathBuf {
         self.dir.path().join(path)
@@ -141,8 +134,7 @@ impl App {
 
     fn command(&self) -> Command {
         let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("home");
-        let mut command = Command::new("sh");
-        command.args(["-c", &format!("{}\nexec \"$0\" \"$@\"", self.before), env!("CARGO_BIN_EXE_sampan")]);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sampan"));
         let elsewhere = self.flags.iter().any(|flag| flag == "--listen");
         command
             .arg("serve")
