@@ -10,7 +10,7 @@ use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
 use crate::Error;
@@ -53,6 +53,7 @@ impl Server {
         let http = Arc::new(protocols());
         let graceful = GracefulShutdown::new();
         let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let (running, ended) = watch::channel(());
         let mut stop = std::pin::pin!(stop);
         let shrinking = tokio::spawn(shrink(Arc::clone(&self.current)));
         self.current.begin_telling();
@@ -83,21 +84,25 @@ impl Server {
                 watcher: graceful.watcher(),
             };
             let encryption = self.encryption.clone();
+            let mut ended = ended.clone();
             tokio::spawn(async move {
                 match encryption {
                     None => connection.serve(stream).await,
-                    Some(encryption) => {
-                        let shaking = tokio::time::timeout(HEAD_WAIT, encryption.accept(stream)).await;
-                        if let Ok(Ok(stream)) = shaking {
-                            connection.serve(stream).await;
+                    Some(encryption) => tokio::select! {
+                        shaking = tokio::time::timeout(HEAD_WAIT, encryption.accept(stream)) => {
+                            if let Ok(Ok(stream)) = shaking {
+                                connection.serve(stream).await;
+                            }
                         }
-                    }
+                        // Who has asked for nothing yet is not waited for.
+                        _ = ended.changed() => {}
+                    },
                 }
                 drop(place);
             });
         }
         shrinking.abort();
-        drop(self.listener);
+        drop((self.listener, running));
         let ending = async {
             let app = self.current.app();
             app.sockets().close_all();
