@@ -5,6 +5,8 @@ use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
@@ -28,10 +30,11 @@ pub(crate) async fn answer(root: &Path, rest: &str, request: &Parts) -> Response
     let Some(path) = inside(rest) else {
         return say(StatusCode::NOT_FOUND, "no such file\n");
     };
-    match open(root, &path).await {
-        Ok(found) => respond(found, request),
+    let root = root.to_owned();
+    match tokio::task::spawn_blocking(move || open(&root, &path)).await {
+        Ok(Ok(found)) => respond(found, request),
         // Whatever the reason, and whatever is there: a client is told no more.
-        Err(_) => say(StatusCode::NOT_FOUND, "no such file\n"),
+        Ok(Err(_)) | Err(_) => say(StatusCode::NOT_FOUND, "no such file\n"),
     }
 }
 
@@ -52,23 +55,19 @@ fn inside(rest: &str) -> Option<PathBuf> {
     (path.components().all(allowed) && !decoded.contains(['\0', '\\'])).then(|| path.to_owned())
 }
 
-async fn open(root: &Path, path: &Path) -> io::Result<Found> {
-    let root = tokio::fs::canonicalize(root).await?;
-    let mut path = tokio::fs::canonicalize(root.join(path)).await?;
-    if path.is_dir() {
-        path = tokio::fs::canonicalize(path.join(INDEX)).await?;
-    }
-    // A link may lead anywhere.
-    if !path.starts_with(&root) {
+/// Opens the file at `path`. Nothing outside of `root` is opened, wherever links lead, and also when they change meanwhile.
+fn open(root: &Path, path: &Path) -> io::Result<Found> {
+    let root = Dir::open_ambient_dir(root, ambient_authority())?;
+    let is_dir = path.as_os_str().is_empty() || root.metadata(path)?.is_dir();
+    let path = if is_dir { &path.join(INDEX) } else { path };
+    // To open a pipe would wait for its other end.
+    if !root.metadata(path)?.is_file() {
         return Err(io::ErrorKind::NotFound.into());
     }
-    let file = File::open(&path).await?;
-    let metadata = file.metadata().await?;
-    if !metadata.is_file() {
-        return Err(io::ErrorKind::NotFound.into());
-    }
+    let file = root.open(path)?.into_std();
+    let metadata = file.metadata()?;
     let modified = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-    Ok(Found { file, bytes: metadata.len(), modified, kind: kind(&path) })
+    Ok(Found { file: File::from_std(file), bytes: metadata.len(), modified, kind: kind(path) })
 }
 
 fn respond(found: Found, request: &Parts) -> Response<WasiBody> {

@@ -1,6 +1,10 @@
 //! Requests and answers: the way to a function, bodies that flow, connections that stay, files, and the end.
 
+use std::collections::BTreeSet;
+use std::fs;
 use std::os::unix::fs::symlink;
+use std::sync::mpsc::{self, TryRecvError};
+use std::thread;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -152,6 +156,32 @@ async fn ask_by_http_2(served: &Served) {
         }
     };
     futures_util::future::join_all((0..40).map(ask)).await;
+}
+
+#[test]
+fn a_link_that_changes_under_way_leads_nowhere_else() {
+    let app = App::new("[[routes]]\npath = \"/site/{*rest}\"\nfiles = \"site\"")
+        .file("site/inside/page.txt", "page")
+        .file("outside/page.txt", "secret");
+    let served = app.serve();
+    symlink("inside", app.path("site/link")).expect("a link is made");
+    assert_eq!(served.text("/site/link/page.txt"), "page");
+    let (asking, asked) = mpsc::channel::<()>();
+    let seen: BTreeSet<String> = thread::scope(|scope| {
+        let (new, link) = (app.path("site/new"), app.path("site/link"));
+        scope.spawn(move || {
+            let mut targets = ["../outside", "inside"].into_iter().cycle();
+            while asked.try_recv() == Err(TryRecvError::Empty) {
+                symlink(targets.next().expect("without end"), &new).expect("a link is made");
+                fs::rename(&new, &link).expect("it takes the other's place");
+            }
+        });
+        let _asking = asking;
+        let mut connection = served.connect();
+        let ask = |_| connection.ask(&Request::new("GET", "/site/link/page.txt")).text();
+        (0..5_000).map(ask).collect()
+    });
+    assert_eq!(seen, BTreeSet::from(["no such file\n".to_owned(), "page".to_owned()]));
 }
 
 #[test]
