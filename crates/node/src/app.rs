@@ -19,6 +19,7 @@ use crate::instance::Failure;
 use crate::limits::{DEADLINE_MAX, RANDOM_IDS};
 use crate::load::{Loader, Machine};
 use crate::log::Logs;
+use crate::respond::remove_ours;
 use crate::router::Router;
 use crate::websocket::Sockets;
 use crate::{Error, chain, telemetry};
@@ -258,13 +259,18 @@ impl Siblings for Table {
         &self,
         name: &str,
         call: Call,
-        request: Request<WasiBody>,
+        mut request: Request<WasiBody>,
     ) -> Calling<Result<Response<WasiBody>, CallError>> {
         let Some(function) = self.get(name) else {
             return Box::pin(async { Err(CallError::Denied) });
         };
         let call = Call { deadline: call.deadline.min(function.deadline()), ..call };
         let (call, traced) = telemetry::call(&function, call);
+        let headers = request.headers_mut();
+        remove_ours(headers);
+        if let Some(traced) = &traced {
+            traced.tell(headers);
+        }
         calling(function.runs_apart(call), async move {
             let result = function.answer(call, None, request).await.map_err(|failure| match failure {
                 Failure::Busy => CallError::Busy,

@@ -23,7 +23,7 @@ use crate::router::{Routed, Rule, To};
 use crate::telemetry::Traced;
 use crate::{files, websocket};
 
-/// What the names of the header fields begin with that tell a function its route. Clients cannot set them.
+/// What the names of the header fields begin with that tell a function its route. Nobody else can set them.
 const OURS: &str = "sampan-";
 
 /// The header field that tells a function which route a request took.
@@ -208,7 +208,8 @@ fn tell_route(headers: &mut HeaderMap, rule: &Rule, names: &[(String, String)]) 
     }
 }
 
-fn remove_ours(headers: &mut HeaderMap) {
+/// Removes what only the node may say.
+pub(crate) fn remove_ours(headers: &mut HeaderMap) {
     let ours: Vec<_> = headers.keys().filter(|name| name.as_str().starts_with(OURS)).cloned().collect();
     for name in ours {
         headers.remove(name);

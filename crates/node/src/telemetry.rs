@@ -11,9 +11,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use host::bindings::{Call, CallError, Metric, Span, Status};
+use host::bindings::{Call, CallError, Metric, Span, Status, TRACEPARENT, traceparent};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, StatusCode};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
@@ -28,8 +28,6 @@ use crate::limits::{
 use measured::Measured;
 use otlp::Service;
 use send::Sender;
-
-const TRACEPARENT: &str = "traceparent";
 
 /// Where telemetry goes, as the standard variables say.
 #[derive(Clone)]
@@ -87,7 +85,7 @@ impl Telemetry {
         ];
         let name = format!("{} {route}", parts.method);
         let traced = Traced::begin(Arc::clone(self) as _, trace_id, parent, name, &attributes);
-        tell(&mut parts.headers, traced.span.trace_id, traced.span.span_id);
+        traced.tell(&mut parts.headers);
         traced
     }
 }
@@ -154,6 +152,11 @@ impl Traced {
         (self.span.trace_id, self.span.span_id)
     }
 
+    /// Names itself to whoever gets a request.
+    pub(crate) fn tell(&self, headers: &mut HeaderMap) {
+        headers.insert(TRACEPARENT, traceparent(self.span.trace_id, self.span.span_id));
+    }
+
     /// What the request was answered.
     pub(crate) fn answered(&mut self, status: StatusCode) {
         self.span.attributes.push(("http.response.status_code".to_owned(), status.as_u16().to_string()));
@@ -167,13 +170,6 @@ impl Drop for Traced {
     fn drop(&mut self) {
         self.span.end_ns = now_ns();
         self.telemetry.span(self.span.clone());
-    }
-}
-
-/// Names a span to whoever gets a request.
-pub(crate) fn tell(headers: &mut HeaderMap, trace_id: u128, span_id: u64) {
-    if let Ok(value) = HeaderValue::try_from(format!("00-{trace_id:032x}-{span_id:016x}-01")) {
-        headers.insert(TRACEPARENT, value);
     }
 }
 
@@ -319,9 +315,9 @@ fn now_ns() -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Collector, TRACEPARENT, Telemetry, parent, tell};
+    use super::{Collector, Telemetry, parent};
     use crate::limits::METRICS_WAITING_MAX;
-    use host::bindings::{Data, Metric, Telemetry as _};
+    use host::bindings::{Data, Metric, TRACEPARENT, Telemetry as _, traceparent};
     use http::{HeaderMap, HeaderValue, Uri};
 
     #[test]
@@ -341,7 +337,7 @@ mod tests {
     #[test]
     fn a_request_names_its_trace_or_none() {
         let mut headers = HeaderMap::new();
-        tell(&mut headers, 7, 9);
+        headers.insert(TRACEPARENT, traceparent(7, 9));
         assert_eq!(parent(&headers), Some((7, 9)));
         let (trace, span) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
         for (text, is_sound) in [

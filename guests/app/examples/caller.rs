@@ -1,5 +1,5 @@
 //! A function that sends a request to another server: the URL is what stands behind `?` in its own. It answers with the
-//! status and the body that came back, or the error.
+//! status and the body that came back, or the error. A header field `x-NAME` it sends on as `NAME`.
 
 use wasip2::exports::http::incoming_handler::Guest;
 use wasip2::http::outgoing_handler;
@@ -25,7 +25,13 @@ impl Guest for Caller {
 fn call(request: &IncomingRequest, url: &str, body: &[u8]) -> Result<(u16, Vec<u8>), ErrorCode> {
     let rest = url.strip_prefix("http://").ok_or(ErrorCode::HttpRequestUriInvalid)?;
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let outgoing = OutgoingRequest::new(Fields::new());
+    let fields = Fields::new();
+    for (name, value) in request.headers().entries() {
+        if let Some(name) = name.strip_prefix("x-") {
+            fields.append(name, &value).map_err(|_| ErrorCode::HttpRequestUriInvalid)?;
+        }
+    }
+    let outgoing = OutgoingRequest::new(fields);
     let set = outgoing
         .set_method(&request.method())
         .and_then(|()| outgoing.set_scheme(Some(&Scheme::Http)))

@@ -269,6 +269,17 @@ fn a_sibling_is_called_over_http_without_leaving_the_process() {
 }
 
 #[test]
+fn a_sibling_is_told_no_route_by_another() {
+    let served = App::new(SIBLINGS).serve();
+    let request = Request::new("GET", "/?http://lab.sampan.internal/headers")
+        .header("x-sampan-route", "/admin")
+        .header("x-sampan-path-user", "root")
+        .header("x-honest", "yes");
+    let seen = served.ask(&request).well();
+    assert!(seen.contains("honest: yes\n") && !seen.contains("sampan-"), "{seen}");
+}
+
+#[test]
 fn siblings_over_http_keep_deadlines_and_depth() {
     let served = App::new(SIBLINGS).serve();
     // The callee has a minute, its caller half a second; what the callee does then, nobody wants.

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc::{Receiver, channel};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -139,6 +139,81 @@ fn requests_and_calls_are_traced_and_lines_and_counts_are_sent() {
     assert!(format!("{lines:?}").contains("said ahoy"), "{lines:?}");
     let metrics = format!("{:?}", metrics.last().expect("some"));
     assert!(metrics.contains("sampan.calls") && metrics.contains("sampan.call.duration"), "{metrics}");
+}
+
+/// A server that takes one request: its address, and the head that it gets.
+fn elsewhere() -> (SocketAddr, JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let asked = thread::spawn(move || {
+        let (stream, _) = listener.accept().expect("a connection");
+        stream.set_read_timeout(Some(WAIT)).expect("a time to wait");
+        let mut stream = BufReader::new(stream);
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert!(stream.read_line(&mut head).expect("a line") > 0, "{head}");
+        }
+        stream.get_mut().write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").expect("it is sent");
+        head
+    });
+    (address, asked)
+}
+
+#[test]
+fn requests_of_functions_name_their_trace() {
+    let (trace, parent) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
+    let named = format!("00-{trace}-{parent}-01");
+    let other = "00-11111111111111111111111111111111-2222222222222222-01";
+    for (traced, own) in [(true, None), (true, Some(other)), (false, None)] {
+        let (address, asked) = elsewhere();
+        let app = App::new(&format!(
+            r#"
+            [functions.caller]
+            program = "$GUESTS/app/caller.wasm"
+            grants = {{ http = ["{address}"], calls = ["lab"] }}
+            [functions.lab]
+            program = "$GUESTS/app/lab.wasm"
+            [[routes]]
+            path = "/"
+            function = "caller"
+            "#
+        ));
+        let (collector, _posts) = collect();
+        let app = match traced {
+            true => app.env("OTEL_EXPORTER_OTLP_ENDPOINT", &format!("http://{collector}")),
+            false => app,
+        };
+        let served = app.serve();
+        let ask = |url: &str| {
+            let path = format!("/?{url}");
+            let request = Request::new("GET", &path).header("traceparent", &named);
+            let request = match own {
+                Some(own) => request.header("x-traceparent", own),
+                None => request,
+            };
+            served.ask(&request).well()
+        };
+        let told = |text: &str| {
+            let lines = text.trim_start_matches("200 ").lines();
+            let lines: Vec<_> = lines.filter_map(|line| line.strip_prefix("traceparent: ")).collect();
+            assert!(lines.len() < 2, "{text}");
+            lines.first().map(|line| (*line).to_owned())
+        };
+        let inside = told(&ask("http://lab.sampan.internal/headers"));
+        assert_eq!(ask(&format!("http://{address}/")), "200 ");
+        let outside = told(&asked.join().expect("it was asked"));
+        if traced {
+            // Inside, the node knows; outside, a function that traces by itself knows better.
+            let inside = inside.expect("a sibling is told");
+            assert!(inside.starts_with(&format!("00-{trace}-")) && inside != named, "{inside}");
+            let outside = outside.expect("a server is told");
+            let expected = own.map_or(format!("00-{trace}-"), str::to_owned);
+            assert!(outside.starts_with(&expected) && outside != named && outside != inside, "{outside}");
+        } else {
+            assert_eq!((inside, outside), (None, None));
+        }
+        served.stop();
+    }
 }
 
 #[test]
