@@ -1,5 +1,6 @@
 //! Bodies on their way: a request's, no larger than it may be, and an answer's, while its function still writes it.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +13,7 @@ use http_body_util::{BodyExt, Limited};
 use wasmtime_wasi_http::{Error as HttpError, WasiBody};
 
 use crate::instance::Failure;
+use crate::limits::BODY_AHEAD_BYTES_MAX;
 
 /// What a function does for a request.
 pub(crate) type Work = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
@@ -33,6 +35,74 @@ pub(crate) fn bounded(request: Request<WasiBody>, bytes_max: u64) -> (Request<Wa
     };
     let limit = usize::try_from(bytes_max).unwrap_or(usize::MAX);
     (request.map(|body| WasiBody::new(Limited::new(body, limit).map_err(failed))), exceeded)
+}
+
+/// A request's body while its function has no room: a client that vanished is noticed only by who reads.
+pub(crate) struct Ahead {
+    body: WasiBody,
+    read: VecDeque<Frame<Bytes>>,
+    bytes: usize,
+    ended: bool,
+}
+
+impl Ahead {
+    pub(crate) fn new(body: WasiBody) -> Self {
+        Self { body, read: VecDeque::new(), bytes: 0, ended: false }
+    }
+
+    /// Reads as much as may be kept. Ends when the body breaks off.
+    pub(crate) async fn broken(&mut self) -> HttpError {
+        while !self.ended && self.bytes < BODY_AHEAD_BYTES_MAX {
+            match self.body.frame().await {
+                Some(Ok(frame)) => {
+                    self.bytes += frame.data_ref().map_or(0, Bytes::len);
+                    self.read.push_back(frame);
+                }
+                Some(Err(error)) => return error,
+                None => self.ended = true,
+            }
+        }
+        std::future::pending().await
+    }
+
+    /// All of the body, from its beginning.
+    pub(crate) fn into_body(self) -> WasiBody {
+        match self.read.is_empty() {
+            true => self.body,
+            false => WasiBody::new(self),
+        }
+    }
+}
+
+impl Body for Ahead {
+    type Data = Bytes;
+    type Error = HttpError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
+        match self.read.pop_front() {
+            Some(frame) => {
+                self.bytes -= frame.data_ref().map_or(0, Bytes::len);
+                Poll::Ready(Some(Ok(frame)))
+            }
+            None if self.ended => Poll::Ready(None),
+            None => Pin::new(&mut self.body).poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.read.is_empty() && (self.ended || self.body.is_end_stream())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let (rest, read) = (self.body.size_hint(), self.bytes as u64);
+        match rest.exact() {
+            Some(rest) => SizeHint::with_exact(rest + read),
+            None => SizeHint::new(),
+        }
+    }
 }
 
 /// A body that its function still writes, or that is followed by work that its function still does.

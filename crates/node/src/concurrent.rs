@@ -23,6 +23,7 @@ use wasmtime_wasi_http::{WasiBody, WasiHttpView};
 use crate::function::{Function, Http};
 use crate::instance::{Entered, Failure};
 use crate::limits::WARM_IDLE;
+use crate::store::InstanceStore;
 
 /// The instances of one function.
 pub(crate) struct Concurrent(ProxyHandler<Maker>);
@@ -109,7 +110,7 @@ impl HandlerState for Maker {
         let function = self.function.upgrade().ok_or_else(gone)?;
         let Some(Http::P3(entry)) = &function.http else { return Err(Failure::NoEntry.into()) };
         let mut store = function.store()?;
-        let proxy = Proxy::P3(entry.instantiate_async(&mut store).await?);
+        let proxy = Proxy::P3(entry.instantiate_async(&mut *store).await?);
         self.count.fetch_add(1, Ordering::Relaxed);
         let latest = Arc::new(Mutex::new(Instant::now()));
         let expiration = End {
@@ -126,7 +127,7 @@ impl HandlerState for Maker {
             count: Arc::clone(&self.count),
             _busy: function.engine.busy(),
         };
-        Ok(Instance { store, proxy, view: Host::http, expiration, state })
+        Ok(Instance { store: store.into_inner(), proxy, view: Host::http, expiration, state })
     }
 }
 
@@ -160,7 +161,7 @@ impl WorkerState for Worker {
         if let (Err(error), Some(function)) = (result, self.function.upgrade()) {
             function.trapped(error);
         }
-        drop(store);
+        drop(InstanceStore::new(store));
     }
 }
 

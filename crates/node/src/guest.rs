@@ -1,15 +1,16 @@
 //! A store for one instance, and what makes its calls give way to others.
 
 use engine::Interruptible;
-use engine::wasmtime::{self, Store};
+use engine::wasmtime;
 use host::{Host, Stdio};
 
 use crate::function::{Function, Settings};
 use crate::limits::SLICE_TICKS;
+use crate::store::InstanceStore;
 
 /// A store for one instance.
 pub(crate) struct Guest {
-    pub(crate) store: Store<Host>,
+    pub(crate) store: InstanceStore,
     /// What its calls must be [watched] with.
     pub(crate) interruptible: Option<Interruptible>,
 }
@@ -32,19 +33,19 @@ impl Function {
     }
 
     /// The store alone, of a function that looks at the clock itself.
-    pub(crate) fn store(&self) -> wasmtime::Result<Store<Host>> {
+    pub(crate) fn store(&self) -> wasmtime::Result<InstanceStore> {
         let Settings { grants, limits, .. } = &self.settings;
         Ok(self.store_with(Host::new(&[], Stdio::Log, grants, limits)?))
     }
 
-    fn store_with(&self, host: Host) -> Store<Host> {
+    fn store_with(&self, host: Host) -> InstanceStore {
         let mut store = self.engine.store(host);
         if self.engine.settings().has_epochs() {
             store.set_epoch_deadline(SLICE_TICKS);
             store.epoch_deadline_async_yield_and_update(SLICE_TICKS);
         }
         self.stats.instance();
-        store
+        InstanceStore::new(store)
     }
 }
 

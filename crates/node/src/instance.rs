@@ -18,7 +18,7 @@ use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 use wasmtime_wasi_http::p3::bindings::Service;
 use wasmtime_wasi_http::{Error as HttpError, WasiBody, WasiHttpView};
 
-use crate::body::{Ongoing, Work, bounded};
+use crate::body::{Ahead, Ongoing, Work, bounded};
 use crate::concurrent::Concurrent;
 use crate::function::{Exported, Function, Http};
 use crate::gate::{Origin, Permit, Refused};
@@ -146,8 +146,22 @@ impl Function {
         request: Request<WasiBody>,
     ) -> Result<Response<WasiBody>, Failure> {
         let begun = Instant::now();
-        let entered = self.enter(call).await?;
         let (request, exceeded) = bounded(request, self.settings.body_bytes_max);
+        let (parts, body) = request.into_parts();
+        let mut ahead = Ahead::new(body);
+        let entered = tokio::select! {
+            biased;
+            entered = self.enter(call) => entered?,
+            error = ahead.broken() => {
+                let failure = match exceeded.load(Ordering::Relaxed) {
+                    true => Failure::TooLarge,
+                    false => Failure::Refused(error),
+                };
+                self.ended(begun, Some(&failure));
+                return Err(failure);
+            }
+        };
+        let request = Request::from_parts(parts, ahead.into_body());
         let answered = match (&self.command, self.settings.share) {
             (Some(command), _) => self.in_time(call, self.answer_command(command, call, request)).await,
             (None, Some(share)) => {
@@ -233,10 +247,10 @@ impl Function {
         let Guest { store, interruptible } = &mut guest;
         let entry = match &self.http {
             Some(Http::P2(entry)) => {
-                Entry::P2(watched(interruptible, entry.instantiate_async(&mut *store)).await?)
+                Entry::P2(watched(interruptible, entry.instantiate_async(&mut **store)).await?)
             }
             Some(Http::P3(entry)) => {
-                Entry::P3(watched(interruptible, entry.instantiate_async(&mut *store)).await?)
+                Entry::P3(watched(interruptible, entry.instantiate_async(&mut **store)).await?)
             }
             None => return Err(Failure::NoEntry.into()),
         };
@@ -289,15 +303,15 @@ impl Function {
                     let mut guest = self.guest().await?;
                     let Guest { store, interruptible } = &mut guest;
                     let instance =
-                        watched(interruptible, function.instance.instantiate_async(&mut *store)).await?;
+                        watched(interruptible, function.instance.instantiate_async(&mut **store)).await?;
                     Exporting { guest, instance }
                 }
             };
             let Exporting { guest: Guest { store, interruptible }, instance } = &mut exporting;
             self.begin(store, call, None)?;
-            let function = instance.get_typed_func::<P, R>(&mut *store, &function.function)?;
+            let function = instance.get_typed_func::<P, R>(&mut **store, &function.function)?;
             let given = given(store.data_mut())?;
-            let result = watched(interruptible, function.call_async(&mut *store, given)).await?;
+            let result = watched(interruptible, function.call_async(&mut **store, given)).await?;
             wasmtime::Result::Ok((result, exporting))
         };
         let result = match timeout_at(call.deadline.into(), calling).await {
@@ -430,7 +444,7 @@ impl Instance {
                     put(answered.map_err(HttpError::from));
                 })?;
                 let handler = proxy.wasi_http_incoming_handler();
-                watched(interruptible, handler.call_handle(store, request, out)).await
+                watched(interruptible, handler.call_handle(&mut **store, request, out)).await
             }
             Entry::P3(service) => {
                 let http = store.data_mut().http();

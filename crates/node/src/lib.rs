@@ -25,6 +25,7 @@ mod respond;
 mod router;
 mod server;
 mod stats;
+mod store;
 mod telemetry;
 mod tls;
 mod watcher;

@@ -29,6 +29,15 @@ pub const GRACE: Duration = Duration::from_secs(10);
 /// Time slice of a function: after it, others have their turn.
 pub const SLICE_TICKS: u64 = 1;
 
+/// Bytes of an instance from which on it is dropped on a thread of its own.
+pub const DROP_APART_BYTES_MIN: usize = 16 << 20;
+
+/// Instances that are dropped so at once.
+pub const DROPS_APART_MAX: usize = 16;
+
+/// Bytes that are read of a request's body while it waits for its function.
+pub const BODY_AHEAD_BYTES_MAX: usize = 64 << 10;
+
 /// How long a warm instance waits for a call before it is given up.
 pub const WARM_IDLE: Duration = Duration::from_secs(60);
 

@@ -14,7 +14,7 @@ use node::{App, Console, Current, Error, Exporting, Line, Machine, Node, Server,
 use state::{Embedded, Store};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -87,6 +87,9 @@ const POLLS_BETWEEN_EVENTS: u32 = 8;
 
 /// The signal for a file that becomes larger than it may, as Linux and macOS number it.
 const SIGXFSZ: i32 = 25;
+
+/// Bytes of the log after which what follows is shown by itself.
+const SHOWN_BYTES: usize = 64 << 10;
 
 /// How long the last lines of the log may take.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -270,6 +273,12 @@ async fn stopped() {
     }
 }
 
+/// Each line has its name in front: what one function says must not look like another's words.
+fn show(line: &Line, shown: &mut String) {
+    let Line { function, text, .. } = line;
+    text.lines().for_each(|line| shown.push_str(&format!("{function} | {line}\n")));
+}
+
 /// Shows what functions say, as they say it.
 struct Showing {
     stop: oneshot::Sender<()>,
@@ -283,22 +292,33 @@ impl Showing {
         let mut lines = app.logs().follow();
         let task = tokio::spawn(async move {
             loop {
-                let line = tokio::select! {
+                let mut line = tokio::select! {
                     // What was said goes before the end.
                     biased;
                     line = lines.recv() => line,
                     _ = &mut stopped => return,
                 };
-                match line {
-                    // Each line has its name in front: what one function says must not look like another's words.
-                    Ok(Line { function, text, .. }) => {
-                        text.lines().for_each(|line| eprintln!("{function} | {line}"));
+                // What came meanwhile is shown with it: in one piece, for many lines may come.
+                let mut shown = String::new();
+                loop {
+                    match line {
+                        Ok(line) => show(&line, &mut shown),
+                        Err(RecvError::Lagged(missed)) => {
+                            shown.push_str(&format!("sampan: {missed} lines of log are not shown\n"));
+                        }
+                        Err(RecvError::Closed) => break,
                     }
-                    Err(RecvError::Lagged(missed)) => {
-                        eprintln!("sampan: {missed} lines of log are not shown")
+                    if shown.len() >= SHOWN_BYTES {
+                        break;
                     }
-                    Err(RecvError::Closed) => return,
+                    line = match lines.try_recv() {
+                        Ok(line) => Ok(line),
+                        Err(TryRecvError::Lagged(missed)) => Err(RecvError::Lagged(missed)),
+                        Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+                    };
                 }
+                // Whoever reads it may be slow, and functions are not to wait for that.
+                let _ = tokio::task::spawn_blocking(move || eprint!("{shown}")).await;
             }
         });
         Self { stop, task }

@@ -90,6 +90,15 @@ impl Connection {
         answer
     }
 
+    /// Whether nothing has come until now.
+    pub(crate) fn is_silent(&self) -> bool {
+        let stream = self.stream.get_ref();
+        stream.set_nonblocking(true).expect("it need not wait");
+        let came = stream.peek(&mut [0]);
+        stream.set_nonblocking(false).expect("it may wait again");
+        self.stream.buffer().is_empty() && came.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+    }
+
     /// The next answer, with its body.
     #[track_caller]
     pub(crate) fn answer(&mut self) -> Answer {

@@ -122,6 +122,43 @@ fn who_vanishes_in_the_middle_of_an_upload_gives_its_place_back() {
     served.stop();
 }
 
+/// Whether a request comes into a queue of one place, while an upload runs and another, which waited there, has vanished.
+fn gets_the_place(served: &Served, length: &str) -> bool {
+    let mut running = running(served, "transfer-encoding: chunked");
+    drop(upload(served, "/length", length));
+    // How soon the node sees it is for the system to say.
+    let tried = (0..200).find_map(|_| {
+        let mut next = served.connect();
+        next.send(&Request::new("GET", "/length").bytes());
+        // By then it was refused, if it was.
+        served.get("/elsewhere/a");
+        next.is_silent().then_some(next)
+    });
+    running.send(&[b'x'; 512]);
+    running.send(b"\r\n");
+    running.send_chunk(b"");
+    tried.is_some_and(|mut next| next.answer().status == 200)
+}
+
+#[test]
+fn who_vanishes_while_an_upload_waits_gives_its_place_in_the_queue_back() {
+    let served = App::new(
+        &(APP.replace("queue = 16", "queue = 1")
+            + r#"
+            [functions.elsewhere]
+            program = "$GUESTS/app/shelf.wasm"
+            [[routes]]
+            path = "/elsewhere/{*rest}"
+            function = "elsewhere"
+            "#),
+    )
+    .serve();
+    for length in LENGTHS {
+        assert!((0..20).any(|_| gets_the_place(&served, length)), "{length}");
+    }
+    served.stop();
+}
+
 #[test]
 fn who_vanishes_in_the_middle_of_an_upload_does_not_keep_the_node() {
     for length in LENGTHS {
