@@ -45,7 +45,7 @@ impl Authorities {
     }
 
     /// What connects to servers and checks them. Made at the first use: reading all of Mozilla's takes a while.
-    pub(crate) fn connector(&self) -> TlsConnector {
+    pub fn connector(&self) -> TlsConnector {
         let mozilla = || client(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.into() });
         TlsConnector::from(Arc::clone(self.0.get_or_init(mozilla)))
     }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use host::Authorities;
 use host::bindings::{Call, CallError, Metric, Span, Status, TRACEPARENT, traceparent};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
@@ -32,8 +33,10 @@ use send::Sender;
 /// Where telemetry goes, as the standard variables say.
 #[derive(Clone)]
 pub struct Collector {
-    /// `OTEL_EXPORTER_OTLP_ENDPOINT`: `http://HOST:PORT`, with a path or without.
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`: `http://HOST:PORT` or `https://HOST`, with a path or without.
     pub endpoint: http::Uri,
+    /// Whom to trust where it is `https`.
+    pub authorities: Authorities,
     /// `OTEL_SERVICE_NAME`; without it, the name of the app.
     pub service: Option<String>,
     /// `OTEL_EXPORTER_OTLP_HEADERS`: sent along, and secret.
@@ -317,14 +320,19 @@ fn now_ns() -> u64 {
 mod tests {
     use super::{Collector, Telemetry, parent};
     use crate::limits::METRICS_WAITING_MAX;
+    use host::Authorities;
     use host::bindings::{Data, Metric, TRACEPARENT, Telemetry as _, traceparent};
     use http::{HeaderMap, HeaderValue, Uri};
 
     #[test]
     fn what_nobody_takes_is_dropped_and_counted() {
         let endpoint = Uri::from_static("http://127.0.0.1:4318");
-        let (telemetry, _exporter) =
-            Telemetry::new(Collector { endpoint, service: None, headers: HeaderMap::new() });
+        let (telemetry, _exporter) = Telemetry::new(Collector {
+            endpoint,
+            authorities: Authorities::default(),
+            service: None,
+            headers: HeaderMap::new(),
+        });
         let text = String::new;
         let data = Data::Gauge(Vec::new());
         let metric = Metric { name: text(), description: text(), unit: text(), start_ns: 0, end_ns: 0, data };

@@ -1,7 +1,9 @@
 //! Where telemetry goes, from the standard variables of OpenTelemetry.
 
+use host::Authorities;
 use node::{Collector, HeaderMap, HeaderName, HeaderValue};
 
+use crate::authorities;
 use crate::report::Report;
 
 const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
@@ -17,14 +19,19 @@ pub(crate) fn from_environment() -> Result<Option<Collector>, Report> {
     let Some(endpoint) = variable(ENDPOINT) else {
         return Ok(None);
     };
-    let hint = "an OTLP/HTTP collector in the clear, such as `http://127.0.0.1:4318`";
+    let hint = "an OTLP/HTTP collector, such as `http://127.0.0.1:4318` or `https://otlp.example.com`";
     let wrong = || Report::usage(format!("cannot send telemetry to `{endpoint}`")).hint(hint);
     let uri: node::Uri = endpoint.parse().map_err(|_| wrong())?;
-    if uri.scheme_str() != Some("http") || uri.host().is_none() {
+    let authorities = match uri.scheme_str() {
+        Some("http") => Authorities::default(),
+        Some("https") => authorities::trusted()?,
+        _ => return Err(wrong()),
+    };
+    if uri.host().is_none() {
         return Err(wrong());
     }
     let headers = headers(&variable(HEADERS).unwrap_or_default())?;
-    Ok(Some(Collector { endpoint: uri, service: variable(SERVICE), headers }))
+    Ok(Some(Collector { endpoint: uri, authorities, service: variable(SERVICE), headers }))
 }
 
 /// `name=value,name=value`. An error does not say the value: it may be secret.

@@ -1,8 +1,9 @@
 //! What a collector of OpenTelemetry is sent: decoded, as a collector would.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
@@ -13,6 +14,9 @@ use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
+use rcgen::{CertificateParams, KeyPair};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::WAIT;
 use crate::app::App;
@@ -30,17 +34,46 @@ fn collect() -> (SocketAddr, Receiver<Post>) {
         for stream in listener.incoming() {
             let mut stream = BufReader::new(stream.expect("a connection"));
             let posts = posts.clone();
-            thread::spawn(move || {
-                while let Some(post) = read(&mut stream) {
-                    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
-                    if stream.get_mut().write_all(answer).is_err() || posts.send(post).is_err() {
-                        return;
-                    }
-                }
-            });
+            thread::spawn(move || take(&mut stream, &posts));
         }
     });
     (address, received)
+}
+
+/// Takes what comes on one connection.
+fn take(stream: &mut BufReader<impl Read + Write>, posts: &Sender<Post>) {
+    while let Some(post) = read(stream) {
+        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+        if stream.get_mut().write_all(answer).is_err() || posts.send(post).is_err() {
+            return;
+        }
+    }
+}
+
+/// A collector at `localhost` that encrypts: its port, the certificate to trust, and what it gets.
+fn collect_encrypted() -> (u16, String, Receiver<Post>) {
+    let key = KeyPair::generate().expect("a key");
+    let params = CertificateParams::new(["localhost".to_owned()]).expect("a name");
+    let certificate = params.self_signed(&key).expect("a certificate");
+    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("the protocols of today")
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], PrivateKeyDer::Pkcs8(key.serialize_der().into()))
+        .expect("a sound identity");
+    let config = Arc::new(config);
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let (posts, received) = channel();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let connection = ServerConnection::new(Arc::clone(&config)).expect("a sound configuration");
+            let stream = StreamOwned::new(connection, stream.expect("a connection"));
+            let posts = posts.clone();
+            thread::spawn(move || take(&mut BufReader::new(stream), &posts));
+        }
+    });
+    (port, certificate.pem(), received)
 }
 
 fn read(stream: &mut impl BufRead) -> Option<Post> {
@@ -217,6 +250,26 @@ fn requests_of_functions_name_their_trace() {
 }
 
 #[test]
+fn a_collector_is_sent_to_encrypted_where_it_is_trusted() {
+    let (port, certificate, posts) = collect_encrypted();
+    let endpoint = format!("https://localhost:{port}");
+    let trusting = app(&endpoint).file("ca.pem", &certificate);
+    let path = trusting.path("ca.pem").display().to_string();
+    let served = trusting.env("SSL_CERT_FILE", &path).serve();
+    served.text("/say?ahoy");
+    served.stop();
+    let (path, head, _) = posts.recv_timeout(WAIT).expect("it is sent");
+    assert!(path.starts_with("/v1/") && head.contains("x-key: opens-the-collector"), "{path}\n{head}");
+
+    // One that nobody vouches for gets nothing, and no key.
+    let (port, _, posts) = collect_encrypted();
+    let served = app(&format!("https://localhost:{port}")).serve();
+    served.text("/say?ahoy");
+    served.stop();
+    assert!(posts.try_recv().is_err());
+}
+
+#[test]
 fn a_collector_that_is_not_there_delays_nothing() {
     // Bound and closed again: nobody listens.
     let address =
@@ -228,7 +281,7 @@ fn a_collector_that_is_not_there_delays_nothing() {
 
 #[test]
 fn an_endpoint_that_cannot_be_meant_is_refused() {
-    for endpoint in ["https://127.0.0.1:4318", "127.0.0.1", "http://", "ftp://a"] {
+    for endpoint in ["grpc://127.0.0.1:4318", "127.0.0.1", "http://", "ftp://a"] {
         let (code, said) = app(endpoint).refused();
         assert_eq!(code, Some(2), "{said}");
         assert!(said.contains(endpoint) && said.contains("hint:"), "{said}");
