@@ -208,6 +208,14 @@ impl Served {
         line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") << 10
     }
 
+    /// Whether it has the file or directory at `path` open now.
+    pub(crate) fn holds(&self, path: &Path) -> bool {
+        let path = path.canonicalize().expect("it is there");
+        let open = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("it runs");
+        // What is closed meanwhile has no link to read.
+        open.filter_map(|file| std::fs::read_link(file.ok()?.path()).ok()).any(|file| file == path)
+    }
+
     /// Waits for its end.
     #[track_caller]
     pub(crate) fn ended(&mut self) -> ExitStatus {

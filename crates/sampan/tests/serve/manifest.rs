@@ -3,7 +3,9 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Instant;
 
+use crate::WAIT;
 use crate::app::{App, Served};
 use crate::client::Request;
 use crate::websocket::enter;
@@ -159,4 +161,41 @@ fn another_app_is_not_taken_for_this_one() {
     served.says("this is `other`, not the app `tested` that is served");
     served.says("sampan: the app is served as it was");
     served.ask(&put("/carts/ada", "apples")).well();
+}
+
+/// An instance holds its directories open as long as it is there. What has begun may go on until its deadline.
+#[test]
+fn what_a_new_manifest_replaced_is_given_up() {
+    const GUARDED: &str = r#"
+        [functions.guard]
+        program = "$GUESTS/app/guard.wasm"
+        grants = { dirs = ["before:/data"] }
+        reuse = 4
+        limits = { deadline = "5s" }
+        [functions.cgi]
+        program = "$GUESTS/p1/cgi.wasm"
+        limits = { deadline = "5s" }
+        [[routes]]
+        path = "/{*rest}"
+        function = "cgi"
+        middleware = ["guard"]
+    "#;
+    let app =
+        App::new(GUARDED).flags(&["--watch", "--console", "off"]).file("before/a", "").file("after/a", "");
+    let (before, after) = (app.path("before"), app.path("after"));
+    let served = app.serve();
+    let ask = || {
+        let request = Request::new("POST", "/echo").header("authorization", "me").body(b"body");
+        assert_eq!(served.ask(&request).well(), "body");
+    };
+    ask();
+    assert!(served.holds(&before), "an instance is kept warm");
+    change(&app, &served, "0.2.0", &GUARDED.replace("before", "after"));
+    ask();
+    let end = Instant::now() + WAIT;
+    while served.holds(&before) {
+        assert!(Instant::now() < end, "what was replaced is still there");
+        thread::yield_now();
+    }
+    assert!(served.holds(&after));
 }
