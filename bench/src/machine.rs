@@ -24,6 +24,7 @@ pub(crate) fn header(peers: &Peers) -> Result<Vec<(&'static str, String)>> {
         ("sampan", version(Some(&peers.sampan))?),
         ("Wasmtime", version(peers.wasmtime.as_deref())?),
         ("Node", version(peers.node.as_deref())?),
+        ("workerd", version(peers.workerd.as_deref())?),
     ])
 }
 

@@ -12,6 +12,7 @@ pub(crate) struct Peers {
     pub(crate) sampan: PathBuf,
     pub(crate) wasmtime: Option<PathBuf>,
     pub(crate) node: Option<PathBuf>,
+    pub(crate) workerd: Option<PathBuf>,
     guests: PathBuf,
     programs: Option<PathBuf>,
     /// The home of every contestant: their caches live from one run to the next.
@@ -27,7 +28,7 @@ pub(crate) struct Program {
 }
 
 impl Peers {
-    /// Looks for everything. The peers come from `SAMPAN_WASMTIME` and `PATH`.
+    /// Looks for everything. The peers come from `SAMPAN_WASMTIME`, `SAMPAN_WORKERD` and `PATH`.
     pub(crate) fn find() -> Result<Self> {
         let variable = |name| std::env::var_os(name).map(PathBuf::from);
         let guests =
@@ -45,6 +46,7 @@ impl Peers {
             sampan,
             wasmtime: variable("SAMPAN_WASMTIME"),
             node: in_path("node"),
+            workerd: variable("SAMPAN_WORKERD"),
             guests,
             programs: variable("SAMPAN_PROGRAMS"),
             state,
@@ -127,7 +129,8 @@ impl Peers {
     }
 }
 
-fn peer_script(name: &str) -> String {
+/// A file under `peers/`.
+pub(crate) fn peer_script(name: &str) -> String {
     format!("{}/peers/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 

@@ -45,7 +45,9 @@ impl Running {
         let port = loop {
             let mut line = String::new();
             ensure!(lines.read_line(&mut line)? > 0, "the server ended: {said}");
-            let port = line.split("127.0.0.1:").nth(1).map(|rest| {
+            // workerd says it in JSON.
+            let port = ["127.0.0.1:", "\"port\":"].iter().find_map(|before| line.split(before).nth(1));
+            let port = port.map(|rest| {
                 let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
                 digits.parse::<u16>()
             });

@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 
 use crate::contest::{Benchmark, Contestant, NATIVE, Sample, WASMTIME};
-use crate::peers::Peers;
+use crate::peers::{Peers, peer_script};
 use crate::server::{Running, Server};
 use crate::stats::median;
 use crate::{crowd, neighbours};
@@ -76,6 +76,20 @@ fn servers(peers: &Peers) -> Result<Vec<(&'static str, Server)>> {
                 Box::new(move || {
                     let mut command = Command::new(&node);
                     command.args(["-e", NODE]);
+                    Ok(command)
+                }),
+            ),
+        ));
+    }
+    if let Some(workerd) = &peers.workerd {
+        let workerd = workerd.clone();
+        servers.push((
+            "workerd, JavaScript",
+            server(
+                "/",
+                Box::new(move || {
+                    let mut command = Command::new(&workerd);
+                    command.args(["serve", "--control-fd=2"]).arg(peer_script("workerd.capnp"));
                     Ok(command)
                 }),
             ),

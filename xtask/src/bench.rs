@@ -1,11 +1,15 @@
 //! `cargo xtask bench`: prepares what the benchmarks run, and runs them.
 
+use crate::registry::{Registry, fetch};
 use crate::{cache, guests, guests_dir, process, programs, root, setup};
 use anyhow::Result;
 use std::path::PathBuf;
 use std::process::Command;
 
 const WASMTIME_VERSION: &str = "48.0.8";
+
+/// The runtime of Cloudflare's Workers, in the form for this kind of machine.
+const WORKERD: (&str, &str) = ("@cloudflare/workerd-linux-64", "1.20261117.1");
 
 /// Arguments are the bench crate's own. `RUST_BACKTRACE` would slow every fresh instance, so it is off.
 pub(crate) fn run(args: &[String]) -> Result<()> {
@@ -17,7 +21,25 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     bench.current_dir(root()).args(args).env("RUST_BACKTRACE", "0");
     bench.env("SAMPAN_GUESTS", guests_dir()).env("SAMPAN_PROGRAMS", programs);
     bench.env("SAMPAN_WASMTIME", install_wasmtime()?);
+    if let Some(workerd) = workerd()? {
+        bench.env("SAMPAN_WORKERD", workerd);
+    }
     process::show(&mut bench)
+}
+
+/// Where workerd is, if it runs here.
+fn workerd() -> Result<Option<PathBuf>> {
+    let built = cfg!(all(target_os = "linux", target_arch = "x86_64"));
+    let program = match built {
+        true => Some(fetch(Registry::Npm, WORKERD.0, WORKERD.1)?.join("package/bin/workerd")),
+        false => None,
+    };
+    let runs = |program: &PathBuf| process::output(Command::new(program).arg("--version")).is_ok();
+    let program = program.filter(runs);
+    if program.is_none() {
+        eprintln!("workerd does not run on this machine, and takes no part");
+    }
+    Ok(program)
 }
 
 /// Wasmtime's own command, of the version that our engine is, compiled here as we are.
