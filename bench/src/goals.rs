@@ -37,7 +37,8 @@ pub(crate) fn verdicts(outcomes: &[Outcome]) -> Vec<Verdict> {
 }
 
 /// Goals of single rows: the benchmark's name begins so, this contestant takes at most so many times what that one takes.
-const RATIOS: [(&str, &str, f64, &str); 5] = [
+const RATIOS: [(&str, &str, f64, &str); 6] = [
+    ("interruption, ", "interrupt=signal", 1.01, "interrupt=none"),
     ("HTTP hello, 32 connections: server", "sampan dense", 3.6, NATIVE),
     ("HTTP hello, 32 connections: server", "sampan dense", 0.75, WASMTIME),
     ("HTTP hello, 32 connections: server", "sampan dense, reused", 2.0, NATIVE),
@@ -46,7 +47,10 @@ const RATIOS: [(&str, &str, f64, &str); 5] = [
 ];
 
 /// Goals of single rows: the benchmark's name begins so, and this contestant takes at most so many microseconds.
-const TIMES_US: [(&str, &str, f64); 7] = [
+const TIMES_US: [(&str, &str, f64); 10] = [
+    ("how late a program is stopped", "a loop", 200.0),
+    ("how late a program is stopped", "calls of the host", 200.0),
+    ("how late a program is stopped", "fills of 1 MiB", 200.0),
     ("HTTP hello: from the start", "sampan dense", 6_000.0),
     ("HTTP hello: the first answer", "sampan dense", 600.0),
     ("HTTP hello, 32 connections, beside bad neighbours", "sampan dense", 10_000.0),
@@ -74,7 +78,7 @@ fn at_most(outcome: &Outcome) -> Vec<Verdict> {
         |(_, contestant, goal)| {
             let us = outcome.row(contestant)?.time_ns / 1e3;
             Some(Verdict {
-                goal: format!("{}: within {goal} µs", outcome.name),
+                goal: format!("{}: `{contestant}` within {goal} µs", outcome.name),
                 measured: format!("{us:.1} µs"),
                 held: us <= *goal,
             })

@@ -8,6 +8,7 @@ mod contest;
 mod crowd;
 mod goals;
 mod hyper;
+mod interruption;
 mod launch;
 mod machine;
 mod neighbours;
@@ -97,6 +98,7 @@ fn selected(cli: &Cli, peers: &Peers) -> Result<Vec<Benchmark>> {
     benchmarks.extend(calls::benchmarks(cli.check)?);
     benchmarks.extend(serving::benchmarks(peers, cli.check)?);
     benchmarks.extend(compute::benchmarks(peers, cli.check)?);
+    benchmarks.extend(interruption::benchmarks(peers, cli.check)?);
     if let Some(only) = &cli.only {
         benchmarks.retain(|benchmark| benchmark.name.contains(only.as_str()));
     }

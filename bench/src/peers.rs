@@ -85,6 +85,11 @@ impl Peers {
         self.engines(program, &["--no-cache"], &["-C", "cache=n"])
     }
 
+    /// Our default profile with these flags.
+    pub(crate) fn ours(&self, name: &'static str, flags: &[&str], program: &Program) -> Contestant {
+        self.runs(name, &self.sampan, &[&["run"], flags].concat(), program)
+    }
+
     fn engines(&self, program: &Program, our_flags: &[&str], wasmtime_flags: &[&str]) -> Vec<Contestant> {
         let ours = |profile| [&["run", "--profile", profile], our_flags].concat();
         let mut found = vec![

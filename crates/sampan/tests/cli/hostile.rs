@@ -26,11 +26,37 @@ fn ends_in_time(ended: &Ended) {
 #[test]
 fn a_loop_ends_at_its_time_limit() {
     let place = Place::of(LOOP);
-    ends_in_time(&place.run(&["--timeout", LIMIT]));
     ends_in_time(&place.run(&["--timeout", LIMIT, "--profile", "portable"]));
-    let with_clock = place.run(&["--timeout", LIMIT, "-O", "interrupt=epoch"]);
-    ends_in_time(&with_clock);
-    assert!(with_clock.stderr.contains("  at spin\n"), "{with_clock:?}");
+    ends_in_time(&place.run(&["--timeout", LIMIT, "-O", "interrupt=none"]));
+    ends_in_time(&place.run(&["--timeout", LIMIT, "-O", "interrupt=fuel"]));
+    for flags in [&["--timeout", LIMIT][..], &["--timeout", LIMIT, "-O", "interrupt=epoch"]] {
+        let ended = place.run(flags);
+        ends_in_time(&ended);
+        assert!(ended.stderr.contains("limit of 300ms\n  at spin\n"), "{ended:?}");
+    }
+}
+
+/// Tail calls, objects of the garbage collector, and exceptions: no signal may come among these.
+const UNSTOPPABLE: [&str; 3] = [
+    "(module (func $spin (export \"_start\") (return_call $spin)))",
+    "(module (type $s (struct (field i32)))
+        (func (export \"_start\") (loop (drop (struct.new $s (i32.const 1))) (br 0))))",
+    "(module (tag $t) (func (export \"_start\")
+        (loop $l (block $caught (try_table (catch $t $caught) (throw $t))) (br $l))))",
+];
+
+#[test]
+fn a_program_that_no_signal_may_interrupt_ends_as_well() {
+    for text in UNSTOPPABLE {
+        let place = Place::of(text);
+        // The second time the cache knows which engine it needs.
+        for _ in 0..2 {
+            ends_in_time(&place.run(&["--timeout", LIMIT]));
+        }
+        ends_in_time(&place.run(&["--timeout", LIMIT, "-O", "interrupt=epoch"]));
+    }
+    let place = Place::of("(module (func $end) (func (export \"_start\") (return_call $end)))");
+    assert_eq!(place.run(&[]).code, Some(0));
 }
 
 #[test]

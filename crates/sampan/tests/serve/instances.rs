@@ -245,6 +245,72 @@ fn bad_neighbours_are_not_noticed() {
     });
 }
 
+/// Functions without an end, one for each way in which they are stopped.
+const ENDLESS: &str = r#"
+    [functions.hello]
+    program = "$GUESTS/app/hello.wasm"
+    limits = { deadline = "60s" }
+    [functions.signal]
+    program = "loop.wat"
+    limits = { deadline = "300ms" }
+    [functions.tail]
+    program = "tail.wat"
+    limits = { deadline = "300ms" }
+    [functions.epoch]
+    program = "loop.wat"
+    options = { interrupt = "epoch" }
+    limits = { deadline = "300ms" }
+    [functions.fuel]
+    program = "loop.wat"
+    options = { interrupt = "fuel" }
+    limits = { deadline = "300ms" }
+    [functions.fill]
+    program = "fill.wat"
+    limits = { deadline = "300ms" }
+    [[routes]]
+    path = "/hello"
+    function = "hello"
+    [[routes]]
+    path = "/signal"
+    function = "signal"
+    [[routes]]
+    path = "/tail"
+    function = "tail"
+    [[routes]]
+    path = "/epoch"
+    function = "epoch"
+    [[routes]]
+    path = "/fuel"
+    function = "fuel"
+    [[routes]]
+    path = "/fill"
+    function = "fill"
+"#;
+
+#[test]
+fn whatever_a_function_does_it_is_stopped() {
+    let app = App::new(ENDLESS)
+        .file("loop.wat", "(module (func (export \"_start\") (loop (br 0))))")
+        .file("tail.wat", "(module (func $on (export \"_start\") (return_call $on)))")
+        .file(
+            "fill.wat",
+            "(module (memory 64) (func (export \"_start\")
+                (loop (memory.fill (i32.const 0) (i32.const 1) (i32.const 0x400000)) (br 0))))",
+        );
+    let served = app.serve();
+    thread::scope(|scope| {
+        for path in ["/signal", "/tail", "/epoch", "/fuel", "/fill"] {
+            // More of each than there are threads.
+            for _ in 0..3 {
+                scope.spawn(|| assert_eq!(served.get(path).status, 504, "{path}"));
+            }
+        }
+        for _ in 0..20 {
+            assert_eq!(served.text("/hello"), "hello\n");
+        }
+    });
+}
+
 const NARROW: &str = r#"
     [functions.lab]
     program = "$GUESTS/app/lab.wasm"
