@@ -99,6 +99,8 @@ impl Serve {
         let found = manifest::read(&self.app)?;
         let encryption = self.encryption()?;
         build_missing(&found)?;
+        // Dropped last: who waits for the node's end may open its store.
+        let mut _registered = None;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             // Functions that use up their time slices must not keep others' requests from being read.
@@ -108,8 +110,6 @@ impl Serve {
         outlive_full_files(&runtime)?;
         let (path, dir) = (found.path.clone(), found.dir().to_owned());
         let state = self.state.clone().unwrap_or_else(|| found.state());
-        // Dropped last: who waits for the node's end may open its store.
-        let mut _registered = None;
         let store: Arc<dyn Store> =
             Arc::new(Embedded::open(&state, Arc::new(SystemTime::now)).map_err(|error| unstored(&error))?);
         let (telemetry, exporter) = collector::from_environment()?.map(Telemetry::new).unzip();
