@@ -137,6 +137,7 @@ fn gets_the_place(served: &Served, length: &str) -> bool {
     running.send(&[b'x'; 512]);
     running.send(b"\r\n");
     running.send_chunk(b"");
+    while running.chunk().is_some_and(|chunk| !chunk.is_empty()) {}
     tried.is_some_and(|mut next| next.answer().status == 200)
 }
 
