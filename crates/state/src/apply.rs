@@ -17,6 +17,19 @@ pub(crate) enum Task {
     Clear,
 }
 
+impl Task {
+    /// Whether it can do with the room that there is in the file.
+    pub(crate) fn only_removes(&self) -> bool {
+        let removes =
+            |op: &Op| matches!(op, Op::Delete { .. } | Op::Check { .. } | Op::Swap { new: None, .. });
+        match self {
+            Task::Create => false,
+            Task::Write(batch) => batch.ops.iter().all(removes),
+            Task::Clear => true,
+        }
+    }
+}
+
 /// What was done.
 #[derive(Debug, Default)]
 pub(crate) struct Applied {

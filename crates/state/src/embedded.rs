@@ -12,7 +12,8 @@ use redb::{Database, DatabaseError, StorageBackend};
 use crate::apply::Task;
 use crate::frozen::Frozen;
 use crate::limits::CACHE_BYTES_MAX;
-use crate::opened::{Mode, Opener};
+use crate::opened::{Mode, Place};
+use crate::room::probe;
 use crate::rows::{key_only, whole};
 use crate::shelf::Shelf;
 use crate::store::reserved;
@@ -185,8 +186,8 @@ impl Class {
         if let Some(shelf) = self.shelf.get() {
             return Ok(shelf);
         }
-        let opener = opener(self.path.clone(), self.durability);
-        let shelf = Shelf::open(&self.path, opener, Arc::clone(&self.now))?;
+        let place = InDirectory { path: self.path.clone(), durability: self.durability };
+        let shelf = Shelf::open(&self.path, Box::new(place), Arc::clone(&self.now))?;
         Ok(self.shelf.get_or_init(|| shelf))
     }
 }
@@ -198,14 +199,21 @@ pub(crate) fn private() -> OpenOptions {
     options
 }
 
-fn opener(path: PathBuf, durability: Durability) -> Opener {
-    Box::new(move |mode| {
-        if mode == Mode::Writable && !fs::exists(&path)? {
-            make(&path)?;
+/// A file of a directory.
+struct InDirectory {
+    path: PathBuf,
+    durability: Durability,
+}
+
+impl Place for InDirectory {
+    fn open(&self, mode: Mode) -> Result<Database, DatabaseError> {
+        let path = &self.path;
+        if mode == Mode::Writable && !fs::exists(path)? {
+            make(path)?;
         }
         let file = match mode {
-            Mode::Writable => private().open(&path)?,
-            Mode::Frozen => File::open(&path)?,
+            Mode::Writable => private().open(path)?,
+            Mode::Frozen => File::open(path)?,
         };
         // To redb an empty file is a new one; here new ones are never empty, so something was lost.
         if file.metadata()?.len() == 0 {
@@ -214,14 +222,18 @@ fn opener(path: PathBuf, durability: Durability) -> Opener {
         let file = FileBackend::new(file)?;
         let mut builder = Database::builder();
         builder.set_cache_size(CACHE_BYTES_MAX);
-        match (mode, durability) {
+        match (mode, self.durability) {
             (Mode::Frozen, _) => builder.create_with_backend(Frozen::new(file)?),
             (Mode::Writable, Durability::Disk) => builder.create_with_backend(file),
             (Mode::Writable, Durability::Os | Durability::Memory) => {
                 builder.create_with_backend(Unsynced(file))
             }
         }
-    })
+    }
+
+    fn probe(&self, bytes: usize) -> io::Result<()> {
+        probe(&self.path, bytes)
+    }
 }
 
 /// Makes a new file beside its place and renames it, so that a file that is there is whole.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::limits;
+use crate::room::is_full;
 
 /// Why the store did not do what it was asked.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -198,11 +199,9 @@ impl Error {
     /// for an error that is of the program's own making.
     pub fn fault(&self) -> Option<&'static str> {
         Some(match self {
-            Error::Open { source, .. } | Error::Io { source, .. } => match source.kind() {
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
-                    "the disk is full"
-                }
-                _ => "the store cannot be read or written",
+            Error::Open { source, .. } | Error::Io { source, .. } => match is_full(source) {
+                true => "the disk is full",
+                false => "the store cannot be read or written",
             },
             Error::Corrupt { .. } => "the store is damaged",
             Error::InUse { .. } => "the store is in use",

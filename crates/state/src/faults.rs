@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::SystemTime;
 
-use redb::{Database, StorageBackend};
+use redb::{Database, DatabaseError, StorageBackend};
 
 use crate::apply::Task;
 use crate::frozen::Frozen;
-use crate::opened::{Mode, Opener};
+use crate::opened::{Mode, Place};
 use crate::shelf::Shelf;
 use crate::{Batch, Bucket, BucketSpec, Durability, Error, Expected, Range, Receipt};
 
@@ -66,20 +66,27 @@ impl Device {
         Device(Arc::new(Mutex::new(Disk { safe: bytes.clone(), seen: bytes, ..Disk::default() })))
     }
 
-    fn opener(&self) -> Opener {
-        let device = self.clone();
-        Box::new(move |mode| {
-            let mut builder = Database::builder();
-            builder.set_cache_size(1 << 20);
-            match mode {
-                Mode::Writable => builder.create_with_backend(device.clone()),
-                Mode::Frozen => builder.create_with_backend(Frozen::new(device.clone())?),
-            }
-        })
+    fn open(&self) -> Result<Shelf, Error> {
+        Shelf::open(Path::new("device"), Box::new(self.clone()), Arc::new(|| SystemTime::UNIX_EPOCH))
+    }
+}
+
+impl Place for Device {
+    fn open(&self, mode: Mode) -> Result<Database, DatabaseError> {
+        let mut builder = Database::builder();
+        builder.set_cache_size(1 << 20);
+        match mode {
+            Mode::Writable => builder.create_with_backend(self.clone()),
+            Mode::Frozen => builder.create_with_backend(Frozen::new(self.clone())?),
+        }
     }
 
-    fn open(&self) -> Result<Shelf, Error> {
-        Shelf::open(Path::new("device"), self.opener(), Arc::new(|| SystemTime::UNIX_EPOCH))
+    fn probe(&self, _bytes: usize) -> io::Result<()> {
+        let disk = self.disk();
+        match disk.fails {
+            Some((first, kind)) if disk.operations >= first => Err(kind.into()),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -303,4 +310,27 @@ fn who_reads_while_writes_fail_does_not_notice() {
         assert!(failed > 100, "{failed}");
         readers.into_iter().for_each(|reader| reader.join().unwrap());
     });
+}
+
+#[test]
+fn a_full_disk_is_not_written_again_and_again() {
+    let device = formatted();
+    let shelf = device.open().unwrap();
+    write(&shelf, 0).unwrap();
+    let operations = || device.disk().operations;
+    let now = operations();
+    device.disk().fails = Some((now, io::ErrorKind::StorageFull));
+    write(&shelf, 1).unwrap_err();
+    let before = operations();
+    for _ in 0..10 {
+        let error = write(&shelf, 1).unwrap_err();
+        assert!(matches!(&error, Error::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull));
+    }
+    assert_eq!(operations(), before);
+    // To remove something may need no more room than there is.
+    shelf.write(&bucket(), Batch::default().delete("last")).wait().unwrap_err();
+    assert!(operations() > before);
+    device.disk().fails = None;
+    write(&shelf, 1).unwrap();
+    assert_eq!(contents(&shelf), expected(2));
 }

@@ -17,6 +17,7 @@ pub mod limits;
 mod memory;
 mod opened;
 mod pending;
+mod room;
 mod rows;
 mod shelf;
 pub mod sql;

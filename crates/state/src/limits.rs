@@ -73,7 +73,7 @@ pub const SQL_RESULT_BYTES_MAX: usize = 64 << 20;
 /// Steps of SQLite's machine between two looks at the clock.
 pub const SQL_OPS_BETWEEN_CHECKS: i32 = 1_000;
 
-/// Bytes written to see whether a disk is full: more than SQLite writes at a time.
+/// Bytes written at a time to see whether a disk has room: more than SQLite writes at once.
 pub const PROBE_BYTES: usize = 128 << 10;
 
 /// Bytes of one line of an import: the longest key and value with every byte written as `\u0000`, and the rest of the

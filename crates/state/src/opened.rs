@@ -2,17 +2,25 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use redb::{Database, DatabaseError, ReadOnlyTable, ReadableDatabase};
 
 use crate::Error;
+use crate::room::is_full;
 use crate::rows::RowRef;
 use crate::shelf::{BUCKETS, ROWS};
 use crate::writer::prepare;
 
-/// Opens the file, again after it failed.
-pub(crate) type Opener = Box<dyn Fn(Mode) -> Result<Database, DatabaseError> + Send + Sync>;
+/// What a file lies on.
+pub(crate) trait Place: Send + Sync {
+    /// Opens the file, again after it failed.
+    fn open(&self, mode: Mode) -> Result<Database, DatabaseError>;
+
+    /// Sees whether there is room for so many bytes.
+    fn probe(&self, bytes: usize) -> io::Result<()>;
+}
 
 /// What a file is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +34,9 @@ pub(crate) enum Mode {
 /// A file. redb refuses one that failed once, to readers too, until it is opened again.
 pub(crate) struct Opened {
     path: PathBuf,
-    opener: Opener,
+    place: Box<dyn Place>,
+    /// Whether the last write found no room.
+    is_full: AtomicBool,
     /// Locked as long as a write is on its way.
     state: Mutex<State>,
     /// What was committed last; `None` while the file is not open.
@@ -43,10 +53,11 @@ pub(crate) struct Snapshot {
 }
 
 impl Opened {
-    /// Opens the file at `path`, which is only for errors, with `opener`.
-    pub(crate) fn new(path: &Path, opener: Opener) -> Result<Self, Error> {
+    /// Opens the file in its place. The path is only for errors.
+    pub(crate) fn new(path: &Path, place: Box<dyn Place>) -> Result<Self, Error> {
+        let (path, is_full) = (path.to_owned(), AtomicBool::new(false));
         let (state, snapshot) = (Mutex::default(), RwLock::default());
-        let file = Self { path: path.to_owned(), opener, state, snapshot };
+        let file = Self { path, place, is_full, state, snapshot };
         file.open(&mut file.state(), Mode::Writable)?;
         Ok(file)
     }
@@ -71,6 +82,19 @@ impl Opened {
         }
     }
 
+    /// Sees whether there is room again, where there was none. To open a file again after it failed takes as long as to
+    /// read all of it, so it must not come to that with every write to a full disk.
+    pub(crate) fn check_room(&self, bytes: usize) -> Result<(), Error> {
+        if !self.is_full.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        match self.place.probe(bytes) {
+            Err(error) if is_full(&error) => Err(self.fault(redb::Error::Io(error))),
+            // What else is wrong, the write itself tells.
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
     /// Changes the file, and makes what was committed visible.
     pub(crate) fn write<T>(
         &self,
@@ -84,9 +108,12 @@ impl Opened {
         match change(database).and_then(|changed| Ok((changed, Snapshot::of(database)?))) {
             Ok((changed, snapshot)) => {
                 self.publish(Some(snapshot));
+                self.is_full.store(false, Ordering::Relaxed);
                 Ok(changed)
             }
             Err(error) => {
+                let found_full = matches!(&error, redb::Error::Io(error) if is_full(error));
+                self.is_full.store(found_full, Ordering::Relaxed);
                 // Where this fails too, the next who writes tries again.
                 let _ = self.reopen(&mut state);
                 Err(self.fault(error))
@@ -105,7 +132,7 @@ impl Opened {
         // First it is closed, for all who still read it too.
         self.publish(None);
         *state = None;
-        let database = (self.opener)(mode).map_err(|error| self.unopened(error))?;
+        let database = self.place.open(mode).map_err(|error| self.unopened(error))?;
         let prepared = prepare(&database).and_then(|()| Snapshot::of(&database));
         self.publish(Some(prepared.map_err(|error| self.fault(error))?));
         *state = Some((mode, database));

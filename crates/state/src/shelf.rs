@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use crate::apply::{Task, check};
 use crate::commit::{Queue, Refused};
 use crate::limits::{QUEUE_BATCHES_MAX, QUEUE_BYTES_MAX};
-use crate::opened::{Opened, Opener};
+use crate::opened::{Opened, Place};
 use crate::rows::{RowRef, app_prefix, bucket_name, milliseconds, page};
 use crate::watch::Watches;
 use crate::writer::Writer;
@@ -44,14 +44,15 @@ pub(crate) struct Shared {
 pub(crate) struct Work {
     pub(crate) bucket: Bucket,
     pub(crate) task: Task,
+    pub(crate) bytes: usize,
     pub(crate) reply: oneshot::Sender<Result<Receipt, Error>>,
 }
 
 impl Shelf {
-    /// Opens the file at `path`, which is only for errors, with `opener`.
-    pub(crate) fn open(path: &Path, opener: Opener, now: Clock) -> Result<Self, Error> {
+    /// Opens the file at `path`, which is only for errors, in its place.
+    pub(crate) fn open(path: &Path, place: Box<dyn Place>, now: Clock) -> Result<Self, Error> {
         let shared = Arc::new(Shared {
-            file: Opened::new(path, opener)?,
+            file: Opened::new(path, place)?,
             queue: Queue::new(QUEUE_BATCHES_MAX, QUEUE_BYTES_MAX),
             watches: Watches::default(),
             now,
@@ -127,7 +128,7 @@ impl Shelf {
     /// Puts a task into the queue; it weighs `bytes`.
     pub(crate) fn submit(&self, bucket: &Bucket, task: Task, bytes: usize) -> Pending {
         let (reply, receiver) = oneshot::channel();
-        match self.shared.queue.push(Work { bucket: bucket.clone(), task, reply }, bytes) {
+        match self.shared.queue.push(Work { bucket: bucket.clone(), task, bytes, reply }, bytes) {
             Ok(()) => Pending::waiting(receiver),
             Err(Refused::Full) => Pending::done(Err(Error::Busy)),
             Err(Refused::Closed) => Pending::done(Err(Error::Closed)),

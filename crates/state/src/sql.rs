@@ -2,7 +2,6 @@
 //!
 //! Calls block, and one runs at a time. Each is a transaction of its own; [`Sql::transaction`] makes one of several.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,9 +13,10 @@ use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, ToSql};
 use crate::Error;
 use crate::embedded::private;
 use crate::limits::{
-    PROBE_BYTES, SQL_OPS_BETWEEN_CHECKS, SQL_RESULT_BYTES_MAX, SQL_RESULT_ROWS_MAX,
-    SQL_STATEMENTS_CACHED_MAX, VALUE_BYTES_MAX,
+    SQL_OPS_BETWEEN_CHECKS, SQL_RESULT_BYTES_MAX, SQL_RESULT_ROWS_MAX, SQL_STATEMENTS_CACHED_MAX,
+    VALUE_BYTES_MAX,
 };
+use crate::room::probe;
 
 mod guard;
 
@@ -207,20 +207,13 @@ impl Sql {
                 Error::SqlTime(self.limits.time_max)
             }
             Some(ErrorCode::OperationInterrupted) => Error::SqlCancelled,
-            Some(ErrorCode::DiskFull) => match self.probe() {
+            // SQLite calls a full disk and a database that may not grow by one name.
+            Some(ErrorCode::DiskFull) => match probe(&self.path, 0) {
                 Ok(()) => Error::SqlFull { bytes_max: self.limits.bytes_max },
                 Err(source) => Error::Io { path: self.path.clone(), source: Arc::new(source) },
             },
             _ => translate(&self.path, error),
         })
-    }
-
-    /// Sees whether the disk has room. SQLite calls a full disk and a database that may not grow by one name.
-    fn probe(&self) -> std::io::Result<()> {
-        let path = self.path.with_extension("probe");
-        let written = private().open(&path).and_then(|mut file| file.write_all(&[0; PROBE_BYTES]));
-        let removed = std::fs::remove_file(&path);
-        written.and(removed)
     }
 
     /// Runs `work` in a transaction, which is undone if it fails or returns nothing.

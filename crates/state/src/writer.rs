@@ -21,10 +21,22 @@ impl Writer {
         }
     }
 
-    fn commit(&self, group: Vec<Work>) {
+    fn commit(&self, mut group: Vec<Work>) {
+        let bytes = group.iter().map(|work| work.bytes).sum();
+        if let Err(error) = self.0.file.check_room(bytes) {
+            let (removing, adding): (Vec<_>, _) =
+                group.into_iter().partition(|work| work.task.only_removes());
+            for work in adding {
+                let _ = work.reply.send(Err(error.clone()));
+            }
+            if removing.is_empty() {
+                return;
+            }
+            group = removing;
+        }
         let mut waiting = Vec::with_capacity(group.len());
         let mut tasks = Vec::with_capacity(group.len());
-        for Work { bucket, task, reply } in group {
+        for Work { bucket, task, reply, .. } in group {
             waiting.push((bucket.clone(), reply));
             tasks.push((bucket, task));
         }
