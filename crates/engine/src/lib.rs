@@ -29,6 +29,7 @@ mod form;
 mod language;
 pub mod limits;
 mod meter;
+pub mod native;
 pub mod options;
 mod portable;
 mod profile;

@@ -1,0 +1,110 @@
+//! Modules put together to one text of LLVM IR.
+
+use std::fmt::Write;
+
+use crate::emit::{self, thunk};
+use crate::module::Module;
+use crate::{Error, Target, descriptor, features};
+use rt::{Layout, Policy};
+
+/// How exactly memory is left when a fault ends native code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precision {
+    /// As the specification says: with all that was written before, and nothing else.
+    Precise,
+    /// Some of what was written before may be missing. No less safe, and quicker.
+    Relaxed,
+}
+
+/// What the text of the code depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Whom the code is for.
+    pub target: Target,
+    /// What keeps accesses inside a memory.
+    pub policy: Policy,
+    /// Matters only to memories that are guarded by pages: nothing else faults.
+    pub precision: Precision,
+}
+
+/// Attributes of all functions: what has no bound on its time must not become a call of the C library, where nothing
+/// could stop it and a fault would not be native code's.
+const ATTRIBUTES: &str = "attributes #0 = { nounwind \"probe-stack\"=\"inline-asm\" \"no-builtins\" }";
+
+/// What does not alias what, as `emit::alias` refers to it; where the stack is; that traps are rare.
+const METADATA: &str = "\
+!0 = !{}
+!1 = distinct !{!1, !\"sampan\"}
+!2 = distinct !{!2, !1, !\"memory\"}
+!3 = distinct !{!3, !1, !\"globals\"}
+!4 = distinct !{!4, !1, !\"tables\"}
+!5 = distinct !{!5, !1, !\"lengths\"}
+!6 = !{!2}
+!7 = !{!3}
+!8 = !{!4}
+!9 = !{!5}
+!10 = !{!3, !4, !5}
+!11 = !{!2, !4, !5}
+!12 = !{!2, !3, !5}
+!13 = !{!2, !3, !4}
+!15 = !{!\"branch_weights\", i32 1, i32 1000000}
+";
+
+/// Modules that become one object.
+#[derive(Debug)]
+pub struct Assembly {
+    target: Target,
+    text: String,
+}
+
+impl Assembly {
+    /// An empty one.
+    pub fn new(target: Target) -> Self {
+        let mut text = format!("target triple = \"{}\"\n\n", target.triple);
+        text.push_str("@__start_sampan_text = external hidden constant i8\n");
+        text.push_str("@__stop_sampan_text = external hidden constant i8\n\n");
+        text.push_str(&emit::trap_function());
+        Self { target, text }
+    }
+
+    /// Adds a module. `name` must be new, and of letters, digits and `_`; the object describes the module at the
+    /// symbol `sampan_module_NAME`.
+    pub fn add(
+        &mut self,
+        name: &str,
+        wasm: &[u8],
+        policy: Policy,
+        precision: Precision,
+    ) -> Result<(), Error> {
+        if wasmparser::Parser::is_component(wasm) {
+            return Err(Error::Component);
+        }
+        features::validate(wasm)?;
+        let module = Module::read(wasm)?;
+        let options = Options { target: self.target, policy, precision };
+        let layout = Layout::new(self.target.pointer_bytes, module.counts());
+        self.text.push_str(&descriptor::segments(&module, name));
+        for (body, index) in module.bodies.iter().zip(module.functions_imported as u32..) {
+            let function = emit::function::function(&module, &options, &layout, name, index, body);
+            self.text.push_str(&function.map_err(Error::Invalid)?);
+        }
+        for signature in thunk::entered_by(&module) {
+            self.text.push_str(&thunk::enter(&module, &options, &layout, name, signature));
+        }
+        for signature in thunk::left_by(&module) {
+            self.text.push_str(&thunk::leave(&module, &options, &layout, name, signature));
+        }
+        let initialize = thunk::initialize(&module, &options, &layout, name);
+        self.text.push_str(&initialize.map_err(Error::Invalid)?);
+        self.text.push_str(&descriptor::descriptor(&module, &options, name));
+        Ok(())
+    }
+
+    /// The text of LLVM IR.
+    pub fn finish(mut self) -> String {
+        let stack_pointer = self.target.stack_pointer;
+        writeln!(self.text, "{ATTRIBUTES}\n\n{METADATA}!14 = !{{!\"{stack_pointer}\"}}")
+            .expect("a string takes all");
+        self.text
+    }
+}

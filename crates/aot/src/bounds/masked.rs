@@ -1,0 +1,25 @@
+//! `masked`: addresses wrap at the power of two that is reserved.
+
+use super::{Access, memory_type, wide};
+use crate::emit::{Emitter, Value};
+use crate::module::Type;
+
+pub(super) fn address(emitter: &mut Emitter<'_, '_>, access: &Access<'_>) -> Value {
+    let mask = match emitter.is_memory_imported(access.memory) {
+        // Its own type may allow less than the memory has.
+        true => emitter.memory_mask(access.memory),
+        false => {
+            let of = memory_type(rt::Policy::Masked, emitter.memory_of(access.memory));
+            let mask = rt::bounds::mask(&of).expect("a masked memory has a mask");
+            Value::new(Type::I64, &mask.to_string())
+        }
+    };
+    let index = wide(emitter, access.index);
+    let sum = match access.offset {
+        0 => index,
+        offset => emitter.value(Type::I64, format_args!("add i64 {index}, {}", offset as i64)),
+    };
+    let at = emitter.value(Type::I64, format_args!("and i64 {sum}, {mask}"));
+    let base = emitter.memory_base(access.memory);
+    emitter.pointer(format_args!("getelementptr inbounds i8, ptr {base}, i64 {at}"))
+}

@@ -1,0 +1,65 @@
+//! The code of an access under each policy: one policy, one file, each with the same function. `rt::bounds` has the
+//! other half, the room around a memory.
+
+mod checked;
+mod guarded;
+mod masked;
+mod unchecked;
+
+use crate::Precision;
+use crate::emit::{Emitter, Value};
+use crate::module::{Memory, Type};
+use rt::Policy;
+use rt::abi::MemoryType;
+
+/// The policy that a memory has where `wanted` is asked for: pages stand guard only around what 32 bits can reach, and
+/// only at the end of a page.
+pub(crate) fn policy(wanted: Policy, memory: &Memory) -> Policy {
+    match wanted {
+        Policy::Guarded if memory.index == Type::I64 || memory.page_bytes_log2 != 16 => Policy::Checked,
+        _ => wanted,
+    }
+}
+
+/// The memory as its instance's runtime sees it.
+pub(crate) fn memory_type(wanted: Policy, memory: &Memory) -> MemoryType {
+    MemoryType {
+        pages_min: memory.pages_min as usize,
+        pages_max: memory.pages_max as usize,
+        page_bytes_log2: memory.page_bytes_log2 as usize,
+        index_bits: if memory.index == Type::I64 { 64 } else { 32 },
+        policy: policy(wanted, memory),
+    }
+}
+
+/// An access of `bytes` at `index` and `offset`.
+pub(crate) struct Access<'a> {
+    pub(crate) memory: u32,
+    pub(crate) index: &'a Value,
+    pub(crate) offset: u64,
+    pub(crate) bytes: u64,
+}
+
+/// The address of an access, as a pointer that may be used if the code after it is reached.
+pub(crate) fn address(emitter: &mut Emitter<'_, '_>, access: &Access<'_>) -> Value {
+    match policy(emitter.options.policy, emitter.memory_of(access.memory)) {
+        Policy::Guarded => guarded::address(emitter, access),
+        Policy::Checked => checked::address(emitter, access),
+        Policy::Masked => masked::address(emitter, access),
+        Policy::Unchecked => unchecked::address(emitter, access),
+    }
+}
+
+/// Whether an access of the memory may fault, so that its place among other effects matters.
+pub(crate) fn is_volatile(emitter: &Emitter<'_, '_>, memory: u32) -> bool {
+    let policy = policy(emitter.options.policy, emitter.memory_of(memory));
+    emitter.options.precision == Precision::Precise && policy == Policy::Guarded
+}
+
+/// An index as a number of 64 bits.
+fn wide(emitter: &mut Emitter<'_, '_>, index: &Value) -> Value {
+    match index.ty {
+        Type::I32 => emitter.value(Type::I64, format_args!("zext i32 {index} to i64")),
+        _ => index.clone(),
+    }
+}

@@ -1,0 +1,39 @@
+//! Why a module does not become native code.
+
+/// Why a module does not become native code.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It is no valid module.
+    #[error("the module is not valid")]
+    Invalid(#[source] wasmparser::BinaryReaderError),
+    /// It is valid, but needs what native code does not have.
+    #[error("the module needs the proposal `{0}`, which native code does not have")]
+    Proposal(&'static str),
+    /// It is a component.
+    #[error("a component does not become native code, only its modules do")]
+    Component,
+    /// There is no clang.
+    #[error("found no clang of the versions {} to {}\nhint: install `clang-19`, or put it in `PATH`", .oldest, .newest)]
+    NoClang {
+        /// The oldest version that will do.
+        oldest: u32,
+        /// The newest.
+        newest: u32,
+    },
+    /// Clang could not be run, or its files not be written.
+    #[error("cannot run `{program}`")]
+    Run {
+        /// What was run.
+        program: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// Clang failed.
+    #[error("`{program}` failed: {message}")]
+    Clang {
+        /// What was run.
+        program: String,
+        /// The beginning of what it said.
+        message: String,
+    },
+}

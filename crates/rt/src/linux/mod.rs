@@ -1,0 +1,39 @@
+//! Linux: pages by `mmap`, faults by signals.
+
+mod faults;
+mod pages;
+
+use crate::platform::Platform;
+use crate::store::Activation;
+
+/// The platform of Linux.
+#[derive(Debug)]
+pub struct Linux(());
+
+impl Linux {
+    /// The one there is; the first call installs the handlers of faults.
+    pub fn get() -> &'static Self {
+        faults::install();
+        &Self(())
+    }
+}
+
+impl Platform for Linux {
+    fn reserve(&self, bytes: usize) -> *mut u8 {
+        pages::reserve(bytes)
+    }
+
+    unsafe fn commit(&self, start: *mut u8, bytes: usize) -> bool {
+        // SAFETY: as the trait asks for.
+        unsafe { pages::commit(start, bytes) }
+    }
+
+    unsafe fn release(&self, start: *mut u8, bytes: usize) {
+        // SAFETY: as the trait asks for.
+        unsafe { pages::release(start, bytes) }
+    }
+
+    fn activate(&self, activation: *mut Activation) -> *mut Activation {
+        faults::activate(activation)
+    }
+}

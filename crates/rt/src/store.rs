@@ -1,0 +1,74 @@
+//! What all instances that may reach each other share: limits, and what runs now.
+
+use core::ptr;
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::abi::Header;
+use crate::platform::Platform;
+
+/// What the instances of a store may use up together.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Of all memories.
+    pub memory_bytes_max: usize,
+    /// Of all tables.
+    pub table_elements_max: usize,
+    /// Below where the outermost call begins.
+    pub stack_bytes_max: usize,
+}
+
+/// What all instances that may reach each other share.
+#[repr(C)]
+pub struct Store {
+    /// Native code reads it: a frame that begins below overflows the stack.
+    pub(crate) stack_limit: usize,
+    /// The innermost call into native code.
+    pub(crate) activation: *mut Activation,
+    pub(crate) instances: *mut Header,
+    pub(crate) platform: &'static dyn Platform,
+    pub(crate) limits: Limits,
+    interrupted: AtomicUsize,
+}
+
+/// A call into native code that has not ended: what is needed to end it from anywhere inside.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Activation {
+    /// The stack pointer below which lies everything that must be restored.
+    pub(crate) stack: usize,
+    pub(crate) store: *mut Store,
+}
+
+impl core::fmt::Debug for Store {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Store").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// A store without instances. It must not be moved once it has any.
+    pub const fn new(platform: &'static dyn Platform, limits: Limits) -> Self {
+        Self {
+            stack_limit: 0,
+            activation: ptr::null_mut(),
+            instances: ptr::null_mut(),
+            platform,
+            limits,
+            interrupted: AtomicUsize::new(0),
+        }
+    }
+
+    /// What may still be used up.
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Whether native code is to stop as soon as it can; stays so until set again.
+    pub fn interrupt(&self, wanted: bool) {
+        self.interrupted.store(usize::from(wanted), Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed) != 0
+    }
+}
