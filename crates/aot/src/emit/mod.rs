@@ -8,6 +8,7 @@ mod control;
 mod float;
 pub(crate) mod function;
 mod integer;
+mod lanes;
 mod memory;
 mod simd;
 mod table;
