@@ -28,8 +28,9 @@ pub struct Options {
 }
 
 /// Attributes of all functions: what has no bound on its time must not become a call of the C library, where nothing
-/// could stop it and a fault would not be native code's.
-const ATTRIBUTES: &str = "attributes #0 = { nounwind \"probe-stack\"=\"inline-asm\" \"no-builtins\" }";
+/// could stop it and a fault would not be native code's; and recursion without end must fill the stack, not loop.
+const ATTRIBUTES: &str = "attributes #0 = { nounwind \"probe-stack\"=\"inline-asm\" \"no-builtins\" \
+     \"disable-tail-calls\"=\"true\" }";
 
 /// What does not alias what, as `emit::alias` refers to it; where the stack is; that traps are rare.
 const METADATA: &str = "\

@@ -67,7 +67,7 @@ impl Clang {
         command.arg(format!("-O{level}")).args(["-x", "ir"]).arg(&text).arg("-o").arg(&object);
         command.args(match output {
             Output::Relocatable => ["-c"].as_slice(),
-            Output::Shared => &["-shared", "-nostartfiles", "-Wl,-z,noexecstack", "-x", "none", "-lm"],
+            Output::Shared => &["-shared", "-nostartfiles", "-lm"],
         });
         let done = command.output().map_err(run)?;
         if !done.status.success() {

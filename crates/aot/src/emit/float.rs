@@ -31,9 +31,9 @@ impl Emitter<'_, '_> {
             O::F32Sub | O::F64Sub => self.arithmetic("fsub"),
             O::F32Mul | O::F64Mul => self.arithmetic("fmul"),
             O::F32Div | O::F64Div => self.arithmetic("fdiv"),
-            O::F32Min | O::F64Min => self.of_two("minimum"),
-            O::F32Max | O::F64Max => self.of_two("maximum"),
-            O::F32Copysign | O::F64Copysign => self.of_two("copysign"),
+            O::F32Min | O::F64Min => self.extreme("minimum"),
+            O::F32Max | O::F64Max => self.extreme("maximum"),
+            O::F32Copysign | O::F64Copysign => self.copy_sign(),
             O::I32TruncF32S | O::I32TruncF64S => self.truncate("fptosi", I32),
             O::I32TruncF32U | O::I32TruncF64U => self.truncate("fptoui", I32),
             O::I64TruncF32S | O::I64TruncF64S => self.truncate("fptosi", I64),
@@ -68,12 +68,34 @@ impl Emitter<'_, '_> {
         self.push(value);
     }
 
-    fn of_two(&mut self, intrinsic: &str) {
+    fn copy_sign(&mut self) {
         let (b, a) = (self.pop().typed(), self.pop());
         let (ty, a) = (a.ty, a.typed());
         let ir = ty.ir();
-        let value = self.value(ty, format_args!("call {ir} @llvm.{intrinsic}.{}({a}, {b})", suffix(ty)));
+        let value = self.value(ty, format_args!("call {ir} @llvm.copysign.{}({a}, {b})", suffix(ty)));
         self.push(value);
+    }
+
+    fn extreme(&mut self, intrinsic: &str) {
+        let (b, a) = (self.pop(), self.pop());
+        let value = self.extreme_of(a.ty.ir(), suffix(a.ty), "i1", intrinsic, (&a, &b));
+        self.push(Value::new(a.ty, value.text()));
+    }
+
+    /// The smaller or larger one. LLVM would give a signalling NaN as it is; a sum makes it a quiet one.
+    pub(super) fn extreme_of(
+        &mut self,
+        ir: &str,
+        suffix: &str,
+        bits: &str,
+        intrinsic: &str,
+        (a, b): (&Value, &Value),
+    ) -> Value {
+        let is_nan = self.bit(format_args!("fcmp uno {ir} {a}, {b}"));
+        let nan = self.bit(format_args!("fadd {ir} {a}, {b}"));
+        let call = format!("call nnan {ir} @llvm.{intrinsic}.{suffix}({ir} {a}, {ir} {b})");
+        let number = self.bit(format_args!("{call}"));
+        self.vector(format_args!("select {bits} {is_nan}, {ir} {nan}, {ir} {number}"))
     }
 
     /// LLVM takes `x * 1` and `x - 0` for `x` even if `x` is a signalling NaN, which must become a quiet one.
@@ -97,9 +119,17 @@ impl Emitter<'_, '_> {
         self.convert("fptrunc", F32);
     }
 
+    /// A NaN with the bit that makes it quiet; everything else as it is. (`llvm.canonicalize` is not in all versions.)
     fn quiet(&mut self, a: Value) -> Value {
-        let ir = a.ty.ir();
-        self.value(a.ty, format_args!("call {ir} @llvm.canonicalize.{}({})", suffix(a.ty), a.typed()))
+        let (ir, int, bit) = match a.ty {
+            F32 => ("float", I32, 0x0040_0000),
+            _ => ("double", I64, 0x0008_0000_0000_0000_i64),
+        };
+        let is_nan = self.bit(format_args!("fcmp uno {ir} {a}, {a}"));
+        let bits = self.value(int, format_args!("bitcast {ir} {a} to {}", int.ir()));
+        let bits = self.value(int, format_args!("or {}, {bit}", bits.typed()));
+        let nan = self.value(a.ty, format_args!("bitcast {} to {ir}", bits.typed()));
+        self.value(a.ty, format_args!("select i1 {is_nan}, {ir} {nan}, {ir} {a}"))
     }
 
     fn truncate(&mut self, instruction: &str, to: Type) {

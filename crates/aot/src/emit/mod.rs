@@ -279,7 +279,7 @@ impl<'m, 'a> Emitter<'m, 'a> {
     }
 }
 
-/// What traps call, once for all functions of an assembly.
+/// What traps call, once for all functions of an assembly. It is kept, so that there always is a section of code.
 pub(crate) fn trap_function() -> String {
     let invariant = alias::INVARIANT;
     format!(
@@ -287,6 +287,7 @@ pub(crate) fn trap_function() -> String {
          section \"sampan_text\" {{\n  \
          %builtins = load ptr, ptr %instance{invariant}\n  \
          %trap = load ptr, ptr %builtins{invariant}\n  \
-         call void %trap(ptr %instance, i32 %code) noreturn\n  unreachable\n}}\n\n"
+         call void %trap(ptr %instance, i32 %code) noreturn\n  unreachable\n}}\n\n\
+         @llvm.used = appending global [1 x ptr] [ptr @sampan.trap], section \"llvm.metadata\"\n\n"
     )
 }

@@ -358,10 +358,10 @@ impl Emitter<'_, '_> {
             O::F64x2Mul => self.lanes_of_two(F64x2, "fmul"),
             O::F32x4Div => self.lanes_of_two(F32x4, "fdiv"),
             O::F64x2Div => self.lanes_of_two(F64x2, "fdiv"),
-            O::F32x4Min | O::F32x4RelaxedMin => self.intrinsic_of_two(F32x4, "minimum"),
-            O::F64x2Min | O::F64x2RelaxedMin => self.intrinsic_of_two(F64x2, "minimum"),
-            O::F32x4Max | O::F32x4RelaxedMax => self.intrinsic_of_two(F32x4, "maximum"),
-            O::F64x2Max | O::F64x2RelaxedMax => self.intrinsic_of_two(F64x2, "maximum"),
+            O::F32x4Min | O::F32x4RelaxedMin => self.lane_extremes(F32x4, "minimum"),
+            O::F64x2Min | O::F64x2RelaxedMin => self.lane_extremes(F64x2, "minimum"),
+            O::F32x4Max | O::F32x4RelaxedMax => self.lane_extremes(F32x4, "maximum"),
+            O::F64x2Max | O::F64x2RelaxedMax => self.lane_extremes(F64x2, "maximum"),
             O::F32x4PMin => self.pseudo(F32x4, false),
             O::F64x2PMin => self.pseudo(F64x2, false),
             O::F32x4PMax => self.pseudo(F32x4, true),
@@ -369,6 +369,13 @@ impl Emitter<'_, '_> {
             _ => return false,
         }
         true
+    }
+
+    fn lane_extremes(&mut self, shape: Shape, intrinsic: &str) {
+        let (b, a) = (self.pop_as(shape), self.pop_as(shape));
+        let (ir, bits) = (shape.to_string(), format!("<{} x i1>", shape.lanes()));
+        let value = self.extreme_of(&ir, &shape.suffix(), &bits, intrinsic, (&a, &b));
+        self.push_from(shape, &value);
     }
 
     fn negate_float(&mut self, shape: Shape) {

@@ -52,7 +52,7 @@ const ACCESS_BYTES_MAX: usize = 16;
 /// The address space for a memory that may not exceed `bytes_max`; `None` if the target has not as much.
 pub fn reservation(memory: &MemoryType, bytes_max: usize) -> Option<Reservation> {
     let page_bytes = 1_usize.checked_shl(memory.page_bytes_log2 as u32)?;
-    let bytes_max = memory.pages_max.saturating_mul(page_bytes).min(bytes_max);
+    let bytes_max = memory.pages_max.saturating_mul(page_bytes).min(bytes_max).min(reach(memory, page_bytes));
     let bytes_min = memory.pages_min.checked_mul(page_bytes)?;
     let bytes_max = (bytes_max / page_bytes * page_bytes).max(bytes_min);
     match memory.policy {
@@ -60,6 +60,15 @@ pub fn reservation(memory: &MemoryType, bytes_max: usize) -> Option<Reservation>
         Policy::Checked => checked::reservation(bytes_max),
         Policy::Masked => masked::reservation(memory, bytes_max),
         Policy::Unchecked => unchecked::reservation(bytes_max),
+    }
+}
+
+/// What indices of the memory can reach, in whole pages of which there are as many as an index can count.
+fn reach(memory: &MemoryType, page_bytes: usize) -> usize {
+    let pages = if memory.page_bytes_log2 == 0 { u32::MAX as usize } else { (1 << 31) / (page_bytes / 2) };
+    match memory.index_bits {
+        32 => pages.saturating_mul(page_bytes),
+        _ => usize::MAX,
     }
 }
 
