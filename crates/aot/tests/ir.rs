@@ -1,0 +1,71 @@
+//! What becomes of a module: each `tests/ir/*.wat` says in its first line under which policy and precision, and beside
+//! it lies the text of its functions, `.ll`. `BLESS=1` rewrites those.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use aot::{Assembly, Error, Precision, Target};
+use rt::Policy;
+
+fn target() -> Target {
+    Target::new("x86_64-unknown-linux-gnu").unwrap()
+}
+
+#[test]
+fn modules_become_the_expected_text() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ir");
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "wat"));
+    files.sort();
+    assert!(!files.is_empty(), "nothing to test");
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        let found = functions(&text);
+        let expected = file.with_extension("ll");
+        if std::env::var_os("BLESS").is_some() {
+            fs::write(&expected, &found).unwrap();
+        }
+        let expected = fs::read_to_string(expected).unwrap_or_default();
+        assert!(
+            found == expected,
+            "`{}` changed; if that is right, run again with BLESS=1\n{found}",
+            file.display()
+        );
+    }
+}
+
+/// The functions of a module, without what all modules have.
+fn functions(wat: &str) -> String {
+    let mut words = wat.lines().next().and_then(|line| line.strip_prefix(";; ")).unwrap().split(' ');
+    let policy = words.next().unwrap();
+    let policy = Policy::ALL.into_iter().find(|of| of.name() == policy).expect("a policy");
+    let precision = match words.next() {
+        Some("relaxed") => Precision::Relaxed,
+        _ => Precision::Precise,
+    };
+    let mut assembly = Assembly::new(target());
+    assembly.add("m", &wat::parse_str(wat).unwrap(), policy, precision).unwrap();
+    let text = assembly.finish();
+    let functions = text.split("\n\n").filter(|part| part.starts_with("define internal tailcc"));
+    functions.collect::<Vec<_>>().join("\n\n") + "\n"
+}
+
+fn refusal(wat: &str) -> Error {
+    let mut assembly = Assembly::new(target());
+    assembly.add("m", &wat::parse_str(wat).unwrap(), Policy::Guarded, Precision::Precise).unwrap_err()
+}
+
+#[test]
+fn what_native_code_does_not_have_is_refused_by_name() {
+    for (wat, name) in [
+        ("(module (memory 1 1 shared))", "threads"),
+        ("(module (tag))", "exception-handling"),
+        ("(module (func (param (ref func))))", "function-references"),
+        ("(module (type (struct)))", "gc"),
+    ] {
+        assert!(matches!(refusal(wat), Error::Proposal(found) if found == name), "{wat}: {:?}", refusal(wat));
+    }
+    assert!(matches!(refusal("(module (func (result i32)))"), Error::Invalid(_)));
+    assert!(matches!(refusal("(component)"), Error::Component));
+}
