@@ -302,7 +302,8 @@ fn whatever_a_function_does_it_is_stopped() {
         for path in ["/signal", "/tail", "/epoch", "/fuel", "/fill"] {
             // More of each than there are threads.
             for _ in 0..3 {
-                scope.spawn(|| assert_eq!(served.get(path).status, 504, "{path}"));
+                let served = &served;
+                scope.spawn(move || assert_eq!(served.get(path).status, 504, "{path}"));
             }
         }
         for _ in 0..20 {
