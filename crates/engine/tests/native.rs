@@ -82,3 +82,45 @@ fn a_module_is_compiled_loaded_and_called() {
         assert_eq!(call(store, instance, "load", &[i32(65533)]).unwrap(), [i32(0)]);
     }
 }
+
+/// Each never ends by itself, and spends its time elsewhere: in its own code, in the host, in built-ins.
+const ENDLESS: [&str; 4] = [
+    "(br $again)",
+    "(call $host) (br $again)",
+    "(memory.fill (i32.const 0) (i32.const 1) (i32.const 6000000)) (br $again)",
+    "(drop (memory.grow (i32.const 0))) (br $again)",
+];
+
+const INTERRUPTIONS: usize = 50;
+
+#[test]
+fn endless_code_is_interrupted_wherever_it_is() {
+    for body in ENDLESS {
+        let module = load(
+            &format!(
+                r#"(module (import "host" "call" (func $host)) (memory 100)
+                  (func (export "run") (call $host) (loop $again {body})))"#
+            ),
+            Policy::Guarded,
+        );
+        for _ in 0..INTERRUPTIONS {
+            let mut store = Store::new(LIMITS);
+            let interrupter = store.interrupter();
+            let (begun, begins) = std::sync::mpsc::channel();
+            let host = store.function(":", move |_| {
+                let _ = begun.send(());
+                Ok(Vec::new())
+            });
+            let instance = store.instantiate(&module, &[Extern::Func(host)]).unwrap();
+            let asking = std::thread::spawn(move || {
+                begins.recv().unwrap();
+                while interrupter.interrupt() {
+                    std::thread::yield_now();
+                }
+            });
+            assert_eq!(trap(call(&mut store, instance, "run", &[])), Trap::Interrupted, "{body}");
+            asking.join().unwrap();
+            assert_eq!(trap(call(&mut store, instance, "run", &[])), Trap::Interrupted, "stays so");
+        }
+    }
+}

@@ -27,7 +27,7 @@ pub struct Store {
     pub(crate) instances: *mut Header,
     pub(crate) platform: &'static dyn Platform,
     pub(crate) limits: Limits,
-    interrupted: AtomicUsize,
+    interrupted: *const AtomicUsize,
 }
 
 /// A call into native code that has not ended: what is needed to end it from anywhere inside.
@@ -46,15 +46,23 @@ impl core::fmt::Debug for Store {
 }
 
 impl Store {
-    /// A store without instances. It must not be moved once it has any.
-    pub const fn new(platform: &'static dyn Platform, limits: Limits) -> Self {
+    /// A store without instances, which must not be moved once it has any. Native code stops as soon as it can when
+    /// `interrupted` is not 0.
+    ///
+    /// # Safety
+    /// `interrupted` is null or lives as long as the store.
+    pub const unsafe fn new(
+        platform: &'static dyn Platform,
+        limits: Limits,
+        interrupted: *const AtomicUsize,
+    ) -> Self {
         Self {
             stack_limit: 0,
             activation: ptr::null_mut(),
             instances: ptr::null_mut(),
             platform,
             limits,
-            interrupted: AtomicUsize::new(0),
+            interrupted,
         }
     }
 
@@ -63,12 +71,8 @@ impl Store {
         &self.limits
     }
 
-    /// Whether native code is to stop as soon as it can; stays so until set again.
-    pub fn interrupt(&self, wanted: bool) {
-        self.interrupted.store(usize::from(wanted), Ordering::Relaxed);
-    }
-
     pub(crate) fn is_interrupted(&self) -> bool {
-        self.interrupted.load(Ordering::Relaxed) != 0
+        // SAFETY: whoever made the store promised that it lives.
+        unsafe { self.interrupted.as_ref() }.is_some_and(|wanted| wanted.load(Ordering::Relaxed) != 0)
     }
 }

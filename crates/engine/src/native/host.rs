@@ -49,6 +49,8 @@ unsafe extern "C" fn call(raw: *mut HostFunction, slots: *mut u64) -> u32 {
     let args = unsafe { load(store, params, slots) };
     let done = catch_unwind(AssertUnwindSafe(|| (host.function)(&args)));
     let failure = match done {
+        // A signal that came meanwhile did nothing.
+        Ok(_) if store.is_interrupted() => return Trap::Interrupted as u32,
         Ok(Ok(values)) if fits(&values, results) => {
             // SAFETY: native code has given room for the results of the function's type.
             unsafe { save(&values, slots) };

@@ -7,12 +7,14 @@
 
 mod error;
 mod host;
+mod interrupt;
 mod item;
 mod object;
 mod store;
 mod value;
 
 pub use error::Error;
+pub use interrupt::Interrupter;
 pub use item::{Extern, Func, Global, Memory, Table};
 pub use object::{Module, Object};
 pub use rt::{Limits, Policy, Trap};

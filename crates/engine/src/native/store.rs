@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::error::Error;
 use super::host::{Function, Host};
+use super::interrupt::Interrupter;
 use super::item::{Extern, Func, Global, Memory, Table};
 use super::object::{Module, text};
 use super::value::Value;
@@ -31,6 +32,7 @@ pub struct Store {
     tables: Vec<*mut rt::Table>,
     hosts: Vec<*mut Host>,
     types: Vec<Box<[u8]>>,
+    interrupter: Interrupter,
     pub(super) failure: Option<Error>,
     pub(super) panic: Option<Box<dyn Any + Send>>,
 }
@@ -43,9 +45,13 @@ static STORES: AtomicU64 = AtomicU64::new(0);
 impl Store {
     /// An empty store. It is boxed because functions of the host know where it is.
     pub fn new(limits: Limits) -> Box<Self> {
+        let interrupter = Interrupter::new();
+        // SAFETY: the store keeps the interrupter.
+        let raw = unsafe { rt::Store::new(Linux::get(), limits, interrupter.wanted()) };
         Box::new(Self {
             id: STORES.fetch_add(1, Ordering::Relaxed),
-            raw: Box::into_raw(Box::new(rt::Store::new(Linux::get(), limits))),
+            raw: Box::into_raw(Box::new(raw)),
+            interrupter,
             rooms: Vec::new(),
             instances: Vec::new(),
             memories: Vec::new(),
@@ -59,6 +65,15 @@ impl Store {
 
     pub(super) const fn id(&self) -> u64 {
         self.id
+    }
+
+    /// What ends its native code from another thread.
+    pub fn interrupter(&self) -> Interrupter {
+        self.interrupter.clone()
+    }
+
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.interrupter.is_wanted()
     }
 
     pub(super) fn owns(&self, store: u64) {
@@ -186,7 +201,10 @@ impl Store {
 
     /// Runs native code, and finds out why it did not end well.
     pub(super) fn run(&mut self, code: impl FnOnce(*mut rt::Store) -> Result<(), Trap>) -> Result<(), Error> {
-        let done = code(self.raw);
+        let before = self.interrupter.entered();
+        // Whoever asks from here on finds the thread; whoever asked earlier is found here.
+        let done = if self.interrupter.is_wanted() { Err(Trap::Interrupted) } else { code(self.raw) };
+        self.interrupter.left(before);
         if let Some(panic) = self.panic.take() {
             resume_unwind(panic);
         }

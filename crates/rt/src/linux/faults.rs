@@ -1,4 +1,5 @@
-//! Faults of native code become traps; those of everybody else go to whoever handled them before.
+//! Signals: faults of native code become traps, and what asks it to stop ends it; those of everybody else go to whoever
+//! handled them before.
 
 use core::cell::Cell;
 use core::{mem, ptr};
@@ -11,10 +12,14 @@ use crate::instance::Instance;
 use crate::store::{Activation, Store};
 use crate::trap::Trap;
 
-/// What a fault is, and who handled it before.
+/// Asks a thread to look whether its native code is to stop.
+pub(super) const INTERRUPT: libc::c_int = libc::SIGURG;
+
+/// Who handled the signals before.
 struct Before {
     segv: libc::sigaction,
     bus: libc::sigaction,
+    interrupt: libc::sigaction,
 }
 
 static BEFORE: OnceLock<Before> = OnceLock::new();
@@ -43,10 +48,15 @@ pub(super) fn install() {
         let mut action: libc::sigaction = mem::zeroed();
         action.sa_sigaction = handler as *const () as usize;
         action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER;
+        // The stack of signals may have room for one only.
         libc::sigemptyset(&mut action.sa_mask);
-        let mut before = Before { segv: mem::zeroed(), bus: mem::zeroed() };
+        libc::sigaddset(&mut action.sa_mask, INTERRUPT);
+        let mut before = Before { segv: mem::zeroed(), bus: mem::zeroed(), interrupt: mem::zeroed() };
         libc::sigaction(libc::SIGSEGV, &action, &mut before.segv);
         libc::sigaction(libc::SIGBUS, &action, &mut before.bus);
+        // One at a time: many that nest would fill the stack of signals.
+        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
+        libc::sigaction(INTERRUPT, &action, &mut before.interrupt);
         before
     });
 }
@@ -79,14 +89,30 @@ unsafe extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, co
         let address = (*info).si_addr() as usize;
         let program_counter = registers[libc::REG_RIP as usize] as usize;
         let stack = registers[libc::REG_RSP as usize] as usize;
-        match (!activation.is_null()).then(|| trap((*activation).store, program_counter, address, stack)) {
-            Some(Some(trap)) => {
+        let found = match (activation.as_ref(), signal) {
+            (None, _) => None,
+            (Some(activation), INTERRUPT) => interruption(activation.store, program_counter),
+            (Some(activation), _) => trap(activation.store, program_counter, address, stack),
+        };
+        match found {
+            Some(trap) => {
                 registers[libc::REG_RIP as usize] = call::leave as *const () as i64;
                 registers[libc::REG_RDI as usize] = activation as i64;
                 registers[libc::REG_RSI as usize] = trap as i64;
             }
-            _ => pass_on(signal, info, context),
+            None => pass_on(signal, info, context),
         }
+    }
+}
+
+/// That native code is to stop, if it is, and it is native code that runs. What runs instead, because it was called by
+/// native code, looks for itself when it is done.
+unsafe fn interruption(store: *mut Store, program_counter: usize) -> Option<Trap> {
+    // SAFETY: the store of an activation lives.
+    unsafe {
+        let wanted = (*store).is_interrupted();
+        let runs = || instances(store).any(|header| is_native(header, program_counter));
+        (wanted && runs()).then_some(Trap::Interrupted)
     }
 }
 
@@ -94,17 +120,13 @@ unsafe extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, co
 unsafe fn trap(store: *mut Store, program_counter: usize, address: usize, stack: usize) -> Option<Trap> {
     // SAFETY: the instances of a store live as long as it does.
     unsafe {
-        let mut header: *mut Header = (*store).instances;
-        let (mut is_native, mut in_memory) = (false, false);
-        while !header.is_null() {
-            let module = &*(*header).module;
-            is_native |= (module.text_start as usize..module.text_end as usize).contains(&program_counter);
-            let instance = Instance::from_header(header);
-            let memories = 0..module.memories.get().len();
-            in_memory |= memories.into_iter().any(|index| (*instance.memory(index)).reserves(address));
-            header = (*header).next;
-        }
-        match is_native {
+        let reserved = |header: *mut Header| {
+            let (module, instance) = (&*(*header).module, Instance::from_header(header));
+            (0..module.memories.get().len()).any(|index| (*instance.memory(index)).reserves(address))
+        };
+        let runs = instances(store).any(|header| is_native(header, program_counter));
+        let in_memory = instances(store).any(reserved);
+        match runs {
             true if in_memory => Some(Trap::MemoryOutOfBounds),
             true if address.abs_diff(stack) < STACK_REACH_BYTES => Some(Trap::StackOverflow),
             _ => None,
@@ -112,13 +134,33 @@ unsafe fn trap(store: *mut Store, program_counter: usize, address: usize, stack:
     }
 }
 
+unsafe fn instances(store: *mut Store) -> impl Iterator<Item = *mut Header> {
+    // SAFETY: the instances of a store live as long as it does.
+    let listed = |header: *mut Header| (!header.is_null()).then_some(header);
+    // SAFETY: as above.
+    unsafe { core::iter::successors(listed((*store).instances), move |header| listed((**header).next)) }
+}
+
+/// Whether the program counter is in code of WebAssembly functions of the instance's object.
+unsafe fn is_native(header: *mut Header, program_counter: usize) -> bool {
+    // SAFETY: the module of an instance lives as long as it does.
+    let module = unsafe { &*(*header).module };
+    (module.text_start as usize..module.text_end as usize).contains(&program_counter)
+}
+
 /// Does what would have been done without this handler.
 unsafe fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     let Some(before) = BEFORE.get() else { return };
-    let before = if signal == libc::SIGSEGV { &before.segv } else { &before.bus };
+    let before = match signal {
+        libc::SIGSEGV => &before.segv,
+        libc::SIGBUS => &before.bus,
+        _ => &before.interrupt,
+    };
     // SAFETY: what was installed before is a handler of the kind that its flags say.
     unsafe {
         match before.sa_sigaction {
+            // Nobody else wanted to hear of it.
+            libc::SIG_DFL | libc::SIG_IGN if signal == INTERRUPT => {}
             libc::SIG_DFL | libc::SIG_IGN => {
                 // Once it has returned, the access faults again, and ends the process.
                 libc::sigaction(signal, before, ptr::null_mut());

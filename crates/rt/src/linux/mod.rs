@@ -16,6 +16,13 @@ impl Linux {
         faults::install();
         &Self(())
     }
+
+    /// Makes a thread look whether its native code is to stop. That may be too early, while a function of the host runs:
+    /// ask again until the code has ended.
+    pub fn look(thread: libc::pid_t) {
+        // SAFETY: the handler is installed, and ignores what is not meant for it.
+        unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, faults::INTERRUPT) };
+    }
 }
 
 impl Platform for Linux {
