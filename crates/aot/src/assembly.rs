@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use crate::emit::{self, thunk};
+use crate::limits::TEXT_BYTES_MAX;
 use crate::module::Module;
 use crate::{Error, Target, descriptor, features};
 use rt::{Layout, Policy};
@@ -87,7 +88,10 @@ impl Assembly {
         self.text.push_str(&descriptor::segments(&module, name));
         for (body, index) in module.bodies.iter().zip(module.functions_imported as u32..) {
             let function = emit::function::function(&module, &options, &layout, name, index, body);
-            self.text.push_str(&function.map_err(Error::Invalid)?);
+            self.text.push_str(&function?);
+            if self.text.len() > TEXT_BYTES_MAX {
+                return Err(Error::TooLarge);
+            }
         }
         for signature in thunk::entered_by(&module) {
             self.text.push_str(&thunk::enter(&module, &options, &layout, name, signature));

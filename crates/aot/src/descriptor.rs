@@ -41,8 +41,12 @@ pub(crate) fn descriptor(module: &Module<'_>, options: &Options, name: &str) -> 
     let word = writer.word;
     let start = format!("{word} {ABI_VERSION}, ptr @__start_sampan_text, ptr @__stop_sampan_text");
     let initialize = thunk::initialize_name(name);
-    let body = format!("{start}, {}, ptr {initialize}", fields.join(", "));
-    let ty = format!("{{ {word}, ptr, ptr{}, ptr }}", format!(", ptr, {word}").repeat(fields.len()));
+    let (memories, tables, globals) =
+        (module.memories_imported, module.tables_imported, module.globals_imported);
+    let imported = format!("{word} {memories}, {word} {tables}, {word} {globals}");
+    let body = format!("{start}, {}, {imported}, ptr {initialize}", fields.join(", "));
+    let lists = format!(", ptr, {word}").repeat(fields.len());
+    let ty = format!("{{ {word}, ptr, ptr{lists}, {word}, {word}, {word}, ptr }}");
     writeln!(writer.text, "@sampan_module_{name} = constant {ty} {{ {body} }}\n")
         .expect("a string takes all");
     writer.text
@@ -83,8 +87,9 @@ impl Writer<'_> {
         let mut records = Vec::new();
         for (index, signature) in module.signatures.iter().enumerate() {
             let letters = self.bytes(&thunk::letters(signature));
-            let code =
-                |has: &[usize], name: String| if has.contains(&index) { name } else { "null".to_owned() };
+            let code = |has: &[usize], name: String| {
+                if has.binary_search(&index).is_ok() { name } else { "null".to_owned() }
+            };
             let enter = code(&entered, thunk::enter_name(self.name, index));
             let leave = code(&left, thunk::leave_name(self.name, index));
             records.push(format!("{letters}, ptr {enter}, ptr {leave}"));

@@ -12,6 +12,9 @@ pub enum Error {
     /// It is a component.
     #[error("a component does not become native code, only its modules do")]
     Component,
+    /// It is valid, but its text would be larger than any that is of use.
+    #[error("the module becomes too much text")]
+    TooLarge,
     /// There is no clang.
     #[error("found no clang of the versions {} to {}\nhint: install `clang-19`, or put it in `PATH`", .oldest, .newest)]
     NoClang {

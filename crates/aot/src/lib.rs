@@ -15,6 +15,7 @@ mod descriptor;
 mod emit;
 mod error;
 mod features;
+mod limits;
 mod module;
 mod target;
 

@@ -138,6 +138,7 @@ pub(crate) struct Segment<'a, T> {
 pub(crate) struct Module<'a> {
     /// Each type once.
     pub(crate) signatures: Vec<Signature>,
+    numbers: HashMap<Signature, usize>,
     /// Which signature a type of the module is.
     pub(crate) types: Vec<usize>,
     pub(crate) imports: Vec<Import<'a>>,
@@ -150,6 +151,7 @@ pub(crate) struct Module<'a> {
     pub(crate) memories: Vec<Memory>,
     pub(crate) memories_imported: usize,
     pub(crate) globals: Vec<Global<'a>>,
+    pub(crate) globals_imported: usize,
     pub(crate) data: Vec<Segment<'a, &'a [u8]>>,
     pub(crate) elements: Vec<Segment<'a, Vec<i32>>>,
     pub(crate) start: Option<u32>,
@@ -210,9 +212,10 @@ impl<'a> Module<'a> {
                             let list = |types: &[ValType]| types.iter().copied().map(Type::new).collect();
                             let signature =
                                 Signature { params: list(of.params()), results: list(of.results()) };
-                            let known = self.signatures.iter().position(|known| *known == signature);
-                            self.types.push(known.unwrap_or(self.signatures.len()));
-                            if known.is_none() {
+                            let next = self.signatures.len();
+                            let number = *self.numbers.entry(signature.clone()).or_insert(next);
+                            self.types.push(number);
+                            if number == next {
                                 self.signatures.push(signature);
                             }
                         }
@@ -309,6 +312,7 @@ impl<'a> Module<'a> {
             TypeRef::Global(of) => {
                 let content = Type::new(of.content_type);
                 self.globals.push(Global { content, mutable: of.mutable, initial: None });
+                self.globals_imported += 1;
                 (Kind::Global, self.globals.len() as u32 - 1)
             }
             TypeRef::Func(index) | TypeRef::FuncExact(index) => {

@@ -69,3 +69,18 @@ fn what_native_code_does_not_have_is_refused_by_name() {
     assert!(matches!(refusal("(module (func (result i32)))"), Error::Invalid(_)));
     assert!(matches!(refusal("(component)"), Error::Component));
 }
+
+/// Blocks in blocks that each have 900 results, and a branch to all of them: 60 KiB that would become gigabytes.
+#[test]
+fn what_becomes_too_much_text_is_refused() {
+    let (targets, values) = (20_000, 900);
+    let results = "i32 ".repeat(values);
+    let (blocks, ends) = ("block (type 0) ".repeat(targets), "end ".repeat(targets));
+    let depths: Vec<String> = (0..targets).map(|depth| depth.to_string()).collect();
+    let wat = format!(
+        "(module (type (func (result {results}))) (func (type 0) {blocks} {} (br_table {} (i32.const 0)) {ends}))",
+        "i32.const 1 ".repeat(values),
+        depths.join(" ")
+    );
+    assert!(matches!(refusal(&wat), Error::TooLarge));
+}

@@ -159,6 +159,10 @@ pub struct Module {
     /// The lengths of the segments, as they are before any is dropped.
     pub data: List<u32>,
     pub elements: List<u32>,
+    /// How many of each are imported; those come first.
+    pub memories_imported: usize,
+    pub tables_imported: usize,
+    pub globals_imported: usize,
     /// Gives globals their values, writes the active segments, calls the start function: a [`FunctionType`]'s
     /// `enter` with nothing to take or leave.
     pub initialize: *const c_void,
@@ -377,27 +381,18 @@ impl Module {
     /// The descriptor is one that `aot` wrote.
     pub unsafe fn layout(&self) -> Layout {
         // SAFETY: the lists are part of the descriptor.
-        let (imports, counts) = unsafe {
-            (
-                self.imports.get(),
-                Counts {
-                    types: self.types.get().len(),
-                    functions: self.functions.get().len(),
-                    memories: self.memories.get().len(),
-                    memories_imported: 0,
-                    tables: self.tables.get().len(),
-                    tables_imported: 0,
-                    globals: self.globals.get().len(),
-                    data: self.data.get().len(),
-                    elements: self.elements.get().len(),
-                },
-            )
-        };
-        let imported = |kind| imports.iter().filter(|import| import.kind == kind).count();
-        let counts = Counts {
-            memories_imported: imported(Kind::Memory),
-            tables_imported: imported(Kind::Table),
-            ..counts
+        let counts = unsafe {
+            Counts {
+                types: self.types.get().len(),
+                functions: self.functions.get().len(),
+                memories: self.memories.get().len(),
+                memories_imported: self.memories_imported,
+                tables: self.tables.get().len(),
+                tables_imported: self.tables_imported,
+                globals: self.globals.get().len(),
+                data: self.data.get().len(),
+                elements: self.elements.get().len(),
+            }
         };
         Layout::new(size_of::<usize>(), counts)
     }

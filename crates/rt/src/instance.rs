@@ -276,9 +276,7 @@ impl Instance {
         // SAFETY: the caller knows that there is such a global; imports of globals come first.
         unsafe {
             let module = &*(*self.header).module;
-            let imports = module.imports.get().iter();
-            let imported = imports.filter(|import| import.kind == Kind::Global).count();
-            match index < imported && module.globals.get()[index].mutable == 1 {
+            match index < module.globals_imported && module.globals.get()[index].mutable == 1 {
                 true => *self.cell(index).cast::<*mut u8>(),
                 false => self.cell(index),
             }

@@ -2,8 +2,8 @@
 
 use super::{Emitter, Value, alias, call};
 use crate::assembly::Options;
-use crate::bounds;
 use crate::module::{Module, Signature, Type};
+use crate::{Error, bounds};
 use rt::Layout;
 use wasmparser::{ConstExpr, FunctionBody, Operator};
 
@@ -15,22 +15,25 @@ pub(crate) fn function(
     name: &str,
     index: u32,
     body: &FunctionBody<'_>,
-) -> wasmparser::Result<String> {
+) -> Result<String, Error> {
     let mut emitter = Emitter::new(module, options, layout, name);
     let signature = module.signature(index);
     for (number, param) in signature.params.iter().enumerate() {
         emitter.local(*param, &format!("%p{number}"));
     }
-    for locals in body.get_locals_reader()? {
-        let (count, ty) = locals?;
+    for locals in body.get_locals_reader().map_err(Error::Invalid)? {
+        let (count, ty) = locals.map_err(Error::Invalid)?;
         for _ in 0..count {
             let ty = Type::new(ty);
             emitter.local(ty, ty.zero());
         }
     }
     emitter.begin_body(signature.results.clone());
-    for operator in body.get_operators_reader()? {
-        emitter.operator(&operator?);
+    for operator in body.get_operators_reader().map_err(Error::Invalid)? {
+        emitter.operator(&operator.map_err(Error::Invalid)?);
+        if emitter.is_too_large() {
+            return Err(Error::TooLarge);
+        }
     }
     let header = call::header(module, options, name, index);
     Ok(emitter.finish(&header))

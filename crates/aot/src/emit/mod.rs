@@ -19,6 +19,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt::{self, Write};
 
 use crate::assembly::Options;
+use crate::limits::FUNCTION_TEXT_BYTES_MAX;
 use crate::module::{Memory, Module, Type};
 use control::Frame;
 use rt::abi::Builtin;
@@ -97,7 +98,15 @@ impl<'m, 'a> Emitter<'m, 'a> {
     }
 
     fn line(&mut self, text: fmt::Arguments<'_>) {
+        if self.is_too_large() {
+            return;
+        }
         writeln!(self.body, "  {text}").expect("a string takes all");
+    }
+
+    /// No more is written then: the text is of no use.
+    fn is_too_large(&self) -> bool {
+        self.body.len() + self.allocas.len() > FUNCTION_TEXT_BYTES_MAX
     }
 
     fn label(&mut self, label: u32) {

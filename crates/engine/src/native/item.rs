@@ -123,7 +123,7 @@ impl Memory {
 }
 
 impl Table {
-    /// A table that no instance has made, of references to functions if `is_func`, else to what is the host's.
+    /// A table of references to functions that no instance has made, whose indices have 32 or 64 bits.
     pub fn new(
         store: &mut Store,
         len_min: usize,

@@ -1,7 +1,9 @@
 //! Stores and the instances in them.
 
 use std::any::Any;
+use std::collections::HashMap;
 use std::panic::resume_unwind;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::error::Error;
@@ -31,7 +33,8 @@ pub struct Store {
     memories: Vec<*mut rt::Memory>,
     tables: Vec<*mut rt::Table>,
     hosts: Vec<*mut Host>,
-    types: Vec<Box<[u8]>>,
+    types: Vec<Arc<[u8]>>,
+    type_ids: HashMap<Arc<[u8]>, usize>,
     interrupter: Interrupter,
     pub(super) failure: Option<Error>,
     pub(super) panic: Option<Box<dyn Any + Send>>,
@@ -58,6 +61,7 @@ impl Store {
             tables: Vec::new(),
             hosts: Vec::new(),
             types: Vec::new(),
+            type_ids: HashMap::new(),
             failure: None,
             panic: None,
         })
@@ -80,15 +84,19 @@ impl Store {
         assert_eq!(self.id, store, "used with another store than its own");
     }
 
-    pub(super) fn signature(&self, type_id: usize) -> Box<[u8]> {
-        self.types[type_id].clone()
+    pub(super) fn signature(&self, type_id: usize) -> Arc<[u8]> {
+        Arc::clone(&self.types[type_id])
     }
 
-    fn type_id(types: &mut Vec<Box<[u8]>>, signature: &[u8]) -> usize {
-        types.iter().position(|known| **known == *signature).unwrap_or_else(|| {
-            types.push(signature.into());
-            types.len() - 1
-        })
+    /// What the store calls a type.
+    fn number_of_type(&mut self, signature: &[u8]) -> usize {
+        if let Some(type_id) = self.type_ids.get(signature) {
+            return *type_id;
+        }
+        let signature: Arc<[u8]> = signature.into();
+        self.type_ids.insert(Arc::clone(&signature), self.types.len());
+        self.types.push(signature);
+        self.types.len() - 1
     }
 
     /// A function of the host. `signature` is as in [`rt::abi::FunctionType`].
@@ -100,7 +108,7 @@ impl Store {
         + 'static,
     ) -> Func {
         let function: Box<Function> = Box::new(function);
-        let type_id = Self::type_id(&mut self.types, signature.as_bytes());
+        let type_id = self.number_of_type(signature.as_bytes());
         let host = Host::new(&mut **self, self.raw, signature.as_bytes(), function);
         self.hosts.push(host);
         let record = FunctionRecord {
@@ -127,9 +135,9 @@ impl Store {
             }
             let given: Vec<rt::Extern> = imports.iter().map(|import| self.raw_extern(import)).collect();
             let room = self.room((*descriptor).layout().bytes());
-            let types = &mut self.types;
-            let mut type_id = |signature: &[u8]| Self::type_id(types, signature);
-            let made = rt::Instance::new(self.raw, descriptor, room, &given, &mut type_id);
+            let raw = self.raw;
+            let mut type_id = |signature: &[u8]| self.number_of_type(signature);
+            let made = rt::Instance::new(raw, descriptor, room, &given, &mut type_id);
             let instance = made.map_err(|error| match error {
                 LinkError::AbiVersion => Error::Version,
                 LinkError::Resources => Error::Resources,
