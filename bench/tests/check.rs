@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Every benchmark of `--check`, and who must take part in it on any machine.
-const EXPECTED: [(&str, &[&str]); 25] = [
+const EXPECTED: [(&str, &[&str]); 29] = [
     ("hello, cached", &["native", "sampan dense", "sampan portable"]),
     ("hello, cold", &["sampan dense", "sampan portable"]),
     ("hello component, cached", &["native", "sampan dense", "sampan portable"]),
@@ -31,6 +31,10 @@ const EXPECTED: [(&str, &[&str]); 25] = [
     ("compute lu", &["native", "sampan dense", "sampan portable"]),
     ("compute jacobi-2d", &["native", "sampan dense", "sampan portable"]),
     ("compute nussinov", &["native", "sampan dense", "sampan portable"]),
+    ("interruption, gemm", INTERRUPTS),
+    ("interruption, lu", INTERRUPTS),
+    ("interruption, integer", INTERRUPTS),
+    ("how late a program is stopped, p99 of 200", &["a loop", "calls of the host", "fills of 1 MiB"]),
 ];
 const SERVERS: &[&str] = &[
     "native",
@@ -39,6 +43,7 @@ const SERVERS: &[&str] = &[
     "sampan dense, WASI 0.3",
     "sampan dense, WASI 0.3, reused",
 ];
+const INTERRUPTS: &[&str] = &["interrupt=none", "interrupt=signal", "interrupt=epoch", "interrupt=fuel"];
 const IN_PROCESS_SET_UP: &[&str] = &["sampan dense", "sampan portable", "Wasmtime", "Wasmtime, defaults"];
 const IN_PROCESS: &[&str] =
     &["sampan dense", "sampan dense, pool=off", "sampan portable", "Wasmtime", "Wasmtime, defaults"];

@@ -20,7 +20,7 @@
 // args: spin
 // stdout~:
 // stderr~: limits.wasm` reached its time limit of 1s
-// stderr~: hint: `--timeout` sets the limit; `-O interrupt=epoch` also shows where the program was
+// stderr~: hint: `--timeout` sets the limit
 // case: time, in a loop that checks
 // sampan: --timeout 1s -O interrupt=epoch
 // args: spin

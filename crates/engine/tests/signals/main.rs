@@ -13,7 +13,9 @@ use engine::{Engine, Error, Interrupts, Limit, Limits, Meter, Profile, Program, 
 
 fn engine(time_max: Option<Duration>) -> Engine {
     let limits = Limits { time_max, ..Limits::default() };
-    let engine = Engine::new(Settings { limits, ..Settings::new(Profile::Dense) }).unwrap();
+    let mut settings = Settings { limits, ..Settings::new(Profile::Dense) };
+    settings.options.prefer_signals();
+    let engine = Engine::new(settings).unwrap();
     assert_eq!(engine.settings().options.interrupt, Interrupt::Signal);
     engine
 }
@@ -119,6 +121,7 @@ fn a_slot_is_clean_after_its_program_was_ended() {
     let limits = Limits { time_max: Some(Duration::from_micros(300)), ..Limits::default() };
     let mut settings = Settings { limits, ..Settings::new(Profile::Dense) };
     settings.set("pool=2").unwrap();
+    settings.set("interrupt=signal").unwrap();
     let engine = Engine::new(settings).unwrap();
     let (module, interrupts) = module(
         &engine,
