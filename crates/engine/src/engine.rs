@@ -4,13 +4,13 @@ use std::hash::{Hash, Hasher};
 use std::sync::OnceLock;
 
 use wasmtime::component::ResourceTableError;
-use wasmtime::{Config, GcHeapOutOfMemory, Module, Store, Trap, WasmCoreDump};
+use wasmtime::{Config, GcHeapOutOfMemory, Store, Trap, WasmCoreDump};
 
 use crate::limits::{EPOCH_TICK, Limits, SLICE_FUEL};
 use crate::meter::{Meter, Metered};
 use crate::options::{Bounds, Codegen, Interrupt, Options, Pool};
 use crate::ticker::{Busy, Ticker};
-use crate::{Error, Interrupts, Limit, Profile, Program, dense, language, portable, signal};
+use crate::{CodeCache, Error, Interrupts, Limit, Profile, Program, dense, language, portable, signal};
 
 /// How an [`Engine`] is to be made.
 #[derive(Clone, Debug)]
@@ -64,7 +64,7 @@ pub struct Engine {
     settings: Settings,
     pool_refused: Option<wasmtime::Error>,
     /// What programs call that are interrupted, once it is needed.
-    helper: OnceLock<Module>,
+    helper: OnceLock<Program>,
     /// Advances the epoch while the engine lives.
     ticker: Option<Ticker>,
 }
@@ -130,18 +130,23 @@ impl Engine {
         Self::new(settings)
     }
 
-    /// What makes calls of `program` interruptible. `None` where the engine does not [interrupt by
+    /// What makes calls of `program` interruptible, with a little code that is taken from the cache too. `None` where the engine does not [interrupt by
     /// signals](Settings::has_signals).
     ///
     /// # Errors
     /// [`Error::Setup`] when signals do not work on this machine, as a test of a moment shows at the first call.
     /// [`with_interrupt`](Self::with_interrupt) is the cure.
-    pub fn interrupts<T: Metered>(&self, program: &Program) -> Option<Result<Interrupts<T>, Error>> {
+    pub fn interrupts<T: Metered>(
+        &self,
+        program: &Program,
+        cache: Option<&CodeCache>,
+    ) -> Option<Result<Interrupts<T>, Error>> {
         self.settings.has_signals().then(|| {
             let helper = match self.helper.get() {
                 Some(helper) => helper,
                 None => {
-                    let helper = signal::compile(&self.wasmtime).map_err(Error::Setup)?;
+                    let helper = self.load(signal::HELPER.as_bytes(), cache)?;
+                    signal::test(&self.wasmtime, &helper).map_err(Error::Setup)?;
                     self.helper.get_or_init(|| helper)
                 }
             };

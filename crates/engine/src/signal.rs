@@ -15,7 +15,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use wasmtime::{Caller, Engine, FrameInfo, Func, InstancePre, Linker, Module, ModuleExport, Store, Trap};
+use wasmtime::{Caller, Engine, FrameInfo, Func, InstancePre, Linker, ModuleExport, Store, Trap};
 
 use crate::Program;
 use crate::code::Code;
@@ -33,7 +33,7 @@ use elsewhere as platform;
 use linux_x86_64 as platform;
 
 /// What a program is made to call: the call goes through WebAssembly, for Wasmtime to find the frames it expects.
-const HELPER: &str = r#"(module $sampan
+pub(crate) const HELPER: &str = r#"(module $sampan
     (import "" "tick" (func $tick))
     (func $interrupted (export "tick") call $tick)
     (func (export "count") (param $to i64) (result i64) (local $at i64)
@@ -65,8 +65,9 @@ pub(crate) fn is_supported() -> bool {
 }
 
 impl<T: Metered> Interrupts<T> {
-    /// For stores of `engine` in which `program` runs. `helper` is [compiled](compile) for the same engine.
-    pub(crate) fn new(engine: &Engine, helper: &Module, program: &Program) -> wasmtime::Result<Self> {
+    /// For stores of `engine` in which `program` runs. `helper` is [`HELPER`], for the same engine.
+    pub(crate) fn new(engine: &Engine, helper: &Program, program: &Program) -> wasmtime::Result<Self> {
+        let Program::Module(helper) = helper else { unreachable!("the helper is a module") };
         let mut linker = Linker::<T>::new(engine);
         linker.func_wrap_async("", "tick", |caller: Caller<'_, T>, ()| Box::new(tick(caller)))?;
         let tick = helper.get_export_index("tick").expect("the helper exports it");
@@ -125,17 +126,15 @@ async fn tick<T: Metered>(mut caller: Caller<'_, T>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-/// The helper for `engine`, after a test with it: a loop is interrupted, goes on, and ends as if nothing had been.
+/// Tests the helper on `engine`: a loop is interrupted, goes on, and ends as if nothing had been.
 ///
 /// # Errors
 /// When it does not: this machine, or this build of Wasmtime, is not what this file expects.
-pub(crate) fn compile(engine: &Engine) -> wasmtime::Result<Module> {
-    let helper = Module::new(engine, HELPER)?;
-    let program = Program::Module(helper.clone());
-    let interrupts = Interrupts::<Meter>::new(engine, &helper, &program)?;
+pub(crate) fn test(engine: &Engine, helper: &Program) -> wasmtime::Result<()> {
+    let interrupts = Interrupts::<Meter>::new(engine, helper, helper)?;
     for _ in 0..TESTS_MAX {
         if is_interrupted(&interrupts)? {
-            return Ok(helper);
+            return Ok(());
         }
     }
     Err(wasmtime::format_err!("no signal interrupts a loop"))

@@ -142,7 +142,7 @@ impl Loader {
             let engine = self.engine(settings.clone())?;
             let seal = || self.machine.seal.clone();
             let program = engine.load_file(&path, self.machine.cache.as_ref(), seal)?;
-            let interrupts = engine.interrupts(&program).transpose()?;
+            let interrupts = engine.interrupts(&program, self.machine.cache.as_ref()).transpose()?;
             Ok(Loaded { engine, program, interrupts })
         };
         let mut loaded = load(&settings);

@@ -22,7 +22,7 @@ fn engine(time_max: Option<Duration>) -> Engine {
 
 fn module(engine: &Engine, text: &str) -> (Module, Interrupts<Meter>) {
     let program = engine.load(text.as_bytes(), None).unwrap();
-    let interrupts = engine.interrupts(&program).unwrap().unwrap();
+    let interrupts = engine.interrupts(&program, None).unwrap().unwrap();
     let Program::Module(module) = program else { panic!("a component") };
     (module, interrupts)
 }
@@ -111,7 +111,7 @@ fn others_are_refused_by_name() {
         assert!(matches!(engine.load(text.as_bytes(), None), Err(Error::Unstoppable)), "{text}");
         let other = engine.with_interrupt(Interrupt::None).unwrap();
         assert!(other.load(text.as_bytes(), None).is_ok(), "{text}");
-        assert!(other.interrupts::<Meter>(&other.load(text.as_bytes(), None).unwrap()).is_none());
+        assert!(other.interrupts::<Meter>(&other.load(text.as_bytes(), None).unwrap(), None).is_none());
     }
 }
 

@@ -13,7 +13,7 @@ use std::task::Poll;
 
 use clap::{ArgAction, Args, ValueHint};
 use engine::wasmtime::Store;
-use engine::{Engine, Interrupts, Program, Sampler, Settings};
+use engine::{CodeCache, Engine, Interrupts, Program, Sampler, Settings};
 use host::grants::{Dir, Peer};
 use host::{Error, Grants, Host, Outcome, Stdio};
 
@@ -122,9 +122,10 @@ impl Run {
         let watchdog = settings.limits.time_max.map(|limit| Watchdog::start(limit, shown.clone()));
         self.check_core_dump()?;
         let mut engine = engine(settings, self.verbose)?;
-        let program = self.load(&mut engine)?;
+        let cache = self.cache();
+        let program = source::load(&mut engine, self.program(), cache.as_ref())?;
         let interrupts = match &watchdog {
-            Some(_) => self.interrupts(&engine, &program),
+            Some(_) => self.interrupts(&engine, &program, cache.as_ref()),
             None => None,
         };
         if let Some(watchdog) = &watchdog
@@ -176,8 +177,13 @@ impl Run {
     }
 
     /// What makes the program end in time, with all that it was doing. Without it the process ends.
-    fn interrupts(&self, engine: &Engine, program: &Program) -> Option<Interrupts<Host>> {
-        match engine.interrupts(program)? {
+    fn interrupts(
+        &self,
+        engine: &Engine,
+        program: &Program,
+        cache: Option<&CodeCache>,
+    ) -> Option<Interrupts<Host>> {
+        match engine.interrupts(program, cache)? {
             Ok(interrupts) => Some(interrupts),
             Err(error) => {
                 if self.verbose {
@@ -290,13 +296,11 @@ impl Run {
         self.program_and_args[1..].iter().map(text).collect()
     }
 
-    fn load(&self, engine: &mut Engine) -> Result<Program, Report> {
-        let cache = if self.no_cache { None } else { self.cache() };
-        source::load(engine, self.program(), cache.as_ref())
-    }
-
-    /// The code cache, if there can be one here. Without it everything works, only slower.
-    fn cache(&self) -> Option<engine::CodeCache> {
+    /// The code cache, if it is wanted and there can be one here. Without it everything works, only slower.
+    fn cache(&self) -> Option<CodeCache> {
+        if self.no_cache {
+            return None;
+        }
         let cache = home::cache();
         if let Err(error) = &cache
             && self.verbose
