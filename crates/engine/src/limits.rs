@@ -43,7 +43,13 @@ pub const HANDLES_MAX: usize = 1_000_000;
 /// Fuel after which a program that is interrupted by fuel gives way: about a millisecond of a tight loop.
 pub const SLICE_FUEL: u64 = 2_000_000;
 
-/// Time between two ticks of the epoch clock, and between two signals; also the sampling period of the guest profiler.
+/// Time between two signals to a thread that runs programs.
+pub const SIGNAL_TICK: Duration = Duration::from_micros(500);
+
+/// Signals in one turn of a program before it gives way: a turn shorter than a tick is never cut in two.
+pub const SIGNALS_PER_SLICE: u32 = 2;
+
+/// Time between two ticks of the epoch clock; also the sampling period of the guest profiler.
 pub const EPOCH_TICK: Duration = Duration::from_millis(1);
 
 /// What one instance may use. Every field has a default that suits a command on a laptop.

@@ -1,7 +1,7 @@
 //! Interruption for free: a signal that becomes a call of the host, between any two instructions of a program.
 //!
 //! Code that looks at a clock in its loops is up to 2.4 times slower. Here it looks at nothing. A timer signals the thread
-//! once every [`EPOCH_TICK`](crate::limits::EPOCH_TICK); where the signal finds it in the code of the program, the thread
+//! once every [`SIGNAL_TICK`](crate::limits::SIGNAL_TICK); where the signal finds it in the code of the program, the thread
 //! goes on as if the program had called a function of the host just there: one that lets others run, or ends the program
 //! whose time is over. Where it finds the thread in the host on the program's behalf, the return to the program goes
 //! through the same call. Then every register is as it was, and the program goes on.
@@ -89,7 +89,7 @@ impl<T: Metered> Interrupts<T> {
 }
 
 impl Interruptible {
-    /// Runs `calls` of the store's program: at every tick they give way to other tasks, and once the
+    /// Runs `calls` of the store's program: once a slice they give way to other tasks, and once the
     /// [time](Limits::time_max) of the store is over they end with [`Trap::Interrupt`].
     ///
     /// All of a call must be watched, from its beginning to its end.
@@ -151,7 +151,7 @@ fn is_interrupted(interrupts: &Interrupts<Meter>) -> wasmtime::Result<bool> {
         let helper = interrupts.helper.instantiate_async(&mut store).await?;
         let count = helper.get_typed_func::<u64, u64>(&mut store, "count")?;
         let counting = async {
-            platform::tick_in(TEST_TICK_NS);
+            platform::interrupt_in(TEST_TICK_NS);
             count.call_async(&mut store, TEST_LOOPS).await
         };
         interruptible.watch(counting).await

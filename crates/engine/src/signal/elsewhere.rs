@@ -24,4 +24,4 @@ pub(super) fn enter(target: &Arc<Target>) -> Inside {
     match **target {}
 }
 
-pub(super) fn tick_in(_: u64) {}
+pub(super) fn interrupt_in(_: u64) {}

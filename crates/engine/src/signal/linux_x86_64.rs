@@ -6,13 +6,14 @@ mod timer;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering, compiler_fence};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering, compiler_fence};
 use std::time::Instant;
 
 use libc::{REG_RBP, REG_RIP, REG_RSP, c_int, c_void, siginfo_t, ucontext_t};
 use wasmtime_environ::{HostPtr, PtrSize};
 
 use crate::code::Code;
+use crate::limits::SIGNALS_PER_SLICE;
 
 /// The signal: ignored where nobody handles it, and used by no debugger and no C library.
 const SIGNAL: c_int = libc::SIGURG;
@@ -46,6 +47,8 @@ unsafe impl Sync for Target {}
 thread_local! {
     /// The target of the calls that this thread polls now; null where it polls none.
     static CURRENT: AtomicPtr<Target> = const { AtomicPtr::new(ptr::null_mut()) };
+    /// Signals since it began to poll them.
+    static SIGNALS: AtomicU32 = const { AtomicU32::new(0) };
 }
 
 /// Until dropped, the thread runs calls of a target.
@@ -55,7 +58,7 @@ pub(super) struct Inside {
 
 pub(super) fn is_supported() -> bool {
     static SUPPORTED: OnceLock<bool> = OnceLock::new();
-    *SUPPORTED.get_or_init(|| call::is_supported() && install())
+    *SUPPORTED.get_or_init(|| call::is_supported() && timer::is_supported() && install())
 }
 
 /// Installs the handler, unless somebody else has one.
@@ -124,6 +127,7 @@ impl Target {
 /// The thread runs calls of `target` from now on.
 pub(super) fn enter(target: &Arc<Target>) -> Inside {
     timer::start();
+    SIGNALS.with(|signals| signals.store(0, Ordering::Relaxed));
     let outer = CURRENT.with(|current| current.swap(Arc::as_ptr(target).cast_mut(), Ordering::Relaxed));
     compiler_fence(Ordering::SeqCst);
     Inside { outer }
@@ -136,8 +140,9 @@ impl Drop for Inside {
     }
 }
 
-/// Signals the thread after so many nanoseconds, and at every tick after that.
-pub(super) fn tick_in(nanoseconds: u64) {
+/// Interrupts the program that this thread runs after so many nanoseconds.
+pub(super) fn interrupt_in(nanoseconds: u64) {
+    SIGNALS.with(|signals| signals.store(SIGNALS_PER_SLICE, Ordering::Relaxed));
     timer::tick_in(nanoseconds);
 }
 
@@ -148,8 +153,16 @@ fn current() -> Option<&'static Target> {
     unsafe { CURRENT.with(|current| current.load(Ordering::Relaxed)).as_ref() }
 }
 
-extern "C" fn on_signal(_: c_int, _: *mut siginfo_t, context: *mut c_void) {
+extern "C" fn on_signal(_: c_int, info: *mut siginfo_t, context: *mut c_void) {
     let Some(target) = current() else { return timer::rest() };
+    timer::look_ahead(target.ends_at_ns);
+    // A signal that somebody else sent has a reason of its own.
+    // SAFETY: the kernel gives the handler what it knows of the signal.
+    let is_tick = unsafe { timer::is_tick(&*info) };
+    let signals = SIGNALS.with(|signals| signals.fetch_add(1, Ordering::Relaxed)) + 1;
+    if is_tick && signals < SIGNALS_PER_SLICE && !timer::is_over(target.ends_at_ns) {
+        return;
+    }
     // SAFETY: the kernel gives the handler the registers of the thread it interrupted, and takes them back.
     let registers = unsafe { &mut (*context.cast::<ucontext_t>()).uc_mcontext.gregs };
     let counter = registers[REG_RIP as usize] as usize;
@@ -168,7 +181,6 @@ extern "C" fn on_signal(_: c_int, _: *mut siginfo_t, context: *mut c_void) {
     } else {
         divert(target, registers[REG_RSP as usize] as usize);
     }
-    timer::look_ahead(target.ends_at_ns);
 }
 
 /// Makes the host return to the program by way of a call.

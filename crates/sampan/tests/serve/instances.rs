@@ -249,12 +249,15 @@ fn bad_neighbours_are_not_noticed() {
 const ENDLESS: &str = r#"
     [functions.hello]
     program = "$GUESTS/app/hello.wasm"
+    reuse = 4
     limits = { deadline = "60s" }
     [functions.signal]
     program = "loop.wat"
+    options = { interrupt = "signal" }
     limits = { deadline = "300ms" }
     [functions.tail]
     program = "tail.wat"
+    options = { interrupt = "signal" }
     limits = { deadline = "300ms" }
     [functions.epoch]
     program = "loop.wat"
@@ -266,6 +269,7 @@ const ENDLESS: &str = r#"
     limits = { deadline = "300ms" }
     [functions.fill]
     program = "fill.wat"
+    options = { interrupt = "signal" }
     limits = { deadline = "300ms" }
     [[routes]]
     path = "/hello"

@@ -8,12 +8,12 @@ use std::time::Instant;
 use libc::{c_void, itimerspec, timespec};
 
 use super::SIGNAL;
-use crate::limits::EPOCH_TICK;
+use crate::limits::SIGNAL_TICK;
 
-const TICK_NS: u64 = EPOCH_TICK.as_nanos() as u64;
+const TICK_NS: u64 = SIGNAL_TICK.as_nanos() as u64;
 
 /// After so many ticks without a program the timer rests: the next program starts it with a call of the system.
-const IDLE_TICKS: u32 = 100;
+const IDLE_TICKS: u32 = 200;
 
 thread_local! {
     /// Deletes the timer with its thread.
@@ -24,30 +24,51 @@ thread_local! {
     static IDLE: AtomicU32 = const { AtomicU32::new(0) };
 }
 
+/// What the signals of these timers carry, and others do not.
+static TICK: u8 = 0;
+
 struct Timer(libc::timer_t);
+
+/// Whether threads can have timers here.
+pub(super) fn is_supported() -> bool {
+    Timer::try_create().is_some()
+}
+
+/// Whether a signal is one of a timer from here.
+pub(super) fn is_tick(info: &libc::siginfo_t) -> bool {
+    // SAFETY: a signal of a timer has a value.
+    let carried = || unsafe { info.si_value() }.sival_ptr.cast_const();
+    info.si_code == libc::SI_TIMER && carried() == (&raw const TICK).cast()
+}
 
 impl Timer {
     /// A timer that signals this very thread.
     fn create() -> Self {
+        // Without it a program could hold the thread for as long as it likes.
+        let Some(timer) = Self::try_create() else {
+            panic!("no timer to interrupt programs with: {}", std::io::Error::last_os_error())
+        };
+        HANDLE.with(|handle| handle.store(timer.0, Ordering::Relaxed));
+        timer
+    }
+
+    fn try_create() -> Option<Self> {
         let mut timer = ptr::null_mut();
         // SAFETY: the event is plain data for which zero is a value; all that is read of it is set.
         let made = unsafe {
             let mut event: libc::sigevent = mem::zeroed();
             event.sigev_notify = libc::SIGEV_THREAD_ID;
             event.sigev_signo = SIGNAL;
+            event.sigev_value.sival_ptr = (&raw const TICK).cast_mut().cast();
             event.sigev_notify_thread_id = libc::gettid();
             libc::timer_create(libc::CLOCK_MONOTONIC, &mut event, &mut timer)
         };
-        // Without it a program could hold the thread for as long as it likes.
-        assert_eq!(made, 0, "no timer to interrupt programs with: {}", std::io::Error::last_os_error());
-        HANDLE.with(|handle| handle.store(timer, Ordering::Relaxed));
-        Self(timer)
+        (made == 0).then_some(Self(timer))
     }
 }
 
 impl Drop for Timer {
     fn drop(&mut self) {
-        RUNS.with(|runs| runs.store(false, Ordering::Relaxed));
         // SAFETY: it was created, and is deleted once.
         unsafe { libc::timer_delete(self.0) };
     }
@@ -104,6 +125,11 @@ fn set(first: u64, interval: u64) {
         libc::timer_settime(handle, 0, &setting, ptr::null_mut());
         *libc::__errno_location() = error;
     }
+}
+
+/// Whether a moment is past.
+pub(super) fn is_over(ends_at_ns: u64) -> bool {
+    ends_at_ns != u64::MAX && now_ns() >= ends_at_ns
 }
 
 fn now_ns() -> u64 {
