@@ -199,7 +199,7 @@ impl Loader {
         settings.options.interrupt = Interrupt::Epoch;
         // Instances that are shared run in tasks that nobody here can watch.
         let is_shared = declared.share.as_ref().is_some_and(|share| **share > 1);
-        // Signals cost each instance a fifth more, and no call anything: they pay where instances live on.
+        // Signals make each instance dearer, and its code no slower: they pay where instances live on.
         if !is_shared && *declared.reuse > 0 {
             settings.options.prefer_signals();
         }

@@ -47,7 +47,7 @@ unsafe impl Sync for Target {}
 thread_local! {
     /// The target of the calls that this thread polls now; null where it polls none.
     static CURRENT: AtomicPtr<Target> = const { AtomicPtr::new(ptr::null_mut()) };
-    /// Signals since it began to poll them.
+    /// Signals since it began to poll, at the outermost.
     static SIGNALS: AtomicU32 = const { AtomicU32::new(0) };
 }
 
@@ -127,8 +127,11 @@ impl Target {
 /// The thread runs calls of `target` from now on.
 pub(super) fn enter(target: &Arc<Target>) -> Inside {
     timer::start();
-    SIGNALS.with(|signals| signals.store(0, Ordering::Relaxed));
     let outer = CURRENT.with(|current| current.swap(Arc::as_ptr(target).cast_mut(), Ordering::Relaxed));
+    // Calls inside calls are one turn: else a program that calls others all the time would never give way.
+    if outer.is_null() {
+        SIGNALS.with(|signals| signals.store(0, Ordering::Relaxed));
+    }
     compiler_fence(Ordering::SeqCst);
     Inside { outer }
 }
