@@ -99,7 +99,7 @@ pub const HELP: [Help; 8] = [
     Help {
         key: "interrupt",
         values: "signal | epoch | fuel | none",
-        summary: "how a program is stopped: `signal` is free, `epoch` and `fuel` slow tight loops 2.4 times",
+        summary: "how a program is stopped: `signal` is free, `epoch` and `fuel` make tight loops twice as slow",
     },
     Help { key: "pool", values: "auto | off | SLOTS", summary: "instances in slots reserved beforehand" },
     Help {

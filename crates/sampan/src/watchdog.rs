@@ -1,6 +1,6 @@
 //! The time limit of a process that runs one program: when it is over, the process ends.
 //!
-//! That costs the program nothing, while a check in its loops would cost up to 2.4 times its run time, and it also
+//! That costs the program nothing, while a check in its loops would about double its run time, and it also
 //! ends a program that waits in a call, and one that takes too long to compile.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};

