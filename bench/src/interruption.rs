@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
 use engine::wasmtime::Linker;
-use engine::{Engine, Limit, Limits, Meter, Profile, Program, Settings};
+use engine::{Compiled, Engine, Limit, Limits, Meter, Profile, Settings};
 
 use crate::contest::{Benchmark, Contestant, Sample};
 use crate::peers::{self, Peers};
@@ -70,7 +70,7 @@ fn late(name: &'static str, text: &'static str, stops: usize) -> Result<Contesta
     let Some(interrupts) = engine.interrupts::<Meter>(&program, None).transpose()? else {
         bail!("signals interrupt nothing here");
     };
-    let Program::Module(module) = program else { bail!("not a module") };
+    let Compiled::Module(module) = program.into_compiled() else { bail!("not a module") };
     let mut linker = Linker::<Meter>::new(engine.wasmtime());
     linker.func_wrap("", "nothing", || ())?;
     let linked = linker.instantiate_pre(&module)?;

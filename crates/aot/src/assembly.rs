@@ -28,6 +28,9 @@ pub struct Options {
     pub precision: Precision,
 }
 
+/// What the start function of a [guest](Assembly::add_guest) is exported as.
+pub const START: &str = "sampan:start";
+
 /// Attributes of all functions: what has no bound on its time must not become a call of the C library, where nothing
 /// could stop it and a fault would not be native code's; and recursion without end must fill the stack, not loop.
 const ATTRIBUTES: &str = "attributes #0 = { nounwind \"probe-stack\"=\"inline-asm\" \"no-builtins\" \
@@ -78,30 +81,50 @@ impl Assembly {
         policy: Policy,
         precision: Precision,
     ) -> Result<(), Error> {
-        if wasmparser::Parser::is_component(wasm) {
-            return Err(Error::Component);
-        }
-        features::validate(wasm)?;
-        let module = Module::read(wasm)?;
+        self.write(name, &read(wasm)?, policy, precision)
+    }
+
+    /// Adds a module that whoever makes an instance lends memories to: it imports all of them, in order, after its own
+    /// imports. Active data segments are for the lender to write, and the start function, which is exported after the
+    /// module's own exports as [`START`], is for the lender to call.
+    pub fn add_guest(
+        &mut self,
+        name: &str,
+        wasm: &[u8],
+        policy: Policy,
+        precision: Precision,
+    ) -> Result<(), Error> {
+        let mut module = read(wasm)?;
+        module.borrow_memories();
+        self.write(name, &module, policy, precision)
+    }
+
+    fn write(
+        &mut self,
+        name: &str,
+        module: &Module<'_>,
+        policy: Policy,
+        precision: Precision,
+    ) -> Result<(), Error> {
         let options = Options { target: self.target, policy, precision };
         let layout = Layout::new(self.target.pointer_bytes, module.counts());
-        self.text.push_str(&descriptor::segments(&module, name));
+        self.text.push_str(&descriptor::segments(module, name));
         for (body, index) in module.bodies.iter().zip(module.functions_imported as u32..) {
-            let function = emit::function::function(&module, &options, &layout, name, index, body);
+            let function = emit::function::function(module, &options, &layout, name, index, body);
             self.text.push_str(&function?);
             if self.text.len() > TEXT_BYTES_MAX {
                 return Err(Error::TooLarge);
             }
         }
-        for signature in thunk::entered_by(&module) {
-            self.text.push_str(&thunk::enter(&module, &options, &layout, name, signature));
+        for signature in thunk::entered_by(module) {
+            self.text.push_str(&thunk::enter(module, &options, &layout, name, signature));
         }
-        for signature in thunk::left_by(&module) {
-            self.text.push_str(&thunk::leave(&module, &options, &layout, name, signature));
+        for signature in thunk::left_by(module) {
+            self.text.push_str(&thunk::leave(module, &options, &layout, name, signature));
         }
-        let initialize = thunk::initialize(&module, &options, &layout, name);
+        let initialize = thunk::initialize(module, &options, &layout, name);
         self.text.push_str(&initialize.map_err(Error::Invalid)?);
-        self.text.push_str(&descriptor::descriptor(&module, &options, name));
+        self.text.push_str(&descriptor::descriptor(module, &options, name));
         Ok(())
     }
 
@@ -112,4 +135,13 @@ impl Assembly {
             .expect("a string takes all");
         self.text
     }
+}
+
+/// Validates and reads a module.
+fn read(wasm: &[u8]) -> Result<Module<'_>, Error> {
+    if wasmparser::Parser::is_component(wasm) {
+        return Err(Error::Component);
+    }
+    features::validate(wasm)?;
+    Module::read(wasm)
 }

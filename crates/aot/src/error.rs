@@ -16,7 +16,7 @@ pub enum Error {
     #[error("the module becomes too much text")]
     TooLarge,
     /// There is no clang.
-    #[error("found no clang of the versions {} to {}\nhint: install `clang-19`, or put it in `PATH`", .oldest, .newest)]
+    #[error("found no clang of the versions {} to {}", .oldest, .newest)]
     NoClang {
         /// The oldest version that will do.
         oldest: u32,

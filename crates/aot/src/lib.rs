@@ -19,7 +19,7 @@ mod limits;
 mod module;
 mod target;
 
-pub use assembly::{Assembly, Options, Precision};
+pub use assembly::{Assembly, Options, Precision, START};
 pub use clang::{Clang, Output};
 pub use error::Error;
 pub use target::Target;

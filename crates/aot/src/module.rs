@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::Error;
+use crate::assembly::START;
 use rt::abi::{Counts, ELEMENT_NULL, Kind, NO_MAX};
 use wasmparser::{
     CompositeInnerType, ConstExpr, DataKind, ElementItems, ElementKind, ExternalKind, FunctionBody, Operator,
@@ -174,6 +175,25 @@ impl<'a> Module<'a> {
             module.record(index);
         });
         Ok(module)
+    }
+
+    /// Leaves memories, with the data that is written to them at first, and the start function to whoever makes an
+    /// instance.
+    pub(crate) fn borrow_memories(&mut self) {
+        for index in self.memories_imported..self.memories.len() {
+            self.imports.push(Import { module: "", name: "memory", kind: Kind::Memory, index: index as u32 });
+        }
+        self.memories_imported = self.memories.len();
+        for segment in &mut self.data {
+            if segment.active.take().is_some() {
+                // Nothing is left of it.
+                segment.items = &[];
+            }
+        }
+        if let Some(index) = self.start.take() {
+            self.record(index);
+            self.exports.push(Export { name: START, kind: Kind::Function, index });
+        }
     }
 
     pub(crate) fn signature(&self, function: u32) -> &Signature {

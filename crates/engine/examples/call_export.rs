@@ -1,7 +1,7 @@
 //! Calls an exported function of a program that may hold 1 MiB and do 10,000 units of work.
 
 use engine::wasmtime::Linker;
-use engine::{Engine, Profile, Program, Settings};
+use engine::{Compiled, Engine, Profile, Settings};
 
 const FACTORIAL: &str = r#"
 (module
@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     settings.limits.memory_bytes_max = 1 << 20;
     settings.limits.fuel_max = Some(10_000);
     let engine = Engine::new(settings)?;
-    let Program::Module(module) = engine.load(FACTORIAL.as_bytes(), None)? else {
+    let Compiled::Module(module) = engine.load(FACTORIAL.as_bytes(), None)?.into_compiled() else {
         unreachable!("it is text of a module")
     };
 

@@ -1,7 +1,7 @@
 //! Gives a program a function of the host, and keeps data for it.
 
 use engine::wasmtime::{Caller, Linker};
-use engine::{Engine, Meter, Metered, Profile, Program, Settings};
+use engine::{Compiled, Engine, Meter, Metered, Profile, Settings};
 
 /// What stands behind the program: its meter, and what the embedder likes to add.
 struct Guest {
@@ -23,7 +23,7 @@ const CALLER: &str = r#"
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let engine = Engine::new(Settings::new(Profile::Dense))?;
-    let Program::Module(module) = engine.load(CALLER.as_bytes(), None)? else {
+    let Compiled::Module(module) = engine.load(CALLER.as_bytes(), None)?.into_compiled() else {
         unreachable!("it is text of a module")
     };
 

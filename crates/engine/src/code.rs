@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::Program;
+use crate::{Compiled, Program};
 
 /// The code of the functions that a program defines, without the trampolines around them. It holds the program, so that
 /// the addresses stay what they are.
@@ -14,11 +14,11 @@ pub(crate) struct Code {
 
 impl Code {
     pub(crate) fn of(program: &Program) -> Self {
-        let (text, mut ranges): (_, Vec<_>) = match program {
-            Program::Module(module) => {
+        let (text, mut ranges): (_, Vec<_>) = match program.compiled() {
+            Compiled::Module(module) => {
                 (module.text(), module.functions().map(|function| (function.offset, function.len)).collect())
             }
-            Program::Component(component) => (
+            Compiled::Component(component) => (
                 component.text(),
                 component.functions().map(|function| (function.offset, function.len)).collect(),
             ),

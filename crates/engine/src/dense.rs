@@ -3,7 +3,8 @@
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, Strategy};
 
 use crate::limits::GROWTH_RESERVED_BYTES;
-use crate::options::{Bounds, Options};
+use crate::native;
+use crate::options::{Bounds, Codegen, Options};
 
 /// Bytes of address space that one memory slot reserves; also the largest memory that fits a slot.
 pub(crate) const SLOT_BYTES: usize = 4 << 30;
@@ -26,6 +27,14 @@ const KEEP_RESIDENT_BYTES: usize = 1 << 20;
 /// Code by Cranelift, for the processor that it will run on.
 pub(crate) fn code(config: &mut Config, options: &Options) {
     config.strategy(Strategy::Cranelift);
+    if options.codegen == Codegen::Native {
+        // Native code counts on it: see `native::REACH_BYTES`. Its own policy is not Wasmtime's.
+        config
+            .memory_reservation(SLOT_BYTES as u64)
+            .memory_guard_size((native::REACH_BYTES - SLOT_BYTES) as u64)
+            .memory_may_move(false);
+        return;
+    }
     match options.bounds {
         // A 32-bit index reaches 4 GiB, and a constant offset a little further. All of it is reserved, so that the
         // processor itself catches what is out of bounds and the code needs no comparison.
@@ -35,30 +44,37 @@ pub(crate) fn code(config: &mut Config, options: &Options) {
             .memory_reservation_for_growth(2 << 30),
         // Little is reserved: every access is compared with the memory's length. Costs run time, saves address
         // space.
-        Bounds::Checked => config
+        Bounds::Checked | Bounds::Masked | Bounds::Unchecked => config
             .memory_reservation(0)
             .memory_guard_size(0)
             .memory_reservation_for_growth(GROWTH_RESERVED_BYTES),
     };
 }
 
+/// Whether memories move when they grow, which those in slots cannot.
+pub(crate) fn moves_memories(options: &Options) -> bool {
+    options.codegen != Codegen::Native && options.bounds != Bounds::Guarded
+}
+
 /// Instances in slots: all address space is reserved now, and an instance only takes and returns a slot.
-pub(crate) fn pool(config: &mut Config, slots: u32) {
+pub(crate) fn pool(config: &mut Config, slots: u32, options: &Options) {
     let mut pool = PoolingAllocationConfig::new();
 
     // A component is made of several core instances, most of them without a memory of their own. How many a program
     // has is its own affair within its limits, so every count is the whole pool's.
     let parts = slots.saturating_mul(PARTS_PER_SLOT).max(PARTS_MIN);
+    // One memory more in each stand-in for native code.
+    let memories = if options.codegen == Codegen::Native { slots.saturating_mul(2) } else { slots };
     pool.total_component_instances(slots)
         .total_core_instances(parts)
-        .total_memories(slots)
+        .total_memories(memories)
         .total_tables(parts)
         .total_stacks(slots)
         .total_gc_heaps(slots)
         .max_core_instances_per_component(parts)
-        .max_memories_per_component(slots)
+        .max_memories_per_component(memories)
         .max_tables_per_component(parts)
-        .max_memories_per_module(slots)
+        .max_memories_per_module(memories)
         .max_tables_per_module(parts);
 
     // Sizes that are only address space can be generous: the meter counts what is used of them.

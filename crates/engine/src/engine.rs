@@ -1,5 +1,6 @@
 //! An engine: one profile with its options and limits, ready to load programs and to make stores for them.
 
+use std::ffi::OsString;
 use std::hash::{Hash, Hasher};
 use std::sync::OnceLock;
 
@@ -8,9 +9,11 @@ use wasmtime::{Config, GcHeapOutOfMemory, Store, Trap, WasmCoreDump};
 
 use crate::limits::{EPOCH_TICK, Limits, SLICE_FUEL};
 use crate::meter::{Meter, Metered};
-use crate::options::{Bounds, Codegen, Interrupt, Options, Pool};
+use crate::options::{Codegen, Interrupt, Options, Pool};
 use crate::ticker::{Busy, Ticker};
-use crate::{CodeCache, Error, Interrupts, Limit, Profile, Program, dense, language, portable, signal};
+use crate::{
+    CodeCache, Error, Interrupts, Limit, Profile, Program, dense, language, native, portable, signal,
+};
 
 /// How an [`Engine`] is to be made.
 #[derive(Clone, Debug)]
@@ -27,6 +30,8 @@ pub struct Settings {
     /// Let the epoch clock rest while nobody is [busy](Engine::busy): then no time limit is kept and nothing yields, and
     /// no processor is woken a thousand times a second.
     pub clock_rests: bool,
+    /// Directories in which the compiler of native code is looked for, written as `PATH` is.
+    pub tools: OsString,
     /// Keep what is needed for [`Engine::core_dump`] when a program traps.
     pub coredump: bool,
     /// Allow [`Sampler`](crate::Sampler)s.
@@ -42,6 +47,7 @@ impl Settings {
             limits: Limits::default(),
             concurrent: false,
             clock_rests: false,
+            tools: OsString::new(),
             coredump: false,
             sample: false,
         }
@@ -49,12 +55,16 @@ impl Settings {
 
     /// Whether a program checks its time limit itself, by the epoch clock.
     pub fn has_epochs(&self) -> bool {
-        self.sample || self.options.interrupt == Interrupt::Epoch
+        // Native code is brought by signals to where the clock is looked at.
+        let in_native =
+            self.options.codegen == Codegen::Native && self.options.interrupt == Interrupt::Signal;
+        self.sample || in_native || self.options.interrupt == Interrupt::Epoch
     }
 
     /// Whether signals interrupt a program: see [`Engine::interrupts`].
     pub fn has_signals(&self) -> bool {
-        !self.sample && self.options.interrupt == Interrupt::Signal
+        let in_native = self.options.codegen == Codegen::Native;
+        !self.sample && !in_native && self.options.interrupt == Interrupt::Signal
     }
 }
 
@@ -82,10 +92,16 @@ impl Engine {
             return Err(Error::ProfileNotBuilt(settings.profile));
         }
         settings.options.check(settings.profile)?;
+        if settings.options.codegen == Codegen::Native
+            && (settings.limits.fuel_max.is_some() || settings.sample)
+        {
+            let reason = "neither counts fuel nor knows where it spends its time".to_owned();
+            return Err(Error::Option { option: "codegen=native".to_owned(), reason });
+        }
         let (slots, fallback) = match settings.options.pool {
             Pool::Off => (None, false),
             Pool::Slots(slots) => (Some(slots), false),
-            Pool::Auto if settings.options.bounds == Bounds::Checked => (None, false),
+            Pool::Auto if dense::moves_memories(&settings.options) => (None, false),
             Pool::Auto if settings.limits.memory_bytes_max > dense::SLOT_BYTES => (None, false),
             Pool::Auto => (Some(dense::SLOTS_DEFAULT), true),
         };
@@ -244,6 +260,9 @@ impl Engine {
         let mut hasher = Blake3(blake3::Hasher::new());
         self.wasmtime.precompile_compatibility_hash().hash(&mut hasher);
         self.settings.profile.name().hash(&mut hasher);
+        if self.settings.options.codegen == Codegen::Native {
+            native::compatibility(&self.settings).hash(&mut hasher);
+        }
         hasher.0.finalize().into()
     }
 }
@@ -254,11 +273,11 @@ fn wasmtime_engine(settings: &Settings, slots: Option<u32>) -> wasmtime::Result<
     language::configure(&mut config, settings);
     config.epoch_interruption(settings.has_epochs());
     match options.codegen {
-        Codegen::Cranelift => dense::code(&mut config, options),
+        Codegen::Cranelift | Codegen::Native => dense::code(&mut config, options),
         Codegen::Pulley => portable::code(&mut config)?,
     }
     match slots {
-        Some(slots) => dense::pool(&mut config, slots),
+        Some(slots) => dense::pool(&mut config, slots, options),
         None => dense::on_demand(&mut config),
     }
     config.coredump_on_trap(*coredump);

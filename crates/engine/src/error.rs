@@ -64,6 +64,20 @@ pub enum Error {
     /// come at a bad moment.
     #[error("the program uses what an engine that interrupts by signals cannot run")]
     Unstoppable,
+    /// The program is valid, but cannot become native code.
+    #[error("the program cannot become native code: {0}")]
+    NotNative(String),
+    /// There is no compiler of native code.
+    #[error("found no clang of the versions {oldest} to {newest}")]
+    NoClang {
+        /// The oldest version that will do.
+        oldest: u32,
+        /// The newest.
+        newest: u32,
+    },
+    /// Native code could not be made, or not be loaded.
+    #[error("cannot make native code")]
+    Native(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The engine could not be set up on this machine.
     #[error("cannot set up the engine")]
     Setup(#[source] wasmtime::Error),

@@ -1,5 +1,7 @@
 //! What the bytes of a file are. Nobody has to say it: every form of program begins in its own way.
 
+use crate::native;
+
 /// The form of a program at rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
@@ -30,7 +32,9 @@ impl Form {
                 Some(version) => format!("unknown version {}", u32::from_le_bytes(*version)),
                 None => "the file ends within its first eight bytes".to_owned(),
             }),
-            _ if wasmtime::Engine::detect_precompiled(bytes).is_some() => Ok(Form::Compiled),
+            _ if native::parts(bytes).is_some() || wasmtime::Engine::detect_precompiled(bytes).is_some() => {
+                Ok(Form::Compiled)
+            }
             [0x7f, b'E', b'L', b'F', _, _, _, ELFOSABI_WASMTIME, ..] => {
                 Err("precompiled code that is damaged or cut short".to_owned())
             }

@@ -49,7 +49,7 @@ pub use limits::Limits;
 pub use meter::{Meter, Metered};
 pub use options::Options;
 pub use profile::Profile;
-pub use program::{Program, binary, bounded, read};
+pub use program::{Compiled, Program, binary, bounded, read};
 pub use sampler::Sampler;
 pub use seal::Seal;
 pub use signal::{Interruptible, Interrupts, is_interruption};

@@ -23,6 +23,21 @@ pub const TABLE_ELEMENT_BYTES: usize = 8;
 /// Bytes of host stack beyond the guest's own that a call is given, for host functions.
 pub const HOST_STACK_BYTES: usize = 1 << 20;
 
+/// Bytes of a processor's name.
+pub const CPU_NAME_BYTES_MAX: usize = 64;
+
+/// Bytes of stack beyond the program's own in a call of native code, for the runtime and for signals.
+pub const NATIVE_STACK_BYTES: usize = 128 << 10;
+
+/// Stacks that the native code of a program keeps for the next call.
+pub const NATIVE_STACKS_KEPT_MAX: usize = 64;
+
+/// Calls into one instance of native code that have not ended: each that calls an import may be called again from there.
+pub const NATIVE_CALLS_MAX: usize = 1_000;
+
+/// Elements of all tables of one instance of native code.
+pub const NATIVE_TABLE_ELEMENTS_MAX: usize = 10_000_000;
+
 /// Bytes of address space that a memory without guard pages is given to grow into. Past them it moves, and for that
 /// moment takes twice its size; a small number would make growth in small steps quadratic.
 pub const GROWTH_RESERVED_BYTES: u64 = 256 << 20;

@@ -6,6 +6,7 @@ use wasmtime::ResourceLimiter;
 
 use crate::Limit;
 use crate::limits::{INSTANCES_MAX, Limits, TABLE_ELEMENT_BYTES};
+use crate::native::Guests;
 
 /// The data of a [`Store`](wasmtime::Store) that this crate can hold to its limits.
 pub trait Metered: Send + 'static {
@@ -23,13 +24,15 @@ pub struct Meter {
     bytes: usize,
     bytes_max: usize,
     ends_at: Option<Instant>,
+    /// The instances of native code in the store.
+    pub(crate) guests: Guests,
 }
 
 impl Meter {
     /// A meter that allows what `limits` allow, from now on.
     pub fn new(limits: &Limits) -> Self {
         let ends_at = limits.time_max.and_then(|time| Instant::now().checked_add(time));
-        Self { bytes: 0, bytes_max: limits.memory_bytes_max, ends_at }
+        Self { bytes: 0, bytes_max: limits.memory_bytes_max, ends_at, guests: Guests::default() }
     }
 
     /// When the time is over, if there is a limit.

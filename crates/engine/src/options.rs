@@ -1,9 +1,10 @@
 //! The fine print under a profile: `-O key=value`.
 
 use crate::limits::{
-    HANDLES_MAX, HANDLES_MIN, POOL_SLOTS_MAX, STACK_BYTES_MAX, STACK_BYTES_MIN, parse_bytes,
+    CPU_NAME_BYTES_MAX, HANDLES_MAX, HANDLES_MIN, POOL_SLOTS_MAX, STACK_BYTES_MAX, STACK_BYTES_MIN,
+    parse_bytes,
 };
-use crate::{Error, Profile, Settings, signal};
+use crate::{Error, Profile, Settings, native, signal};
 
 /// How a program's code is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +13,8 @@ pub enum Codegen {
     Cranelift,
     /// Bytecode for the Pulley interpreter.
     Pulley,
+    /// Machine code by LLVM, which takes longer to make and less time to run.
+    Native,
 }
 
 /// How an access outside a memory is caught.
@@ -21,6 +24,10 @@ pub enum Bounds {
     Guarded,
     /// By a comparison before every access.
     Checked,
+    /// Not at all: native code wraps it to an address that is the memory's own.
+    Masked,
+    /// Not at all, and it may reach anything.
+    Unchecked,
 }
 
 /// How a running program is stopped from outside.
@@ -56,6 +63,15 @@ pub enum Precompiled {
     Any,
 }
 
+/// How exactly memory is left by native code that a fault ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Traps {
+    /// As the specification says.
+    Precise,
+    /// Some of what was written before may be missing.
+    Relaxed,
+}
+
 /// The settings of one engine: a profile's own, changed by options.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -71,6 +87,10 @@ pub struct Options {
     pub deterministic: bool,
     /// `precompiled`
     pub precompiled: Precompiled,
+    /// `cpu`: the processor that native code is for, by the name that LLVM knows.
+    pub cpu: String,
+    /// `traps`, of native code
+    pub traps: Traps,
 }
 
 /// One line of `-O help`.
@@ -85,16 +105,16 @@ pub struct Help {
 }
 
 /// Every option, in the order in which help lists them.
-pub const HELP: [Help; 8] = [
+pub const HELP: [Help; 10] = [
     Help {
         key: "codegen",
-        values: "cranelift | pulley",
-        summary: "how code is made (dense: cranelift, portable: pulley)",
+        values: "cranelift | native | pulley",
+        summary: "how code is made (dense: cranelift, portable: pulley); `native` needs clang, and is quickest to run",
     },
     Help {
         key: "bounds",
-        values: "guarded | checked",
-        summary: "how an access outside memory is caught (dense: guarded, portable: checked)",
+        values: "guarded | checked | masked",
+        summary: "how an access outside memory is caught (dense: guarded, portable: checked); `masked` code is native",
     },
     Help {
         key: "interrupt",
@@ -111,6 +131,16 @@ pub const HELP: [Help; 8] = [
         key: "precompiled",
         values: "sealed | any",
         summary: "which precompiled files run: your own, or any (their code is not checked)",
+    },
+    Help {
+        key: "cpu",
+        values: "native | NAME",
+        summary: "the processor that native code is for, such as x86-64-v3",
+    },
+    Help {
+        key: "traps",
+        values: "precise | relaxed",
+        summary: "whether memory is exact when a fault ends native code",
     },
     Help { key: "stack", values: "SIZE from 64K to 256M", summary: "WebAssembly stack of the program (1M)" },
     Help {
@@ -134,6 +164,8 @@ impl Options {
             pool: Pool::Auto,
             deterministic: false,
             precompiled: Precompiled::Sealed,
+            cpu: "native".to_owned(),
+            traps: Traps::Precise,
         }
     }
 }
@@ -141,9 +173,22 @@ impl Options {
 impl Options {
     /// Interrupts by signals, where code and machine allow it.
     pub fn prefer_signals(&mut self) {
-        if self.codegen == Codegen::Cranelift && signal::is_supported() {
+        if self.codegen != Codegen::Pulley && signal::is_supported() {
             self.interrupt = Interrupt::Signal;
         }
+    }
+
+    /// What native code cannot be asked for.
+    fn check_native(&self) -> Result<(), Error> {
+        let reason = match self {
+            _ if !native::is_supported() => "needs Linux on x86-64",
+            Self { interrupt: Interrupt::Fuel, .. } => "does not count fuel: use `interrupt=signal`",
+            Self { deterministic: true, .. } => {
+                "has the processor's own NaNs: it goes with `deterministic=no`"
+            }
+            _ => return Ok(()),
+        };
+        Err(Error::Option { option: "codegen=native".to_owned(), reason: reason.to_owned() })
     }
 
     /// Whether the options go together; they are set one by one, in any order.
@@ -154,6 +199,12 @@ impl Options {
                 "interrupt=signal".to_owned(),
                 "there is no machine code to interrupt: use `epoch`",
             );
+        }
+        if self.codegen == Codegen::Native {
+            return self.check_native();
+        }
+        if self.bounds == Bounds::Masked {
+            return refuse("bounds=masked".to_owned(), "only native code can: add `-O codegen=native`");
         }
         match (self.codegen, self.bounds, self.pool) {
             (Codegen::Pulley, Bounds::Guarded, _) => {
@@ -169,6 +220,12 @@ impl Options {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether this can be the name of a processor.
+fn is_cpu(name: &str) -> bool {
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.+".contains(&byte);
+    (1..=CPU_NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(known)
 }
 
 impl Settings {
@@ -189,7 +246,7 @@ impl Settings {
         let malformed = || refuse(format!("expected {}", help.values));
         let options = &mut self.options;
         match (key, value) {
-            ("codegen", "cranelift") if self.profile == Profile::Portable => {
+            ("codegen", "cranelift" | "native") if self.profile == Profile::Portable => {
                 return Err(refuse("profile `portable` promises to make no machine code".to_owned()));
             }
             ("codegen", "cranelift") => options.codegen = Codegen::Cranelift,
@@ -202,9 +259,14 @@ impl Settings {
             }
             ("bounds", "guarded") => options.bounds = Bounds::Guarded,
             ("bounds", "checked") => options.bounds = Bounds::Checked,
-            ("bounds", "masked" | "unchecked") | ("codegen", "native") => {
-                return Err(refuse("not built yet".to_owned()));
+            ("bounds", "masked") => options.bounds = Bounds::Masked,
+            ("bounds", "unchecked") => {
+                return Err(refuse(format!("profile `{}` promises isolation", self.profile)));
             }
+            ("codegen", "native") => options.codegen = Codegen::Native,
+            ("cpu", name) if is_cpu(name) => name.clone_into(&mut options.cpu),
+            ("traps", "precise") => options.traps = Traps::Precise,
+            ("traps", "relaxed") => options.traps = Traps::Relaxed,
             ("interrupt", "none") => options.interrupt = Interrupt::None,
             ("interrupt", "signal") if !signal::is_supported() => {
                 return Err(refuse("needs Linux on x86-64; `epoch` works everywhere".to_owned()));

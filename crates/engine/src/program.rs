@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
 use wasmtime::Module;
 use wasmtime::component::Component;
@@ -11,9 +12,10 @@ use wasmtime::component::Component;
 use crate::cache::{CodeCache, Key, Stamp};
 use crate::form::Form;
 use crate::limits::PROGRAM_BYTES_MAX;
-use crate::options::Precompiled;
+use crate::meter::Metered;
+use crate::options::{Codegen, Precompiled};
 use crate::seal::Seal;
-use crate::{Engine, Error, anatomy, unfold};
+use crate::{Engine, Error, anatomy, native, unfold};
 
 /// The purpose for which a built file is sealed, so that it cannot stand in for a file of the cache.
 const BUILT: &[u8] = b"built";
@@ -25,11 +27,47 @@ const UNSTOPPABLE: &[u8] = b"unstoppable";
 
 /// A program whose code is in memory, ready to be instantiated.
 #[derive(Clone)]
-pub enum Program {
+pub struct Program {
+    compiled: Compiled,
+    native: Option<Arc<native::Code>>,
+}
+
+/// What Wasmtime makes instances of.
+#[derive(Clone)]
+pub enum Compiled {
     /// A core module.
     Module(Module),
     /// A component.
     Component(Component),
+}
+
+impl Program {
+    /// What Wasmtime makes instances of. For a program of native code it is a [stand-in](Self::link_native).
+    pub fn compiled(&self) -> &Compiled {
+        &self.compiled
+    }
+
+    /// See [`compiled`](Self::compiled).
+    pub fn into_compiled(self) -> Compiled {
+        self.compiled
+    }
+
+    /// Adds to the linker of a module what it imports of its native code, if it has any.
+    ///
+    /// # Errors
+    /// When that is there already.
+    pub fn link_native<T: Metered>(&self, linker: &mut wasmtime::Linker<T>) -> wasmtime::Result<()> {
+        match &self.native {
+            Some(code) => native::link(linker, code),
+            None => Ok(()),
+        }
+    }
+}
+
+impl From<Compiled> for Program {
+    fn from(compiled: Compiled) -> Self {
+        Self { compiled, native: None }
+    }
 }
 
 /// Reads a program file, whole.
@@ -100,7 +138,7 @@ impl Engine {
             && path.metadata().is_ok_and(|now| Stamp::new(&self.compatibility(), &now) == Some(stamp))
         {
             // A full or read-only disk costs the next start some time, and this one nothing.
-            let _ = cache.remember(stamp, Key::new(&self.compatibility(), &bytes));
+            let _ = cache.remember(stamp, self.key(&bytes));
         }
         program
     }
@@ -130,7 +168,7 @@ impl Engine {
         let Some(cache) = cache else {
             return self.load_code(&self.compile(bytes)?);
         };
-        let key = Key::new(&self.compatibility(), bytes);
+        let key = self.key(bytes);
         if let Some(loaded) = self.load_cached(cache, key) {
             return loaded;
         }
@@ -156,8 +194,14 @@ impl Engine {
         seal.write(path, BUILT, &code).map_err(|source| Error::Write { path: path.to_owned(), source })
     }
 
+    /// What names the code of a program in the cache.
+    fn key(&self, bytes: &[u8]) -> Key {
+        Key::new(&self.compatibility(), bytes)
+    }
+
     fn compile(&self, bytes: &[u8]) -> Result<Vec<u8>, Error> {
         match Form::detect(bytes).map_err(Error::NotWasm)? {
+            Form::Module if self.settings().options.codegen == Codegen::Native => self.compile_native(bytes),
             Form::Module => {
                 self.wasmtime().precompile_module(bytes).map_err(|error| self.refused(bytes, error))
             }
@@ -168,6 +212,20 @@ impl Engine {
             Form::Text => self.compile(&binary(bytes)?),
             Form::Compiled => Err(Error::NotWasm("compiled already".to_owned())),
         }
+    }
+
+    /// Compiles a module to native code, and the module that stands for it.
+    fn compile_native(&self, module: &[u8]) -> Result<Vec<u8>, Error> {
+        let (shim, object) = native::compile(module, self.settings())?;
+        let shim = self.wasmtime().precompile_module(&shim).map_err(|error| self.refused(module, error))?;
+        Ok(native::join(&shim, &object))
+    }
+
+    /// A program whose code is that of an object, which was made by [`Self::compile_native`].
+    fn with_native(&self, shim: Program, object: &[u8]) -> Result<Program, Error> {
+        // SAFETY: the object was made here a moment ago, or lay under a seal.
+        let native = unsafe { native::load(object, self.settings()) }?;
+        Ok(Program { native: Some(Arc::new(native)), ..shim })
     }
 
     /// Why a program was refused: an engine of another kind may know all that it uses.
@@ -183,13 +241,16 @@ impl Engine {
 
     /// A program from code that [`compile`](Self::compile) made in this process.
     fn load_code(&self, code: &[u8]) -> Result<Program, Error> {
+        if let Some((shim, object)) = native::parts(code) {
+            return self.with_native(self.load_code(shim)?, object);
+        }
         // SAFETY: the bytes are Wasmtime's own, made a moment ago and held in memory since.
         let program = unsafe {
             match wasmtime::Engine::detect_precompiled(code) {
                 Some(wasmtime::Precompiled::Component) => {
-                    Component::deserialize(self.wasmtime(), code).map(Program::Component)
+                    Component::deserialize(self.wasmtime(), code).map(Compiled::Component)
                 }
-                _ => Module::deserialize(self.wasmtime(), code).map(Program::Module),
+                _ => Module::deserialize(self.wasmtime(), code).map(Compiled::Module),
             }
         };
         // The code is sound and this very engine's own: what can still refuse it is the pool, or the machine.
@@ -208,15 +269,20 @@ impl Engine {
 
     /// A program from a file of code whose seal was found to hold, or whose maker is trusted by the user's word.
     fn load_sealed(&self, path: &Path, file: File) -> Result<Program, Error> {
+        if native::is_code(&file) {
+            let code = read(path)?;
+            let (shim, object) = native::parts(&code).ok_or(Error::Unsealed)?;
+            return self.with_native(self.load_code(shim)?, object);
+        }
         let form = wasmtime::Engine::detect_precompiled_file(path).map_err(Error::Incompatible)?;
         // SAFETY: the file holds what Wasmtime wrote: its seal says so, made with a key that only this user has; or
         // the user vouched for it. Files of the cache are replaced whole, never written in place.
         let program = unsafe {
             match form {
                 Some(wasmtime::Precompiled::Component) => {
-                    Component::deserialize_file(self.wasmtime(), path).map(Program::Component)
+                    Component::deserialize_file(self.wasmtime(), path).map(Compiled::Component)
                 }
-                _ => Module::deserialize_open_file(self.wasmtime(), file).map(Program::Module),
+                _ => Module::deserialize_open_file(self.wasmtime(), file).map(Compiled::Module),
             }
         };
         // Wasmtime has no type that tells code that does not fit the pool from code that is not for this engine.
@@ -231,17 +297,17 @@ impl Engine {
 
     /// Refuses a program whose imports can only be given to programs that do several things at once: WASI is so from
     /// 0.3 on.
-    fn suited(&self, program: Program) -> Result<Program, Error> {
+    fn suited(&self, program: Compiled) -> Result<Program, Error> {
         match &program {
-            Program::Component(component) if !self.settings().concurrent => {
+            Compiled::Component(component) if !self.settings().concurrent => {
                 let kind = component.component_type();
                 let mut imports = kind.imports(self.wasmtime());
                 match imports.any(|(name, _)| name.starts_with("wasi:") && name.contains("@0.3.")) {
                     true => Err(Error::Concurrent),
-                    false => Ok(program),
+                    false => Ok(program.into()),
                 }
             }
-            _ => Ok(program),
+            _ => Ok(program.into()),
         }
     }
 }

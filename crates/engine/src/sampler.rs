@@ -8,7 +8,7 @@ use wasmtime::{GuestProfiler, Store, UpdateDeadline};
 
 use crate::limits::EPOCH_TICK;
 use crate::meter::Metered;
-use crate::{Engine, Limit, Program};
+use crate::{Compiled, Engine, Limit, Program};
 
 /// Samples one store until it is finished. Made from an engine with [`Settings::sample`](crate::Settings::sample).
 pub struct Sampler(Arc<Mutex<Option<GuestProfiler>>>);
@@ -26,11 +26,11 @@ impl Sampler {
         name: &str,
     ) -> wasmtime::Result<Self> {
         let wasmtime = engine.wasmtime();
-        let profiler = match program {
-            Program::Module(module) => {
+        let profiler = match program.compiled() {
+            Compiled::Module(module) => {
                 GuestProfiler::new(wasmtime, name, EPOCH_TICK, [(name.to_owned(), module.clone())])
             }
-            Program::Component(component) => {
+            Compiled::Component(component) => {
                 GuestProfiler::new_component(wasmtime, name, EPOCH_TICK, component.clone(), [])
             }
         };

@@ -11,16 +11,18 @@
 //! garbage collection knows what lives only at calls that the compiler made, and exceptions look for their handler in all
 //! frames.
 
+use std::ffi::c_void;
+use std::ops::Range;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use wasmtime::{Caller, Engine, FrameInfo, Func, InstancePre, Linker, ModuleExport, Store, Trap};
 
-use crate::Program;
 use crate::code::Code;
 use crate::limits::Limits;
 use crate::meter::{Meter, Metered};
+use crate::{Compiled, Program};
 
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
 mod elsewhere;
@@ -59,6 +61,23 @@ pub struct Interrupts<T: 'static> {
 /// A store whose program can be interrupted while its calls are [watched](Self::watch).
 pub struct Interruptible(Arc<platform::Target>);
 
+/// Native code that is not Wasmtime's, and what it is made to call where a signal finds it.
+pub(crate) struct NativeCode {
+    /// Where its functions lie.
+    pub(crate) text: Range<usize>,
+    /// Called with `data`, on the stack of the code, which goes on as if nothing had been when it returns, on any thread.
+    pub(crate) pause: extern "C" fn(*mut c_void, *mut c_void),
+    pub(crate) data: *mut c_void,
+}
+
+impl NativeCode {
+    /// Does `work`, which runs the code on this thread; once a slice it is paused, if it gives way.
+    pub(crate) fn run<R>(&self, gives_way: bool, work: impl FnOnce() -> R) -> R {
+        let _inside = gives_way.then(|| platform::enter_native(self));
+        work()
+    }
+}
+
 /// Whether this machine has what it takes. Whether it works is seen when [`Interrupts`] are made.
 pub(crate) fn is_supported() -> bool {
     platform::is_supported()
@@ -67,7 +86,7 @@ pub(crate) fn is_supported() -> bool {
 impl<T: Metered> Interrupts<T> {
     /// For stores of `engine` in which `program` runs. `helper` is [`HELPER`], for the same engine.
     pub(crate) fn new(engine: &Engine, helper: &Program, program: &Program) -> wasmtime::Result<Self> {
-        let Program::Module(helper) = helper else { unreachable!("the helper is a module") };
+        let Compiled::Module(helper) = helper.compiled() else { unreachable!("the helper is a module") };
         let mut linker = Linker::<T>::new(engine);
         linker.func_wrap_async("", "tick", |caller: Caller<'_, T>, ()| Box::new(tick(caller)))?;
         let tick = helper.get_export_index("tick").expect("the helper exports it");

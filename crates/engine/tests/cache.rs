@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use engine::wasmtime::{self, Instance};
-use engine::{CodeCache, Engine, Error, Meter, Profile, Program, Seal, Settings};
+use engine::{CodeCache, Compiled, Engine, Error, Meter, Profile, Program, Seal, Settings};
 
 const KEY: [u8; 32] = [7; 32];
 const ROOMY_BYTES: u64 = 1 << 30;
@@ -65,7 +65,7 @@ fn program(answer: u32) -> Vec<u8> {
 }
 
 fn run(engine: &Engine, program: &Program) -> u32 {
-    let Program::Module(module) = program else { panic!("a component") };
+    let Compiled::Module(module) = program.compiled() else { panic!("a component") };
     let mut store = engine.store(Meter::new(&engine.settings().limits));
     let instance = Instance::new(&mut store, module, &[]).unwrap();
     let answer = instance.get_typed_func::<(), u32>(&mut store, "answer").unwrap();
@@ -510,10 +510,10 @@ fn a_component_is_cached_too() {
     let cache = fixture.open(ROOMY_BYTES);
     let component = br#"(component (core module $m (func (export "f"))) (core instance (instantiate $m)))"#;
     let load = || fixture.engine.load(component, Some(&cache)).unwrap();
-    assert!(matches!(load(), Program::Component(_)));
+    assert!(matches!(load().compiled(), Compiled::Component(_)));
     let [file] = &fixture.files()[..] else { panic!("one file") };
     let (_, first) = keep(file);
-    assert!(matches!(load(), Program::Component(_)));
+    assert!(matches!(load().compiled(), Compiled::Component(_)));
     assert_eq!(inode(file), first, "compiled again");
     assert_eq!(
         wasmtime::Engine::detect_precompiled_file(file).unwrap(),

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use arbitrary::Unstructured;
 use engine::wasmtime::{self, AnyRef, Extern, Instance, Rooted, Store, ThrownException};
 use engine::wasmtime::{Trap, Val, ValType};
-use engine::{Engine, Limit, Limits, Meter, Profile, Program, Settings};
+use engine::{Compiled, Engine, Limit, Limits, Meter, Profile, Program, Settings};
 use random::Random;
 
 /// Enough for a minute on two slow processors.
@@ -214,9 +214,9 @@ struct Side<'a> {
 
 impl<'a> Side<'a> {
     fn new(engine: &'a Engine, wasm: &[u8]) -> Result<Self, Stop> {
-        let module = match engine.load(wasm, None) {
-            Ok(Program::Module(module)) => module,
-            Ok(Program::Component(_)) => return Err(Stop::Mismatch("a component".to_owned())),
+        let module = match engine.load(wasm, None).map(Program::into_compiled) {
+            Ok(Compiled::Module(module)) => module,
+            Ok(Compiled::Component(_)) => return Err(Stop::Mismatch("a component".to_owned())),
             Err(error) => {
                 return Err(Stop::Mismatch(format!("refused by {}: {error:?}", engine.settings().profile)));
             }

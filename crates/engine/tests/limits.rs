@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use engine::wasmtime::component::{Component, Linker};
 use engine::wasmtime::{Instance, Module, Store};
-use engine::{Engine, Error, Limit, Limits, Meter, Profile, Program, Settings};
+use engine::{Compiled, Engine, Error, Limit, Limits, Meter, Profile, Program, Settings};
 
 const PROFILES: [Profile; 2] = [Profile::Dense, Profile::Portable];
 const MIB: usize = 1 << 20;
@@ -23,9 +23,9 @@ fn with_memory(profile: Profile, memory_bytes_max: usize) -> Engine {
 }
 
 fn module(engine: &Engine, text: &str) -> Module {
-    match engine.load(text.as_bytes(), None) {
-        Ok(Program::Module(module)) => module,
-        Ok(Program::Component(_)) => panic!("a component"),
+    match engine.load(text.as_bytes(), None).map(Program::into_compiled) {
+        Ok(Compiled::Module(module)) => module,
+        Ok(Compiled::Component(_)) => panic!("a component"),
         Err(error) => panic!("{error:?}"),
     }
 }
@@ -228,7 +228,8 @@ fn instances(count: usize, items: &str) -> String {
 }
 
 fn instantiate(engine: &Engine, text: &str) -> Result<(), Limit> {
-    let Ok(Program::Component(component)) = engine.load(text.as_bytes(), None) else {
+    let Ok(Compiled::Component(component)) = engine.load(text.as_bytes(), None).map(Program::into_compiled)
+    else {
         panic!("no component")
     };
     instantiate_component(engine, &component)

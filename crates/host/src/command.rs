@@ -2,7 +2,7 @@
 
 use engine::wasmtime::component::{self, Component, types::ComponentItem};
 use engine::wasmtime::{ExternType, Module, Store};
-use engine::{Engine, Program, wasmtime};
+use engine::{Compiled, Engine, Program, wasmtime};
 use wasmtime_wasi::{I32Exit, p2, p3};
 
 use crate::{Error, Grants, Host, link};
@@ -36,9 +36,9 @@ impl Command {
     /// # Errors
     /// [`Error::Link`] and [`Error::NotACommand`].
     pub fn link(engine: &Engine, program: &Program, grants: &Grants) -> Result<Self, Error> {
-        match program {
-            Program::Module(module) => link_module(engine, module, grants),
-            Program::Component(component) => link_component(engine, component),
+        match program.compiled() {
+            Compiled::Module(module) => link_module(engine, program, module, grants),
+            Compiled::Component(component) => link_component(engine, component),
         }
         .map(Self)
     }
@@ -84,8 +84,13 @@ impl Linked {
     }
 }
 
-fn link_module(engine: &Engine, module: &Module, grants: &Grants) -> Result<Linked, Error> {
-    let linker = link::module(engine.wasmtime(), module, grants).map_err(Error::Link)?;
+fn link_module(
+    engine: &Engine,
+    program: &Program,
+    module: &Module,
+    grants: &Grants,
+) -> Result<Linked, Error> {
+    let linker = link::module(engine.wasmtime(), program, module, grants).map_err(Error::Link)?;
     let linked = linker.instantiate_pre(module).map_err(Error::Link)?;
     let start = match module.get_export("_start") {
         Some(ExternType::Func(start)) if start.params().len() + start.results().len() == 0 => Some("_start"),

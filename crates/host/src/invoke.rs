@@ -5,7 +5,7 @@ use engine::wasmtime::component::wasm_wave::untyped::UntypedFuncCall;
 use engine::wasmtime::component::wasm_wave::wasm::DisplayType;
 use engine::wasmtime::component::{self, Component, Type};
 use engine::wasmtime::{ExternType, FuncType, Module, Store, Val, ValType};
-use engine::{Engine, Program, wasmtime};
+use engine::{Compiled, Engine, Program, wasmtime};
 use wasmtime_wasi::I32Exit;
 
 use crate::command::{explain, functions_of_component, functions_of_module};
@@ -38,9 +38,9 @@ pub async fn invoke(
         None => (call, None),
     };
     let call = Call { name, inline, args };
-    let called = match program {
-        Program::Module(module) => call.of_module(store, module, grants).await?,
-        Program::Component(component) => call.of_component(store, component).await?,
+    let called = match program.compiled() {
+        Compiled::Module(module) => call.of_module(store, program, module, grants).await?,
+        Compiled::Component(component) => call.of_component(store, component).await?,
     };
     match called {
         Ok(results) => Ok(Outcome::Returned(results)),
@@ -62,6 +62,7 @@ impl Call<'_> {
     async fn of_module(
         &self,
         store: &mut Store<Host>,
+        program: &Program,
         module: &Module,
         grants: &Grants,
     ) -> Result<wasmtime::Result<Vec<String>>, Error> {
@@ -69,7 +70,7 @@ impl Call<'_> {
             return Err(self.no_function(functions_of_module(module)));
         };
         let params = self.module_params(&signature)?;
-        let linker = link::module(store.engine(), module, grants).map_err(Error::Link)?;
+        let linker = link::module(store.engine(), program, module, grants).map_err(Error::Link)?;
         let linked = linker.instantiate_pre(module).map_err(Error::Link)?;
 
         let mut results = vec![Val::I32(0); signature.results().len()];

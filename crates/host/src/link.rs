@@ -1,10 +1,10 @@
 //! Joins what a program imports to what stands behind it. Only the interfaces that it names are linked: each costs
 //! time at every start.
 
-use engine::wasmtime;
 use engine::wasmtime::component::types::ComponentItem;
 use engine::wasmtime::component::{self, Component};
 use engine::wasmtime::{Engine, Module};
+use engine::{Program, wasmtime};
 use wasmtime_wasi::{p1, p2, p3};
 
 use crate::grants::Grants;
@@ -12,12 +12,18 @@ use crate::{
     Host, blobstore, chain, command, config, files, keyvalue, logging, middleware, net, otel, sql, websocket,
 };
 
-/// Everything that `module` may import.
+/// Everything that `module`, which stands for `program`, may import.
 ///
 /// # Errors
 /// Those of Wasmtime, for names defined twice; there are none.
-pub fn module(engine: &Engine, module: &Module, grants: &Grants) -> wasmtime::Result<wasmtime::Linker<Host>> {
+pub fn module(
+    engine: &Engine,
+    program: &Program,
+    module: &Module,
+    grants: &Grants,
+) -> wasmtime::Result<wasmtime::Linker<Host>> {
     let mut linker = wasmtime::Linker::new(engine);
+    program.link_native(&mut linker)?;
     if module.imports().any(|import| import.module() == "wasi_snapshot_preview1") {
         p1::add_to_linker_async(&mut linker, Host::wasi)?;
         linker.allow_shadowing(true);

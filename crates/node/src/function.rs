@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use engine::wasmtime;
 use engine::wasmtime::component::{Component, ComponentExportIndex, InstancePre, types::ComponentItem};
-use engine::{Engine, Interrupts, Limits, Program};
+use engine::{Compiled, Engine, Interrupts, Limits, Program};
 use host::bindings::Call;
 use host::{Grants, Host, link};
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
@@ -97,9 +97,9 @@ impl Function {
         settings: Settings,
     ) -> Result<Self, Error> {
         let failed = |source| Error::Link { function: name.to_owned(), source };
-        let entries = match &program {
-            Program::Component(component) => entries(&engine, component).map_err(failed)?,
-            Program::Module(_) => Entries::default(),
+        let entries = match program.compiled() {
+            Compiled::Component(component) => entries(&engine, component).map_err(failed)?,
+            Compiled::Module(_) => Entries::default(),
         };
         let Entries { http, chain, socket, watcher, is_middleware } = entries;
         let mut command = None;

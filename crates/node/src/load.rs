@@ -204,6 +204,7 @@ impl Loader {
             settings.options.prefer_signals();
         }
         settings.clock_rests = true;
+        settings.tools = (self.machine.variable)("PATH").unwrap_or_default().into();
         if settings.profile != Profile::Portable {
             settings.options.pool = Pool::Slots(self.slots());
         }

@@ -50,6 +50,26 @@ impl Memory {
         Some(memory)
     }
 
+    /// A memory that somebody else has: `reserved_bytes` from `base` are set aside for it, as [`bounds::reservation`] asks
+    /// for. It has its minimum accessible, grows by what the store's platform commits, and is never released.
+    pub fn lent(base: *mut u8, reserved_bytes: usize, of: &MemoryType) -> Self {
+        Self {
+            base,
+            bytes: of.pages_min << of.page_bytes_log2,
+            mask: bounds::mask(of).unwrap_or(0) as usize,
+            bytes_max: reserved_bytes,
+            pages_max: of.pages_max,
+            page_bytes_log2: of.page_bytes_log2,
+            index_bits: of.index_bits,
+            reserved_bytes,
+        }
+    }
+
+    /// Says how many pages whoever lends it has made accessible by now.
+    pub const fn set_pages(&mut self, pages: u64) {
+        self.bytes = (pages as usize) << self.page_bytes_log2;
+    }
+
     /// Gives its address space and its share of the store's limits back.
     pub fn release(&mut self, store: &mut Store) {
         store.limits.memory_bytes_max += self.bytes;
@@ -79,6 +99,11 @@ impl Memory {
     /// How many pages it has.
     pub const fn pages(&self) -> u64 {
         (self.bytes >> self.page_bytes_log2) as u64
+    }
+
+    /// The bytes of a page are two to the power of this.
+    pub const fn page_bytes_log2(&self) -> usize {
+        self.page_bytes_log2
     }
 
     /// Its bytes. A guest may change them whenever it runs.

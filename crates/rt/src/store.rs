@@ -1,7 +1,7 @@
 //! What all instances that may reach each other share: limits, and what runs now.
 
-use core::ptr;
 use core::sync::atomic::{AtomicUsize, Ordering};
+use core::{mem, ptr};
 
 use crate::abi::Header;
 use crate::platform::Platform;
@@ -28,6 +28,13 @@ pub struct Store {
     pub(crate) platform: &'static dyn Platform,
     pub(crate) limits: Limits,
     interrupted: *const AtomicUsize,
+}
+
+/// Calls into native code that go on later, on a stack of their own.
+#[derive(Debug)]
+pub struct Parked {
+    activation: *mut Activation,
+    stack_limit: usize,
 }
 
 /// A call into native code that has not ended: what is needed to end it from anywhere inside.
@@ -69,6 +76,22 @@ impl Store {
     /// What may still be used up.
     pub const fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// Takes the calls that run now out of the way, for their stack to be left.
+    pub fn park(&mut self) -> Parked {
+        self.platform.activate(ptr::null_mut());
+        Parked {
+            activation: mem::replace(&mut self.activation, ptr::null_mut()),
+            stack_limit: mem::replace(&mut self.stack_limit, 0),
+        }
+    }
+
+    /// The calls that were parked run again, on this thread.
+    pub fn unpark(&mut self, parked: &Parked) {
+        self.platform.activate(parked.activation);
+        self.activation = parked.activation;
+        self.stack_limit = parked.stack_limit;
     }
 
     pub(crate) fn is_interrupted(&self) -> bool {

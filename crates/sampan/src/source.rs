@@ -78,6 +78,12 @@ pub(crate) fn explain(path: &Path, error: &Error) -> Report {
         Error::Unsealed => Report::usage(format!("{shown} is precompiled code that was not built here"))
             .cause("such code is run unchecked: whoever made the file could do all that you can")
             .hint("run the program it was made from, or, if you trust its maker, add `-O precompiled=any`"),
+        Error::NotNative(reason) => Report::usage(format!("{shown} cannot become native code"))
+            .cause(reason)
+            .hint("run it without `-O codegen=native`"),
+        Error::NoClang { .. } => Report::usage(format!("cannot make native code of {shown}"))
+            .cause(error)
+            .hint("install `clang-19`, or put clang in `PATH`; without `-O codegen=native` none is needed"),
         Error::Setup(source) => Report::usage(format!("cannot load {shown}")).cause(format!("{source:#}")),
         Error::Unfit(source) => Report::usage(format!("{shown} does not fit the pool"))
             .cause(format!("{source:#}"))

@@ -77,6 +77,7 @@ impl Tuning {
     pub(crate) fn settings(&self) -> Result<Settings, Report> {
         let mut settings = Settings::new(self.profile);
         settings.options.prefer_signals();
+        settings.tools = std::env::var_os("PATH").unwrap_or_default();
         for option in &self.options {
             settings.set(option).map_err(|error| explain(&error))?;
         }

@@ -5,13 +5,27 @@
 //!
 //! To load an object is to believe it: it is machine code, and the isolation of what it runs is what `aot` wrote into it.
 
+//! # In place of Wasmtime's code
+//!
+//! An engine whose code is native runs it behind Wasmtime's own interface: see [`shim`].
+
+mod code;
+mod compile;
 mod error;
+mod guest;
 mod host;
 mod interrupt;
 mod item;
+mod link;
 mod object;
+mod shim;
 mod store;
 mod value;
+
+pub(crate) use code::{Code, REACH_BYTES};
+pub(crate) use compile::{compatibility, compile, is_code, is_supported, join, load, parts};
+pub(crate) use guest::Guests;
+pub(crate) use link::link;
 
 pub use error::Error;
 pub use interrupt::Interrupter;

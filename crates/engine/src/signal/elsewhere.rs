@@ -24,4 +24,6 @@ pub(super) fn enter(target: &Arc<Target>) -> Inside {
     match **target {}
 }
 
+pub(super) fn enter_native(_: &super::NativeCode) {}
+
 pub(super) fn interrupt_in(_: u64) {}

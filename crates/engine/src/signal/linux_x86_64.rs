@@ -12,6 +12,7 @@ use std::time::Instant;
 use libc::{REG_RBP, REG_RIP, REG_RSP, c_int, c_void, siginfo_t, ucontext_t};
 use wasmtime_environ::{HostPtr, PtrSize};
 
+use super::NativeCode;
 use crate::code::Code;
 use crate::limits::SIGNALS_PER_SLICE;
 
@@ -47,6 +48,8 @@ unsafe impl Sync for Target {}
 thread_local! {
     /// The target of the calls that this thread polls now; null where it polls none.
     static CURRENT: AtomicPtr<Target> = const { AtomicPtr::new(ptr::null_mut()) };
+    /// The native code that this thread runs now, for one of these calls or for none; null where it runs none.
+    static NATIVE: AtomicPtr<NativeCode> = const { AtomicPtr::new(ptr::null_mut()) };
     /// Signals since it began to poll, at the outermost.
     static SIGNALS: AtomicU32 = const { AtomicU32::new(0) };
 }
@@ -143,6 +146,33 @@ impl Drop for Inside {
     }
 }
 
+/// Until dropped, the thread runs native code.
+pub(super) struct InsideNative;
+
+/// The thread runs native code from now on.
+pub(super) fn enter_native(native: &NativeCode) -> InsideNative {
+    timer::start();
+    if current().is_none() {
+        SIGNALS.with(|signals| signals.store(0, Ordering::Relaxed));
+    }
+    NATIVE.with(|running| running.store(ptr::from_ref(native).cast_mut(), Ordering::Relaxed));
+    compiler_fence(Ordering::SeqCst);
+    InsideNative
+}
+
+impl Drop for InsideNative {
+    fn drop(&mut self) {
+        compiler_fence(Ordering::SeqCst);
+        NATIVE.with(|running| running.store(ptr::null_mut(), Ordering::Relaxed));
+    }
+}
+
+/// The native code that this thread runs now.
+fn native() -> Option<&'static NativeCode> {
+    // SAFETY: as for `current`, but for `enter_native` and `InsideNative`.
+    unsafe { NATIVE.with(|running| running.load(Ordering::Relaxed)).as_ref() }
+}
+
 /// Interrupts the program that this thread runs after so many nanoseconds.
 pub(super) fn interrupt_in(nanoseconds: u64) {
     SIGNALS.with(|signals| signals.store(SIGNALS_PER_SLICE, Ordering::Relaxed));
@@ -157,19 +187,28 @@ fn current() -> Option<&'static Target> {
 }
 
 extern "C" fn on_signal(_: c_int, info: *mut siginfo_t, context: *mut c_void) {
-    let Some(target) = current() else { return timer::rest() };
-    timer::look_ahead(target.ends_at_ns);
+    let (native, target) = (native(), current());
+    if native.is_none() && target.is_none() {
+        return timer::rest();
+    }
+    let ends_at_ns = target.map_or(u64::MAX, |target| target.ends_at_ns);
+    timer::look_ahead(ends_at_ns);
     // A signal that somebody else sent has a reason of its own.
     // SAFETY: the kernel gives the handler what it knows of the signal.
     let is_tick = unsafe { timer::is_tick(&*info) };
     let signals = SIGNALS.with(|signals| signals.fetch_add(1, Ordering::Relaxed)) + 1;
-    if is_tick && signals < SIGNALS_PER_SLICE && !timer::is_over(target.ends_at_ns) {
+    if is_tick && signals < SIGNALS_PER_SLICE && !timer::is_over(ends_at_ns) {
         return;
     }
     // SAFETY: the kernel gives the handler the registers of the thread it interrupted, and takes them back.
     let registers = unsafe { &mut (*context.cast::<ucontext_t>()).uc_mcontext.gregs };
     let counter = registers[REG_RIP as usize] as usize;
-    if target.code.contains(counter) {
+    let is_inside = match (native, target) {
+        (Some(native), _) => native.text.contains(&counter),
+        (None, Some(target)) => target.code.contains(counter),
+        (None, None) => false,
+    };
+    if is_inside {
         // SAFETY: the program counter is in the program, whose stack has room for the host below it.
         let frame = unsafe {
             call::interrupt(
@@ -181,7 +220,7 @@ extern "C" fn on_signal(_: c_int, info: *mut siginfo_t, context: *mut c_void) {
         registers[REG_RBP as usize] = frame as i64;
         registers[REG_RSP as usize] = (frame - size_of::<usize>()) as i64;
         registers[REG_RIP as usize] = call::interrupted_at() as i64;
-    } else {
+    } else if let (None, Some(target)) = (native, target) {
         divert(target, registers[REG_RSP as usize] as usize);
     }
 }

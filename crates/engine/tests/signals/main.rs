@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use engine::options::Interrupt;
 use engine::wasmtime::{self, Instance, Linker, Module};
-use engine::{Engine, Error, Interrupts, Limit, Limits, Meter, Profile, Program, Settings};
+use engine::{Compiled, Engine, Error, Interrupts, Limit, Limits, Meter, Profile, Settings};
 
 fn engine(time_max: Option<Duration>) -> Engine {
     let limits = Limits { time_max, ..Limits::default() };
@@ -23,7 +23,7 @@ fn engine(time_max: Option<Duration>) -> Engine {
 fn module(engine: &Engine, text: &str) -> (Module, Interrupts<Meter>) {
     let program = engine.load(text.as_bytes(), None).unwrap();
     let interrupts = engine.interrupts(&program, None).unwrap().unwrap();
-    let Program::Module(module) = program else { panic!("a component") };
+    let Compiled::Module(module) = program.into_compiled() else { panic!("a component") };
     (module, interrupts)
 }
 

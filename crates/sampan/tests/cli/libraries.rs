@@ -6,7 +6,7 @@ use std::path::Path;
 
 use engine::wasmtime::component::{self, ComponentExportIndex, ResourceAny};
 use engine::wasmtime::{self, Memory, Store, TypedFunc, WasmParams, WasmResults};
-use engine::{CACHE_BYTES_MAX, CodeCache, Engine, Profile, Program, Seal, Settings};
+use engine::{CACHE_BYTES_MAX, CodeCache, Compiled, Engine, Profile, Program, Seal, Settings};
 use host::grants::Dir;
 use host::{Grants, Host, Stdio};
 use tokio::runtime::Runtime;
@@ -42,10 +42,10 @@ struct Library {
 impl Library {
     fn new(name: &str, profile: Profile, dir: Option<&Path>) -> Self {
         let (program, mut store, grants) = load(name, profile, dir);
-        let Program::Module(module) = program else { panic!("`{name}` is a module") };
-        let linker = host::link::module(store.engine(), &module, &grants).expect("a linker");
+        let Compiled::Module(module) = program.compiled() else { panic!("`{name}` is a module") };
+        let linker = host::link::module(store.engine(), &program, module, &grants).expect("a linker");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let instance = runtime.block_on(linker.instantiate_async(&mut store, &module)).expect("an instance");
+        let instance = runtime.block_on(linker.instantiate_async(&mut store, module)).expect("an instance");
         let memory = instance.get_memory(&mut store, "memory").expect("it exports its memory");
         Self { runtime, store, instance, memory }
     }
@@ -170,10 +170,10 @@ struct Codec {
 impl Codec {
     fn new(name: &str, profile: Profile, config: &str) -> Self {
         let (program, mut store, _) = load(name, profile, None);
-        let Program::Component(component) = program else { panic!("`{name}` is a component") };
-        let linker = host::link::component(store.engine(), &component).expect("a linker");
+        let Compiled::Component(component) = program.compiled() else { panic!("`{name}` is a component") };
+        let linker = host::link::component(store.engine(), component).expect("a linker");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let instance = linker.instantiate_async(&mut store, &component);
+        let instance = linker.instantiate_async(&mut store, component);
         let instance = runtime.block_on(instance).expect("an instance");
         let interface =
             instance.get_export_index(&mut store, None, "numcodecs:abc/codec@0.1.1").expect("a codec");

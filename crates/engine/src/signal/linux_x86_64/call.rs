@@ -4,7 +4,7 @@ use std::arch::naked_asm;
 use std::arch::x86_64::__cpuid_count;
 use std::sync::atomic::Ordering;
 
-use super::{STACK_BYTES_CALL, current};
+use super::{STACK_BYTES_CALL, current, native};
 
 /// Bytes below the stack pointer that a function may use without moving it (System V ABI, 3.2.2).
 const RED_ZONE: usize = 128;
@@ -63,6 +63,9 @@ struct Call {
 /// Called before the host is, with every register saved. `frame` holds the program's frame pointer and, above it, where
 /// it goes on: for a return that was diverted, that is put there now.
 extern "C" fn begin(frame: &mut [usize; 2]) -> Call {
+    if let Some(native) = native() {
+        return Call { function: native.pause as usize, instance: native.data.addr() };
+    }
     let Some(target) = current() else {
         // The call that was diverted goes on unwatched, against the rule of `Interruptible::watch`. Nobody knows where.
         std::process::abort()
@@ -76,7 +79,9 @@ extern "C" fn begin(frame: &mut [usize; 2]) -> Call {
 
 /// Called after the host was.
 extern "C" fn end() {
-    if let Some(target) = current() {
+    if native().is_none()
+        && let Some(target) = current()
+    {
         target.move_stack_limit(STACK_BYTES_CALL as isize);
     }
 }

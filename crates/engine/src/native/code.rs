@@ -1,0 +1,145 @@
+//! The native code of a program, loaded, and what all its instances share.
+
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
+use corosensei::stack::DefaultStack;
+use rt::abi::{ABI_VERSION, Kind};
+use rt::linux::Linux;
+
+use super::error::Error;
+use super::host;
+use super::object::{Module, Object};
+use crate::limits::{NATIVE_STACK_BYTES, NATIVE_STACKS_KEPT_MAX, NATIVE_TABLE_ELEMENTS_MAX};
+use crate::signal;
+
+/// The name of the only module in an object.
+pub(super) const NAME: &str = "program";
+
+/// Bytes that are set aside for each memory, accessible or not: whatever an index and an offset of 32 bits can reach, and
+/// the widest access there.
+pub(crate) const REACH_BYTES: usize = (1 << 33) + (64 << 10);
+
+/// The native code of a program.
+#[derive(Debug)]
+pub(crate) struct Code {
+    module: Module,
+    /// The slots of 8 bytes that arguments and results of each export need, and of each imported function.
+    slots_of_exports: Vec<usize>,
+    slots_of_imports: Vec<usize>,
+    /// Of the program, in each call.
+    stack_bytes: usize,
+    gives_way: bool,
+    stacks: Stacks,
+}
+
+/// Stacks that no call uses now.
+#[derive(Default)]
+struct Stacks(Mutex<Vec<DefaultStack>>);
+
+impl std::fmt::Debug for Stacks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Stacks")
+    }
+}
+
+impl Code {
+    /// Loads the code of a guest. Each call may use so many bytes of stack, and gives way once a slice if it is to.
+    ///
+    /// # Safety
+    /// As for [`Object::load`].
+    pub(super) unsafe fn load(object: &[u8], stack_bytes: usize, gives_way: bool) -> Result<Self, Error> {
+        // Whoever handles the signal first is asked last, and this one must be sure that it is there.
+        if gives_way && !signal::is_supported() {
+            return Err(Error::Load("nothing can interrupt it in this process".to_owned()));
+        }
+        Linux::get();
+        // SAFETY: the caller promises it.
+        let module = unsafe { Object::load(object) }?.module(NAME)?;
+        // SAFETY: the descriptor is one that `aot` wrote, and lives as long as the module.
+        let (slots_of_exports, slots_of_imports) = unsafe {
+            let of = &*module.descriptor();
+            if of.abi_version != ABI_VERSION {
+                return Err(Error::Version);
+            }
+            let slots = |function: usize| {
+                let ty = &of.types.get()[of.functions.get()[function].type_index];
+                let (params, results) = host::split(ty.signature.get());
+                host::slots(params).max(host::slots(results))
+            };
+            let exports = of.exports.get().iter().map(|export| match export.kind {
+                Kind::Function => slots(export.index),
+                _ => 0,
+            });
+            let imports = of.imports.get().iter().filter(|import| import.kind == Kind::Function);
+            (exports.collect(), imports.map(|import| slots(import.index)).collect())
+        };
+        Ok(Self {
+            module,
+            slots_of_exports,
+            slots_of_imports,
+            stack_bytes,
+            gives_way,
+            stacks: Stacks::default(),
+        })
+    }
+
+    pub(super) const fn descriptor(&self) -> *const rt::abi::Module {
+        self.module.descriptor()
+    }
+
+    /// Where the code of the program's functions lies.
+    pub(super) fn text(&self) -> Range<usize> {
+        // SAFETY: the descriptor lives as long as the module.
+        let (start, end) = unsafe { ((*self.descriptor()).text_start, (*self.descriptor()).text_end) };
+        start as usize..end as usize
+    }
+
+    /// Memories are held to theirs by Wasmtime.
+    pub(super) const fn limits(&self) -> rt::Limits {
+        rt::Limits {
+            memory_bytes_max: usize::MAX,
+            table_elements_max: NATIVE_TABLE_ELEMENTS_MAX,
+            stack_bytes_max: self.stack_bytes,
+        }
+    }
+
+    pub(super) const fn gives_way(&self) -> bool {
+        self.gives_way
+    }
+
+    pub(super) fn memories_len(&self) -> usize {
+        // SAFETY: as above.
+        unsafe { (*self.descriptor()).memories.get() }.len()
+    }
+
+    pub(super) fn imports_len(&self) -> u32 {
+        self.slots_of_imports.len() as u32
+    }
+
+    /// The slots of an export, by its number; none for what has no number.
+    pub(super) fn slots_of_export(&self, number: u32) -> usize {
+        self.slots_of_exports.get(number as usize).copied().unwrap_or(0)
+    }
+
+    pub(super) fn slots_of_import(&self, number: u32) -> usize {
+        self.slots_of_imports[number as usize]
+    }
+
+    /// A stack for one call, with room for the host below the program's part.
+    pub(super) fn take_stack(&self) -> wasmtime::Result<DefaultStack> {
+        let kept = self.stacks.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        match kept {
+            Some(stack) => Ok(stack),
+            None => Ok(DefaultStack::new(self.stack_bytes + NATIVE_STACK_BYTES)?),
+        }
+    }
+
+    /// Takes a stack back, for the next call.
+    pub(super) fn give_stack(&self, stack: DefaultStack) {
+        let mut stacks = self.stacks.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if stacks.len() < NATIVE_STACKS_KEPT_MAX {
+            stacks.push(stack);
+        }
+    }
+}

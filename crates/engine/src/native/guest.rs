@@ -1,0 +1,414 @@
+//! An instance of native code behind a [shim](super::shim): its memories are Wasmtime's, and each call into it runs on a
+//! stack of its own, which it leaves whenever it needs WebAssembly: to call an import, to grow a memory, to give way.
+
+use std::cell::Cell;
+use std::ffi::c_void;
+use std::ptr;
+use std::slice;
+use std::sync::Arc;
+
+use corosensei::stack::DefaultStack;
+use corosensei::{Coroutine, CoroutineResult, Yielder};
+use rt::abi::{FunctionRecord, GLOBAL_BYTES, Header, HostFunction};
+use rt::linux::Linux;
+use rt::{Extern, Parked, Platform, Trap};
+
+use super::code::{Code, REACH_BYTES};
+use super::shim::{BEGIN, DONE, GROW, IMPORT, SLOTS_AT, TICK};
+use crate::limits::NATIVE_CALLS_MAX;
+use crate::signal::NativeCode;
+
+/// The instances of native code of one store.
+#[derive(Default)]
+pub(crate) struct Guests(Vec<Guest>);
+
+/// One instance.
+pub(super) struct Guest {
+    code: Arc<Code>,
+    // Native code points to all of these, which therefore stay where they are until the instance is dropped.
+    store: *mut rt::Store,
+    shared: *mut Shared,
+    imports: *mut [Import],
+    _room: Box<[u128]>,
+    instance: rt::Instance,
+    calls: Vec<Option<Call>>,
+}
+
+/// What native code reaches while it runs.
+struct Shared {
+    memories: Box<[rt::Memory]>,
+    /// Where arguments, results and the sizes of memories cross.
+    exchange: *mut u8,
+    /// By which the call that runs now leaves its stack.
+    yielder: Cell<*const Yielder<bool, Pause>>,
+}
+
+/// An import as native code calls it.
+#[repr(C)]
+struct Import {
+    raw: HostFunction,
+    number: u32,
+}
+
+/// Why a call leaves its stack.
+enum Pause {
+    Import { number: u32, slots: *mut u64 },
+    Grow { memory: usize, pages: u64 },
+    Tick,
+}
+
+/// A call that has not ended.
+struct Call {
+    coroutine: Coroutine<bool, Pause, Result<(), Trap>, DefaultStack>,
+    /// Its arguments, then its results.
+    slots: Box<[u64]>,
+    /// While it does not run, where it goes on.
+    parked: Option<(Parked, *const Yielder<bool, Pause>)>,
+    waits: Wait,
+}
+
+/// What a call waits for.
+enum Wait {
+    /// Results, to be put there.
+    Results(*mut u64, usize),
+    Growth,
+    Nothing,
+}
+
+// SAFETY: what a guest points to is its own. What lies on the stacks of its calls are frames of native code and of `rt`,
+// none of which knows its thread: what is a thread's own is parked.
+unsafe impl Send for Guest {}
+// SAFETY: nothing can be done with a shared one.
+unsafe impl Sync for Guest {}
+
+// SAFETY: it is used where native code runs, which is one thread at a time, and nowhere else.
+unsafe impl Sync for Shared {}
+
+impl Guests {
+    /// Makes an instance of `code`, and gives its number. `memories` are where its memories begin, each with
+    /// [`REACH_BYTES`] set aside, and `exchange` is the memory for arguments and results.
+    ///
+    /// # Safety
+    /// All of them stay there for as long as calls are made.
+    pub(super) unsafe fn add(
+        &mut self,
+        code: &Arc<Code>,
+        memories: &[*mut u8],
+        exchange: *mut u8,
+    ) -> wasmtime::Result<u64> {
+        // SAFETY: the caller promises it.
+        self.0.push(unsafe { Guest::new(code, memories, exchange) }?);
+        Ok(self.0.len() as u64 - 1)
+    }
+
+    pub(super) fn get(&mut self, number: u64) -> &mut Guest {
+        // Shims, which nobody else writes, know no other numbers.
+        &mut self.0[number as usize]
+    }
+}
+
+impl std::fmt::Debug for Guests {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Guests").field(&self.0.len()).finish()
+    }
+}
+
+impl Guest {
+    unsafe fn new(code: &Arc<Code>, memories: &[*mut u8], exchange: *mut u8) -> wasmtime::Result<Self> {
+        // SAFETY: the descriptor lives as long as the code, which the guest keeps; the rest the caller promises. What is
+        // boxed here is freed when the guest is dropped, after the instance that points to it was released.
+        unsafe {
+            let descriptor = code.descriptor();
+            let types = (*descriptor).memories.get();
+            let lent = memories.iter().zip(types).map(|(base, ty)| rt::Memory::lent(*base, REACH_BYTES, ty));
+            let shared = Shared { memories: lent.collect(), exchange, yielder: Cell::new(ptr::null()) };
+            let shared = Box::into_raw(Box::new(shared));
+            // Who uses the store lets it go before the platform.
+            let platform: &'static dyn Platform = &*shared;
+            let store = Box::into_raw(Box::new(rt::Store::new(platform, code.limits(), ptr::null())));
+
+            let module = &*descriptor;
+            let functions = module.functions.get();
+            let header =
+                || Header { builtins: &rt::BUILTINS, store, module: ptr::null(), next: ptr::null_mut() };
+            let imports: Box<[Import]> = (0..code.imports_len())
+                .map(|number| Import {
+                    raw: HostFunction { header: header(), call: call_import, data: shared.cast() },
+                    number,
+                })
+                .collect();
+            let imports = Box::into_raw(imports);
+            let mut next_import = imports.cast::<Import>();
+            let mut next_memory = (*shared).memories.as_mut_ptr();
+            let given: Vec<Extern> = module
+                .imports
+                .get()
+                .iter()
+                .map(|import| match import.kind {
+                    rt::abi::Kind::Function => {
+                        let function = next_import;
+                        next_import = next_import.add(1);
+                        let type_id = functions[import.index].type_index;
+                        Extern::Host { function: (&raw mut (*function).raw), type_id }
+                    }
+                    _ => {
+                        let memory = next_memory;
+                        next_memory = next_memory.add(1);
+                        Extern::Memory(memory)
+                    }
+                })
+                .collect();
+
+            let mut room = vec![0_u128; module.layout().bytes().div_ceil(GLOBAL_BYTES)].into_boxed_slice();
+            // Instances never meet others, so that a type's number is its place.
+            let mut types = 0..;
+            let mut type_id = |_: &[u8]| types.next().expect("there are fewer types than numbers");
+            let made = rt::Instance::new(store, descriptor, room.as_mut_ptr().cast(), &given, &mut type_id);
+            match made {
+                Ok(instance) => Ok(Self {
+                    code: Arc::clone(code),
+                    store,
+                    shared,
+                    imports,
+                    _room: room,
+                    instance,
+                    calls: Vec::new(),
+                }),
+                Err(error) => {
+                    drop((Box::from_raw(store), Box::from_raw(shared), Box::from_raw(imports)));
+                    Err(wasmtime::format_err!("cannot make an instance of native code: {error:?}"))
+                }
+            }
+        }
+    }
+
+    /// Begins a call of an export, whose arguments are in the slots. What came of it is a state: in the lower half what
+    /// is to be done for it, in the upper half its number, to be given to [`Self::resume`] when that is done.
+    ///
+    /// # Safety
+    /// The memories are where they were.
+    pub(super) unsafe fn enter(&mut self, export: u32) -> wasmtime::Result<u64> {
+        let number = self.calls.iter().position(Option::is_none).unwrap_or(self.calls.len());
+        if number >= NATIVE_CALLS_MAX {
+            return Err(wasmtime::Trap::StackOverflow.into());
+        }
+        let (store, instance, shared) = (self.store, self.instance, self.shared);
+        // SAFETY: the export is one that there is: shims know no others. The exchange has as many slots as any function
+        // needs. What runs on the new stack ends, or is thrown away, before what it uses.
+        unsafe {
+            let record = self.record(export);
+            let mut slots = vec![0; self.code.slots_of_export(export)].into_boxed_slice();
+            (*shared).take(&mut slots);
+            let to = slots.as_mut_ptr();
+            let coroutine = Coroutine::with_stack(self.code.take_stack()?, move |yielder, _| {
+                (*shared).yielder.set(yielder);
+                match record {
+                    Some(record) => rt::call(store, &record, to),
+                    None => instance.initialize(),
+                }
+            });
+            let call = Call { coroutine, slots, parked: None, waits: Wait::Nothing };
+            match self.calls.get_mut(number) {
+                Some(place) => *place = Some(call),
+                None => self.calls.push(Some(call)),
+            }
+            self.go_on(number, true)
+        }
+    }
+
+    /// Goes on with a call for which was done what it waited for.
+    ///
+    /// # Safety
+    /// As for [`Self::enter`].
+    pub(super) unsafe fn resume(&mut self, number: u32) -> wasmtime::Result<u64> {
+        let number = number as usize;
+        let call = self.calls[number].as_mut().expect("shims resume what waits");
+        // SAFETY: native code gave the slots, and waits.
+        let done = unsafe {
+            match call.waits {
+                Wait::Results(slots, len) => {
+                    (*self.shared).take(slice::from_raw_parts_mut(slots, len));
+                    true
+                }
+                Wait::Growth => {
+                    let mut slots = [0; 2];
+                    (*self.shared).take(&mut slots);
+                    slots[1] != u64::MAX
+                }
+                Wait::Nothing => true,
+            }
+        };
+        // SAFETY: the caller promises it.
+        unsafe { self.go_on(number, done) }
+    }
+
+    unsafe fn go_on(&mut self, number: usize, done: bool) -> wasmtime::Result<u64> {
+        let call = self.calls[number].as_mut().expect("it has not ended");
+        // SAFETY: the store and what is shared live as long as the guest, and nothing of it runs now.
+        let (store, shared) = unsafe { (&mut *self.store, &mut *self.shared) };
+        shared.look_at_sizes();
+        if let Some((parked, yielder)) = call.parked.take() {
+            store.unpark(&parked);
+            shared.yielder.set(yielder);
+        }
+        let native = NativeCode { text: self.code.text(), pause, data: self.shared.cast() };
+        let came_to = native.run(self.code.gives_way(), || call.coroutine.resume(done));
+        let state = match came_to {
+            CoroutineResult::Return(ended) => {
+                let call = self.calls[number].take().expect("it ended just now");
+                self.code.give_stack(call.coroutine.into_stack());
+                ended.map_err(trap_of)?;
+                shared.give(&call.slots);
+                DONE
+            }
+            CoroutineResult::Yield(pause) => {
+                call.parked = Some((store.park(), shared.yielder.get()));
+                match pause {
+                    Pause::Import { number, slots } => {
+                        let len = self.code.slots_of_import(number);
+                        // SAFETY: native code has room for what its import takes and gives.
+                        shared.give(unsafe { slice::from_raw_parts(slots, len) });
+                        call.waits = Wait::Results(slots, len);
+                        IMPORT + number
+                    }
+                    Pause::Grow { memory, pages } => {
+                        shared.give(&[memory as u64, pages]);
+                        call.waits = Wait::Growth;
+                        GROW
+                    }
+                    Pause::Tick => {
+                        call.waits = Wait::Nothing;
+                        TICK
+                    }
+                }
+            }
+        };
+        Ok((number as u64) << 32 | u64::from(state))
+    }
+
+    /// What an export calls; nothing for [`BEGIN`].
+    unsafe fn record(&self, export: u32) -> Option<FunctionRecord> {
+        if export == BEGIN {
+            return None;
+        }
+        // SAFETY: the caller promises that there is such an export, and the instance lives.
+        unsafe {
+            let exports = (*self.code.descriptor()).exports.get();
+            match self.instance.export(&exports[export as usize]) {
+                Extern::Function(record) => Some(*record),
+                _ => unreachable!("shims call functions"),
+            }
+        }
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        for call in self.calls.drain(..).flatten() {
+            let mut coroutine = call.coroutine;
+            // SAFETY: frames of native code and of `rt` own nothing.
+            unsafe { coroutine.force_reset() };
+            self.code.give_stack(coroutine.into_stack());
+        }
+        // SAFETY: nothing of the instance runs, and nobody else knows what it was made of.
+        unsafe {
+            self.instance.release();
+            drop(Box::from_raw(self.store));
+            drop(Box::from_raw(self.shared));
+            drop(Box::from_raw(self.imports));
+        }
+    }
+}
+
+impl Shared {
+    /// Copies what is in the exchange to slots.
+    fn take(&self, to: &mut [u64]) {
+        // SAFETY: the exchange is a page of Wasmtime's, with as many slots as any function needs.
+        unsafe { ptr::copy_nonoverlapping(self.exchange.add(SLOTS_AT).cast(), to.as_mut_ptr(), to.len()) };
+    }
+
+    /// Copies slots to the exchange.
+    fn give(&self, from: &[u64]) {
+        // SAFETY: as above.
+        unsafe { ptr::copy_nonoverlapping(from.as_ptr(), self.exchange.add(SLOTS_AT).cast(), from.len()) };
+    }
+
+    /// Tells memories how large they are by now, which the shim has written into the exchange.
+    fn look_at_sizes(&mut self) {
+        for (index, memory) in self.memories.iter_mut().enumerate() {
+            // SAFETY: there is a size for each memory.
+            let pages = unsafe { self.exchange.cast::<u64>().add(index).read() };
+            memory.set_pages(pages);
+        }
+    }
+
+    /// Leaves the stack of the call that runs now until something is done for it.
+    fn pause(&self, why: Pause) -> bool {
+        // SAFETY: a call runs, which has said by what it leaves.
+        unsafe { (*self.yielder.get()).suspend(why) }
+    }
+}
+
+/// How native code calls an import.
+unsafe extern "C" fn call_import(raw: *mut HostFunction, slots: *mut u64) -> u32 {
+    // SAFETY: it is the first part of an `Import`, whose data are what its guest shares.
+    unsafe {
+        let import = &*raw.cast::<Import>();
+        let shared = &*import.raw.data.cast::<Shared>();
+        shared.pause(Pause::Import { number: import.number, slots });
+    }
+    0
+}
+
+/// Where native code goes when a signal interrupts it.
+extern "C" fn pause(shared: *mut c_void, _: *mut c_void) {
+    // SAFETY: native code was interrupted, of a guest that shares this.
+    unsafe { (*shared.cast::<Shared>()).pause(Pause::Tick) };
+}
+
+impl Platform for Shared {
+    fn reserve(&self, bytes: usize) -> *mut u8 {
+        Linux::get().reserve(bytes)
+    }
+
+    unsafe fn commit(&self, start: *mut u8, bytes: usize) -> bool {
+        match self
+            .memories
+            .iter()
+            .position(|memory| memory.data().cast::<u8>().wrapping_add(memory.data().len()) == start)
+        {
+            Some(memory) => {
+                let pages = bytes as u64 >> self.memories[memory].page_bytes_log2();
+                self.pause(Pause::Grow { memory, pages })
+            }
+            // SAFETY: as the trait asks for.
+            None => unsafe { Linux::get().commit(start, bytes) },
+        }
+    }
+
+    unsafe fn release(&self, start: *mut u8, bytes: usize) {
+        // SAFETY: as the trait asks for.
+        unsafe { Linux::get().release(start, bytes) }
+    }
+
+    fn activate(&self, activation: *mut rt::Activation) -> *mut rt::Activation {
+        Linux::get().activate(activation)
+    }
+}
+
+/// A trap as Wasmtime names it.
+fn trap_of(trap: Trap) -> wasmtime::Trap {
+    use wasmtime::Trap as T;
+    match trap {
+        Trap::Unreachable | Trap::Host => T::UnreachableCodeReached,
+        Trap::MemoryOutOfBounds => T::MemoryOutOfBounds,
+        Trap::TableOutOfBounds | Trap::UndefinedElement => T::TableOutOfBounds,
+        Trap::UninitializedElement => T::IndirectCallToNull,
+        Trap::IndirectCallType => T::BadSignature,
+        Trap::DivideByZero => T::IntegerDivisionByZero,
+        Trap::IntegerOverflow => T::IntegerOverflow,
+        Trap::InvalidConversion => T::BadConversionToInteger,
+        Trap::StackOverflow => T::StackOverflow,
+        Trap::Interrupted => T::Interrupt,
+    }
+}
