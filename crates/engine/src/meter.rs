@@ -76,6 +76,11 @@ impl ResourceLimiter for Meter {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
+        if current > 0
+            && let Some(answered) = self.guests.answer(maximum)
+        {
+            return answered.map(|()| false);
+        }
         self.grow(desired.saturating_sub(current), maximum.is_some_and(|maximum| desired > maximum))
     }
 

@@ -29,7 +29,7 @@ const UNSTOPPABLE: &[u8] = b"unstoppable";
 #[derive(Clone)]
 pub struct Program {
     compiled: Compiled,
-    native: Option<Arc<native::Code>>,
+    native: Vec<Arc<native::Code>>,
 }
 
 /// What Wasmtime makes instances of.
@@ -57,16 +57,24 @@ impl Program {
     /// # Errors
     /// When that is there already.
     pub fn link_native<T: Metered>(&self, linker: &mut wasmtime::Linker<T>) -> wasmtime::Result<()> {
-        match &self.native {
-            Some(code) => native::link(linker, code),
-            None => Ok(()),
-        }
+        if self.native.is_empty() { Ok(()) } else { native::link(linker, &self.native) }
+    }
+
+    /// The same for a component.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn link_native_component<T: Metered>(
+        &self,
+        linker: &mut wasmtime::component::Linker<T>,
+    ) -> wasmtime::Result<()> {
+        if self.native.is_empty() { Ok(()) } else { native::link_component(linker, &self.native) }
     }
 }
 
 impl From<Compiled> for Program {
     fn from(compiled: Compiled) -> Self {
-        Self { compiled, native: None }
+        Self { compiled, native: Vec::new() }
     }
 }
 
@@ -201,7 +209,21 @@ impl Engine {
 
     fn compile(&self, bytes: &[u8]) -> Result<Vec<u8>, Error> {
         match Form::detect(bytes).map_err(Error::NotWasm)? {
-            Form::Module if self.settings().options.codegen == Codegen::Native => self.compile_native(bytes),
+            Form::Module if self.settings().options.codegen == Codegen::Native => {
+                let (shim, object) = native::compile(bytes, self.settings())?;
+                let shim =
+                    self.wasmtime().precompile_module(&shim).map_err(|error| self.refused(bytes, error))?;
+                Ok(native::join(&shim, &object))
+            }
+            Form::Component if self.settings().options.codegen == Codegen::Native => {
+                unfold::check(bytes).map_err(Error::Invalid)?;
+                let (shims, object) = native::compile_component(bytes, self.settings())?;
+                let shims = self
+                    .wasmtime()
+                    .precompile_component(&shims)
+                    .map_err(|error| self.refused(bytes, error))?;
+                Ok(native::join(&shims, &object))
+            }
             Form::Module => {
                 self.wasmtime().precompile_module(bytes).map_err(|error| self.refused(bytes, error))
             }
@@ -214,18 +236,11 @@ impl Engine {
         }
     }
 
-    /// Compiles a module to native code, and the module that stands for it.
-    fn compile_native(&self, module: &[u8]) -> Result<Vec<u8>, Error> {
-        let (shim, object) = native::compile(module, self.settings())?;
-        let shim = self.wasmtime().precompile_module(&shim).map_err(|error| self.refused(module, error))?;
-        Ok(native::join(&shim, &object))
-    }
-
-    /// A program whose code is that of an object, which was made by [`Self::compile_native`].
+    /// A program whose code is that of an object, which was made by [`native::compile`].
     fn with_native(&self, shim: Program, object: &[u8]) -> Result<Program, Error> {
         // SAFETY: the object was made here a moment ago, or lay under a seal.
         let native = unsafe { native::load(object, self.settings()) }?;
-        Ok(Program { native: Some(Arc::new(native)), ..shim })
+        Ok(Program { native, ..shim })
     }
 
     /// Why a program was refused: an engine of another kind may know all that it uses.

@@ -38,7 +38,7 @@ impl Command {
     pub fn link(engine: &Engine, program: &Program, grants: &Grants) -> Result<Self, Error> {
         match program.compiled() {
             Compiled::Module(module) => link_module(engine, program, module, grants),
-            Compiled::Component(component) => link_component(engine, component),
+            Compiled::Component(component) => link_component(engine, program, component),
         }
         .map(Self)
     }
@@ -105,8 +105,8 @@ fn link_module(
     Ok(Linked::Module(linked, start))
 }
 
-fn link_component(engine: &Engine, component: &Component) -> Result<Linked, Error> {
-    let linker = link::component(engine.wasmtime(), component).map_err(Error::Link)?;
+fn link_component(engine: &Engine, program: &Program, component: &Component) -> Result<Linked, Error> {
+    let linker = link::component(engine.wasmtime(), program, component).map_err(Error::Link)?;
     let linked = linker.instantiate_pre(component).map_err(Error::Link)?;
     let exports = functions_of_component(component);
     let runs =

@@ -40,7 +40,7 @@ pub async fn invoke(
     let call = Call { name, inline, args };
     let called = match program.compiled() {
         Compiled::Module(module) => call.of_module(store, program, module, grants).await?,
-        Compiled::Component(component) => call.of_component(store, component).await?,
+        Compiled::Component(component) => call.of_component(store, program, component).await?,
     };
     match called {
         Ok(results) => Ok(Outcome::Returned(results)),
@@ -92,10 +92,11 @@ impl Call<'_> {
     async fn of_component(
         &self,
         store: &mut Store<Host>,
+        program: &Program,
         component: &Component,
     ) -> Result<wasmtime::Result<Vec<String>>, Error> {
         let path = self.find(component)?;
-        let linker = link::component(store.engine(), component).map_err(Error::Link)?;
+        let linker = link::component(store.engine(), program, component).map_err(Error::Link)?;
         let linked = linker.instantiate_pre(component).map_err(Error::Link)?;
         let instance = match linked.instantiate_async(&mut *store).await {
             Ok(instance) => instance,

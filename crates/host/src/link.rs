@@ -48,13 +48,18 @@ const APP: [(&str, Link); 7] = [
 
 type Link = fn(&mut component::Linker<Host>) -> wasmtime::Result<()>;
 
-/// Everything that `component` may import.
+/// Everything that `component`, which stands for `program`, may import.
 ///
 /// # Errors
 /// Those of Wasmtime, for names defined twice; there are none.
-pub fn component(engine: &Engine, component: &Component) -> wasmtime::Result<component::Linker<Host>> {
+pub fn component(
+    engine: &Engine,
+    program: &Program,
+    component: &Component,
+) -> wasmtime::Result<component::Linker<Host>> {
     let mut linker = component::Linker::new(engine);
     linker.allow_shadowing(true);
+    program.link_native_component(&mut linker)?;
 
     let kind = component.component_type();
     let imports: Vec<&str> = kind.imports(engine).map(|(name, _)| name).collect();

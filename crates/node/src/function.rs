@@ -98,7 +98,7 @@ impl Function {
     ) -> Result<Self, Error> {
         let failed = |source| Error::Link { function: name.to_owned(), source };
         let entries = match program.compiled() {
-            Compiled::Component(component) => entries(&engine, component).map_err(failed)?,
+            Compiled::Component(component) => entries(&engine, &program, component).map_err(failed)?,
             Compiled::Module(_) => Entries::default(),
         };
         let Entries { http, chain, socket, watcher, is_middleware } = entries;
@@ -184,8 +184,8 @@ struct Entries {
     is_middleware: bool,
 }
 
-fn entries(engine: &Engine, component: &Component) -> wasmtime::Result<Entries> {
-    let instance = link::component(engine.wasmtime(), component)?.instantiate_pre(component)?;
+fn entries(engine: &Engine, program: &Program, component: &Component) -> wasmtime::Result<Entries> {
+    let instance = link::component(engine.wasmtime(), program, component)?.instantiate_pre(component)?;
     let export = |interface, function| exported(component, &instance, interface, function);
     let socket = |function| export("sampan:websocket/handler@0.1.0", function);
     let watcher = |function| export("wasi:keyvalue/watcher@0.2.0-draft2", function);

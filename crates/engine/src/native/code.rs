@@ -1,7 +1,7 @@
 //! The native code of a program, loaded, and what all its instances share.
 
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use corosensei::stack::DefaultStack;
 use rt::abi::{ABI_VERSION, Kind};
@@ -13,8 +13,10 @@ use super::object::{Module, Object};
 use crate::limits::{NATIVE_STACK_BYTES, NATIVE_STACKS_KEPT_MAX, NATIVE_TABLE_ELEMENTS_MAX};
 use crate::signal;
 
-/// The name of the only module in an object.
-pub(super) const NAME: &str = "program";
+/// What a module is called in the object, by its number among those that are native code.
+pub(super) fn name(module: usize) -> String {
+    format!("program{module}")
+}
 
 /// Bytes that are set aside for each memory, accessible or not: whatever an index and an offset of 32 bits can reach, and
 /// the widest access there.
@@ -44,18 +46,29 @@ impl std::fmt::Debug for Stacks {
 }
 
 impl Code {
-    /// Loads the code of a guest. Each call may use so many bytes of stack, and gives way once a slice if it is to.
+    /// Loads the code of all guests in an object. Each call may use so many bytes of stack, and gives way once a slice if
+    /// it is to.
     ///
     /// # Safety
     /// As for [`Object::load`].
-    pub(super) unsafe fn load(object: &[u8], stack_bytes: usize, gives_way: bool) -> Result<Self, Error> {
+    pub(super) unsafe fn load(
+        object: &[u8],
+        stack_bytes: usize,
+        gives_way: bool,
+    ) -> Result<Vec<Arc<Self>>, Error> {
         // Whoever handles the signal first is asked last, and this one must be sure that it is there.
         if gives_way && !signal::is_supported() {
             return Err(Error::Load("nothing can interrupt it in this process".to_owned()));
         }
         Linux::get();
         // SAFETY: the caller promises it.
-        let module = unsafe { Object::load(object) }?.module(NAME)?;
+        let object = unsafe { Object::load(object) }?;
+        let modules = (0..).map_while(|number| object.module(&name(number)).ok());
+        // SAFETY: as above.
+        modules.map(|module| unsafe { Self::new(module, stack_bytes, gives_way) }.map(Arc::new)).collect()
+    }
+
+    unsafe fn new(module: Module, stack_bytes: usize, gives_way: bool) -> Result<Self, Error> {
         // SAFETY: the descriptor is one that `aot` wrote, and lives as long as the module.
         let (slots_of_exports, slots_of_imports) = unsafe {
             let of = &*module.descriptor();

@@ -2,13 +2,15 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 use aot::{Assembly, Clang, Output, Precision, Target};
 use rt::Policy;
 use rt::abi::ABI_VERSION;
 
-use super::code::{Code, NAME};
-use super::shim;
+use super::code::{self, Code};
+use super::component::{self, Shim};
+use super::shim::{self, Within};
 use crate::options::{Bounds, Interrupt, Options, Traps};
 use crate::{Error, Settings};
 
@@ -25,18 +27,73 @@ pub(crate) fn is_supported() -> bool {
 
 /// The shim of a module, and the object with its code.
 pub(crate) fn compile(module: &[u8], settings: &Settings) -> Result<(Vec<u8>, Vec<u8>), Error> {
-    let options = &settings.options;
-    let target = Target::host().ok_or_else(|| Error::NotNative("this machine is not known".to_owned()))?;
-    let precision = match options.traps {
-        Traps::Precise => Precision::Precise,
-        Traps::Relaxed => Precision::Relaxed,
-    };
-    let mut assembly = Assembly::new(target);
-    assembly.add_guest(NAME, module, policy(options), precision).map_err(refused)?;
-    let shim = shim::shim(module).map_err(Error::NotNative)?;
-    let clang = Clang::find(&settings.tools).map_err(refused)?;
-    let object = clang.compile(&assembly.finish(), &target, &options.cpu, LEVEL, Output::Shared);
-    Ok((shim, object.map_err(refused)?))
+    let mut maker = Maker::new(settings)?;
+    let (shim, _) = maker.add(module, Within::Nothing)?;
+    Ok((shim, maker.finish()?))
+}
+
+/// The component with shims for those of its modules that can become native code, and the object with their code.
+pub(crate) fn compile_component(component: &[u8], settings: &Settings) -> Result<(Vec<u8>, Vec<u8>), Error> {
+    let mut maker = Maker::new(settings)?;
+    let mut refusal = "it has no module with a memory".to_owned();
+    let mut shims = Vec::new();
+    let modules = component::modules(component).map_err(|error| Error::Invalid(error.into()))?;
+    let modules =
+        modules.ok_or_else(|| Error::NotNative("it uses names that are kept for the host".to_owned()))?;
+    for module in modules {
+        let number = maker.modules as u32;
+        shims.push(match shim::has_memory(module).then(|| maker.add(module, Within::Component(number))) {
+            Some(Ok((wasm, memories))) => Some(Shim { wasm, memories }),
+            Some(Err(Error::NotNative(why))) => {
+                refusal = why;
+                None
+            }
+            Some(Err(error)) => return Err(error),
+            None => None,
+        });
+    }
+    if maker.modules == 0 {
+        return Err(Error::NotNative(refusal));
+    }
+    let rewritten = component::rewrite(component, shims);
+    let rewritten = rewritten.map_err(|error| Error::Invalid(wasmtime::format_err!("{error}")))?;
+    Ok((rewritten, maker.finish()?))
+}
+
+/// Makes one object of modules.
+struct Maker<'a> {
+    settings: &'a Settings,
+    target: Target,
+    assembly: Assembly,
+    modules: usize,
+}
+
+impl<'a> Maker<'a> {
+    fn new(settings: &'a Settings) -> Result<Self, Error> {
+        let target =
+            Target::host().ok_or_else(|| Error::NotNative("this machine is not known".to_owned()))?;
+        Ok(Self { settings, target, assembly: Assembly::new(target), modules: 0 })
+    }
+
+    /// Adds a module, and gives its shim and how many memories it has.
+    fn add(&mut self, module: &[u8], within: Within) -> Result<(Vec<u8>, usize), Error> {
+        let options = &self.settings.options;
+        let precision = match options.traps {
+            Traps::Precise => Precision::Precise,
+            Traps::Relaxed => Precision::Relaxed,
+        };
+        let shim = shim::shim(module, within).map_err(Error::NotNative)?;
+        let name = code::name(self.modules);
+        self.assembly.add_guest(&name, module, policy(options), precision).map_err(refused)?;
+        self.modules += 1;
+        Ok(shim)
+    }
+
+    fn finish(self) -> Result<Vec<u8>, Error> {
+        let clang = Clang::find(&self.settings.tools).map_err(refused)?;
+        let (ir, cpu) = (self.assembly.finish(), &self.settings.options.cpu);
+        clang.compile(&ir, &self.target, cpu, LEVEL, Output::Shared).map_err(refused)
+    }
 }
 
 /// What an error of the compiler is here.
@@ -86,7 +143,7 @@ pub(crate) fn is_code(file: &File) -> bool {
 ///
 /// # Safety
 /// It was made by [`compile`], and nobody has changed it.
-pub(crate) unsafe fn load(object: &[u8], settings: &Settings) -> Result<Code, Error> {
+pub(crate) unsafe fn load(object: &[u8], settings: &Settings) -> Result<Vec<Arc<Code>>, Error> {
     let gives_way = settings.options.interrupt != Interrupt::None;
     // SAFETY: the caller promises it.
     let code = unsafe { Code::load(object, settings.limits.stack_bytes_max, gives_way) };

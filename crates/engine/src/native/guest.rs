@@ -14,13 +14,23 @@ use rt::linux::Linux;
 use rt::{Extern, Parked, Platform, Trap};
 
 use super::code::{Code, REACH_BYTES};
-use super::shim::{BEGIN, DONE, GROW, IMPORT, SLOTS_AT, TICK};
+use super::shim::{
+    ASKED_AT, BEGIN, DONE, ENTER, EXCHANGE_PAGES_MAX, GROW, IMPORT, NUMBER_AT, SIZES_AT, SLOTS_AT, STATE_AT,
+    TICK,
+};
 use crate::limits::NATIVE_CALLS_MAX;
 use crate::signal::NativeCode;
 
+/// By which the exchange is known when it grows.
+const EXCHANGE_BYTES_MAX: usize = (EXCHANGE_PAGES_MAX as usize) << 16;
+
 /// The instances of native code of one store.
 #[derive(Default)]
-pub(crate) struct Guests(Vec<Guest>);
+pub(crate) struct Guests {
+    all: Vec<Guest>,
+    /// The code of the next one, and where its memories begin, as far as they are known.
+    next: Option<(Arc<Code>, Vec<*mut u8>)>,
+}
 
 /// One instance.
 pub(super) struct Guest {
@@ -85,31 +95,51 @@ unsafe impl Sync for Guest {}
 unsafe impl Sync for Shared {}
 
 impl Guests {
-    /// Makes an instance of `code`, and gives its number. `memories` are where its memories begin, each with
-    /// [`REACH_BYTES`] set aside, and `exchange` is the memory for arguments and results.
-    ///
-    /// # Safety
-    /// All of them stay there for as long as calls are made.
-    pub(super) unsafe fn add(
-        &mut self,
-        code: &Arc<Code>,
-        memories: &[*mut u8],
-        exchange: *mut u8,
-    ) -> wasmtime::Result<u64> {
-        // SAFETY: the caller promises it.
-        self.0.push(unsafe { Guest::new(code, memories, exchange) }?);
-        Ok(self.0.len() as u64 - 1)
+    /// Begins to make an instance.
+    pub(super) fn make(&mut self, code: &Arc<Code>) {
+        self.next = Some((Arc::clone(code), Vec::new()));
     }
 
-    pub(super) fn get(&mut self, number: u64) -> &mut Guest {
-        // Shims, which nobody else writes, know no other numbers.
-        &mut self.0[number as usize]
+    /// Says where a memory of the instance begins that is being made: each with [`REACH_BYTES`] set aside, in order.
+    pub(super) fn lend(&mut self, memory: *mut u8) {
+        let (_, memories) = self.next.as_mut().expect("shims make what they lend to");
+        memories.push(memory);
+    }
+
+    /// Makes the instance, whose arguments and results cross in `exchange`.
+    ///
+    /// # Safety
+    /// That, and all memories lent, stay where they are for as long as calls are made.
+    pub(super) unsafe fn finish(&mut self, exchange: *mut u8) -> wasmtime::Result<()> {
+        let (code, memories) = self.next.take().expect("as above");
+        // SAFETY: the caller promises it.
+        self.all.push(unsafe { Guest::new(&code, &memories, exchange) }?);
+        Ok(())
+    }
+
+    /// Does what a shim asks for by growing its exchange, if it is that what grows: a memory of at most so many bytes.
+    ///
+    /// # Errors
+    /// The trap that native code came to.
+    pub(crate) fn answer(&mut self, bytes_max: Option<usize>) -> Option<wasmtime::Result<()>> {
+        if self.all.is_empty() || bytes_max != Some(EXCHANGE_BYTES_MAX) {
+            return None;
+        }
+        // Nobody but a shim can write to its exchange, so that no other memory of this kind will do.
+        let asks = |guest: &&mut Guest| guest.asks();
+        // SAFETY: Wasmtime, as the engine has set it up, moves no memory.
+        self.all.iter_mut().find(asks).map(|guest| unsafe { guest.answer() })
     }
 }
 
+// SAFETY: the memories of the next one are only pointed to.
+unsafe impl Send for Guests {}
+// SAFETY: as above.
+unsafe impl Sync for Guests {}
+
 impl std::fmt::Debug for Guests {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Guests").field(&self.0.len()).finish()
+        f.debug_tuple("Guests").field(&self.all.len()).finish()
     }
 }
 
@@ -182,12 +212,32 @@ impl Guest {
         }
     }
 
-    /// Begins a call of an export, whose arguments are in the slots. What came of it is a state: in the lower half what
-    /// is to be done for it, in the upper half its number, to be given to [`Self::resume`] when that is done.
+    /// Whether its shim asks for something.
+    fn asks(&self) -> bool {
+        // SAFETY: what is shared lives as long as the guest.
+        unsafe { (*self.shared).word(ASKED_AT).read() != 0 }
+    }
+
+    /// Does what its shim asks for.
     ///
     /// # Safety
     /// The memories are where they were.
-    pub(super) unsafe fn enter(&mut self, export: u32) -> wasmtime::Result<u64> {
+    unsafe fn answer(&mut self) -> wasmtime::Result<()> {
+        // SAFETY: what is shared lives as long as the guest; the rest the caller promises.
+        unsafe {
+            let asked = (*self.shared).word(ASKED_AT).replace(0);
+            let number = (*self.shared).word(NUMBER_AT).read() as u32;
+            let state = if asked == ENTER { self.enter(number) } else { self.resume(number) };
+            (*self.shared).word(STATE_AT).write(state?);
+        }
+        Ok(())
+    }
+
+    /// Begins a call of an export, whose arguments are in the slots, and gives the state it comes to.
+    ///
+    /// # Safety
+    /// As for [`Self::answer`].
+    unsafe fn enter(&mut self, export: u32) -> wasmtime::Result<u64> {
         let number = self.calls.iter().position(Option::is_none).unwrap_or(self.calls.len());
         if number >= NATIVE_CALLS_MAX {
             return Err(wasmtime::Trap::StackOverflow.into());
@@ -219,8 +269,8 @@ impl Guest {
     /// Goes on with a call for which was done what it waited for.
     ///
     /// # Safety
-    /// As for [`Self::enter`].
-    pub(super) unsafe fn resume(&mut self, number: u32) -> wasmtime::Result<u64> {
+    /// As for [`Self::answer`].
+    unsafe fn resume(&mut self, number: u32) -> wasmtime::Result<u64> {
         let number = number as usize;
         let call = self.calls[number].as_mut().expect("shims resume what waits");
         // SAFETY: native code gave the slots, and waits.
@@ -321,24 +371,30 @@ impl Drop for Guest {
 }
 
 impl Shared {
+    /// A word of the exchange.
+    const fn word(&self, at: usize) -> *mut u64 {
+        // SAFETY: the exchange is a page of Wasmtime's.
+        unsafe { self.exchange.add(at).cast() }
+    }
+
     /// Copies what is in the exchange to slots.
     fn take(&self, to: &mut [u64]) {
-        // SAFETY: the exchange is a page of Wasmtime's, with as many slots as any function needs.
-        unsafe { ptr::copy_nonoverlapping(self.exchange.add(SLOTS_AT).cast(), to.as_mut_ptr(), to.len()) };
+        // SAFETY: the exchange has as many slots as any function needs.
+        unsafe { ptr::copy_nonoverlapping(self.word(SLOTS_AT), to.as_mut_ptr(), to.len()) };
     }
 
     /// Copies slots to the exchange.
     fn give(&self, from: &[u64]) {
         // SAFETY: as above.
-        unsafe { ptr::copy_nonoverlapping(from.as_ptr(), self.exchange.add(SLOTS_AT).cast(), from.len()) };
+        unsafe { ptr::copy_nonoverlapping(from.as_ptr(), self.word(SLOTS_AT), from.len()) };
     }
 
     /// Tells memories how large they are by now, which the shim has written into the exchange.
     fn look_at_sizes(&mut self) {
+        let sizes = self.word(SIZES_AT);
         for (index, memory) in self.memories.iter_mut().enumerate() {
             // SAFETY: there is a size for each memory.
-            let pages = unsafe { self.exchange.cast::<u64>().add(index).read() };
-            memory.set_pages(pages);
+            memory.set_pages(unsafe { sizes.add(index).read() });
         }
     }
 

@@ -1,40 +1,68 @@
-//! The functions of the host that a [shim](super::shim) imports.
+//! The function of the host that a [shim](super::shim) imports, which makes an instance of native code for it.
 
 use std::sync::Arc;
 
-use wasmtime::{AsContextMut, Caller, Linker, Memory};
+use wasmtime::component::{self, WasmList};
+use wasmtime::{AsContextMut, Caller, Linker, Memory, StoreContextMut};
 
 use super::code::Code;
+use super::component::{INTERFACE, LAST};
 use super::shim::{EXCHANGE, MODULE, memory_name};
 use crate::meter::Metered;
 
 /// Puts native code behind the shim that imports it.
-pub(crate) fn link<T: Metered>(linker: &mut Linker<T>, code: &Arc<Code>) -> wasmtime::Result<()> {
-    let code = Arc::clone(code);
-    linker.func_wrap(MODULE, "make", move |mut caller: Caller<'_, T>, _: i32| make(&mut caller, &code))?;
-    linker.func_wrap(MODULE, "enter", |mut caller: Caller<'_, T>, guest: u64, export: u32| {
-        // SAFETY: where the memories of a shim begin was asked when its guest was made, and Wasmtime, as the engine has
-        // set it up, never moves them.
-        unsafe { caller.data_mut().meter().guests.get(guest).enter(export) }
-    })?;
-    linker.func_wrap(MODULE, "resume", |mut caller: Caller<'_, T>, guest: u64, call: u32| {
-        // SAFETY: as above.
-        unsafe { caller.data_mut().meter().guests.get(guest).resume(call) }
+pub(crate) fn link<T: Metered>(linker: &mut Linker<T>, codes: &[Arc<Code>]) -> wasmtime::Result<()> {
+    let codes: Arc<[Arc<Code>]> = codes.into();
+    linker.func_wrap(MODULE, "make", move |mut caller: Caller<'_, T>, module: u32| {
+        make(&mut caller, &codes[module as usize])
     })?;
     Ok(())
 }
 
+/// Puts native code behind the shims of a component.
+pub(crate) fn link_component<T: Metered>(
+    linker: &mut component::Linker<T>,
+    codes: &[Arc<Code>],
+) -> wasmtime::Result<()> {
+    let codes: Arc<[Arc<Code>]> = codes.into();
+    let mut interface = linker.instance(INTERFACE)?;
+    interface.func_wrap("make", move |mut store: StoreContextMut<'_, T>, (module,): (u32,)| {
+        store.data_mut().meter().guests.make(&codes[module as usize]);
+        Ok(())
+    })?;
+    interface.func_wrap("bind", bind)
+}
+
+/// Tells where a memory begins, and with the last of them makes the instance.
+fn bind<T: Metered>(
+    mut store: StoreContextMut<'_, T>,
+    (memory, start): (u32, WasmList<u8>),
+) -> wasmtime::Result<()> {
+    let start = start.as_le_slice(&store).as_ptr().cast_mut();
+    let guests = &mut store.data_mut().meter().guests;
+    if memory == LAST {
+        // SAFETY: Wasmtime, as the engine has set it up, moves no memory.
+        return unsafe { guests.finish(start) };
+    }
+    guests.lend(start);
+    Ok(())
+}
+
 /// Makes an instance of native code for the shim that calls.
-fn make<T: Metered>(caller: &mut Caller<'_, T>, code: &Arc<Code>) -> wasmtime::Result<u64> {
-    let mut memory = |name: &str| -> wasmtime::Result<*mut u8> {
-        let memory: Option<Memory> = caller.get_export(name).and_then(|export| export.into_memory());
-        let memory = memory.ok_or_else(|| wasmtime::format_err!("a shim has no `{name}`"))?;
-        Ok(memory.data_ptr(caller.as_context_mut()))
-    };
-    let memories = (0..code.memories_len())
-        .map(|index| memory(&memory_name(index)))
-        .collect::<wasmtime::Result<Vec<_>>>()?;
-    let exchange = memory(EXCHANGE)?;
-    // SAFETY: see `link`.
-    unsafe { caller.data_mut().meter().guests.add(code, &memories, exchange) }
+fn make<T: Metered>(caller: &mut Caller<'_, T>, code: &Arc<Code>) -> wasmtime::Result<()> {
+    caller.data_mut().meter().guests.make(code);
+    for index in 0..code.memories_len() {
+        let memory = start_of(caller, &memory_name(index))?;
+        caller.data_mut().meter().guests.lend(memory);
+    }
+    let exchange = start_of(caller, EXCHANGE)?;
+    // SAFETY: as above.
+    unsafe { caller.data_mut().meter().guests.finish(exchange) }
+}
+
+/// Where a memory of the shim that calls begins.
+fn start_of<T: Metered>(caller: &mut Caller<'_, T>, name: &str) -> wasmtime::Result<*mut u8> {
+    let memory: Option<Memory> = caller.get_export(name).and_then(|export| export.into_memory());
+    let memory = memory.ok_or_else(|| wasmtime::format_err!("a shim has no `{name}`"))?;
+    Ok(memory.data_ptr(caller.as_context_mut()))
 }

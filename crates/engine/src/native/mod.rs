@@ -11,6 +11,7 @@
 
 mod code;
 mod compile;
+mod component;
 mod error;
 mod guest;
 mod host;
@@ -23,9 +24,11 @@ mod store;
 mod value;
 
 pub(crate) use code::{Code, REACH_BYTES};
-pub(crate) use compile::{compatibility, compile, is_code, is_supported, join, load, parts};
+pub(crate) use compile::{
+    compatibility, compile, compile_component, is_code, is_supported, join, load, parts,
+};
 pub(crate) use guest::Guests;
-pub(crate) use link::link;
+pub(crate) use link::{link, link_component};
 
 pub use error::Error;
 pub use interrupt::Interrupter;

@@ -1,10 +1,13 @@
 //! The module that stands for native code where Wasmtime runs it.
 //!
-//! It imports and exports what the program does, has its memories with their data, and no code of it: each export calls
-//! native code through functions of the host, and does on its behalf what only WebAssembly can, which is to call an import
-//! and to grow a memory. So linkers, pools, limits and clocks meet native code as they meet any other module.
+//! It imports and exports what the program does, has its memories with their data, and no code of it: each export goes
+//! into native code, and does on its behalf what only WebAssembly can, which is to call an import and to grow a memory. So
+//! linkers, pools, limits and clocks meet native code as they meet any other module.
 //!
-//! Arguments, results and the sizes of memories cross in one more memory, which the program cannot name.
+//! Whatever crosses lies in one more memory, the exchange, which the program cannot name. To grow it is the door into native
+//! code: the [`Meter`](crate::Meter) is asked about every growth, sees that something is asked for in the exchange, does it,
+//! and refuses the growth. A function of the host would be the front door, but a component may not call one everywhere: not
+//! where its memory is being written to, for which it is called itself.
 
 use wasm_encoder::reencode::{self, Reencode, RoundtripReencoder};
 use wasm_encoder::{
@@ -17,22 +20,36 @@ use wasmparser::{
     TypeRef,
 };
 
-/// Where the host's functions are imported from.
+/// Where the host's function is imported from that makes native instances.
 pub(super) const MODULE: &str = "sampan:native";
 /// What the memory for arguments and results is exported as.
 pub(super) const EXCHANGE: &str = "sampan:exchange";
 /// What the function that initializes native code is exported as.
-const INITIALIZE: &str = "sampan:initialize";
+pub(super) const INITIALIZE: &str = "sampan:initialize";
 /// What all names begin with that are not the program's own.
-const PREFIX: &str = "sampan:";
+pub(super) const PREFIX: &str = "sampan:";
 
 /// Which export stands for what an instance begins with.
 pub(super) const BEGIN: u32 = u32::MAX;
 
-/// Where the slots begin, after the sizes of memories.
+/// Where it is written in the exchange what is asked for: [`ENTER`], [`RESUME`] or nothing.
+pub(super) const ASKED_AT: usize = 0;
+/// To call the export of the number that is written next.
+pub(super) const ENTER: u64 = 1;
+/// To go on with the call of that number.
+pub(super) const RESUME: u64 = 2;
+/// Of which export, or which call.
+pub(super) const NUMBER_AT: usize = 8;
+/// What came of it: in the lower half [`DONE`] or what is to be done first, in the upper half the number of the call.
+pub(super) const STATE_AT: usize = 16;
+/// How many pages each memory has.
+pub(super) const SIZES_AT: usize = 32;
+/// Where the slots of 8 bytes begin for arguments and results, of which a vector takes two.
 pub(super) const SLOTS_AT: usize = 1024;
 /// More memories than this have no room for their sizes.
-const MEMORIES_MAX: usize = SLOTS_AT / 8;
+const MEMORIES_MAX: usize = (SLOTS_AT - SIZES_AT) / 8;
+/// Pages that the exchange might have, if it ever grew. It has one.
+pub(super) const EXCHANGE_PAGES_MAX: u64 = 24_301;
 /// Each import is a case of one branch.
 const IMPORTS_MAX: usize = 10_000;
 
@@ -77,13 +94,31 @@ struct Outline<'a> {
     data: Vec<(u32, wasmparser::ConstExpr<'a>, &'a [u8])>,
 }
 
-/// The shim of a module. What is not valid in it Wasmtime will say.
+/// Where a module is.
+#[derive(Clone, Copy)]
+pub(super) enum Within {
+    /// It is the program: its shim initializes itself.
+    Nothing,
+    /// It is the module of this number among those of a component that are native code. A binder initializes its shim.
+    Component(u32),
+}
+
+/// The shim of a module, and how many memories the module has. It may be a module that is not valid: then the shim, or what
+/// reads the module next, is not either.
 ///
 /// # Errors
 /// What it has that only Wasmtime's own code can share.
-pub(super) fn shim(wasm: &[u8]) -> Result<Vec<u8>, Refusal> {
+pub(super) fn shim(wasm: &[u8], within: Within) -> Result<(Vec<u8>, usize), Refusal> {
     let outline = Outline::read(wasm)?;
-    Shim { outline }.write().map_err(|error| error.to_string())
+    let memories = outline.memories.len();
+    let shim = Shim { outline, within }.write().map_err(|error| error.to_string())?;
+    Ok((shim, memories))
+}
+
+/// Whether a module has a memory of its own, as all do that are more than a few lines between others.
+pub(super) fn has_memory(wasm: &[u8]) -> bool {
+    let is_memory = |payload| matches!(payload, Ok(Payload::MemorySection(section)) if section.count() > 0);
+    Parser::new(0).parse_all(wasm).any(is_memory)
 }
 
 fn slots_of(types: &[wasmparser::ValType]) -> usize {
@@ -185,6 +220,9 @@ impl<'a> Outline<'a> {
         if self.memories.len() > MEMORIES_MAX || self.imports.len() > IMPORTS_MAX {
             return refuse("it has more memories or imports than native code can have");
         }
+        if self.imports.iter().any(|import| import.module == MODULE || import.name.starts_with(PREFIX)) {
+            return refuse("it imports what is kept for the host");
+        }
         let mut crossing: Vec<u32> = (0..self.functions_imported).chain(self.start).collect();
         for export in &self.exports {
             if export.name.starts_with(PREFIX) {
@@ -234,10 +272,11 @@ fn is_constant(value: &wasmparser::ConstExpr<'_>) -> bool {
     })
 }
 
-/// Writes a shim. Its functions are the program's imports, the host's three, [`Shim::run`], [`Shim::begin`], and one for
+/// Writes a shim. Its functions are the program's imports, the host's one, then the four that are numbered here, and one for
 /// each exported function.
 struct Shim<'a> {
     outline: Outline<'a>,
+    within: Within,
 }
 
 type Written<T> = Result<T, reencode::Error>;
@@ -247,19 +286,19 @@ impl Shim<'_> {
         self.outline.functions_imported
     }
 
-    const fn enter(&self) -> u32 {
+    const fn ask(&self) -> u32 {
         self.make() + 1
     }
 
-    const fn resume(&self) -> u32 {
+    const fn run(&self) -> u32 {
         self.make() + 2
     }
 
-    const fn run(&self) -> u32 {
+    const fn begin(&self) -> u32 {
         self.make() + 3
     }
 
-    const fn begin(&self) -> u32 {
+    const fn start(&self) -> u32 {
         self.make() + 4
     }
 
@@ -279,19 +318,16 @@ impl Shim<'_> {
             type_section.ty().function(values(ty.params())?, values(ty.results())?);
         }
         let own_types = types.len() as u32;
-        type_section.ty().function([ValType::I32], [ValType::I64]);
-        type_section.ty().function([ValType::I64, ValType::I32], [ValType::I64]);
         type_section.ty().function([ValType::I32], []);
+        type_section.ty().function([ValType::I64, ValType::I64], [ValType::I64]);
         type_section.ty().function([], []);
-        let [make, go, run, begin] = [0, 1, 2, 3].map(|index| own_types + index);
+        let [number, ask, nothing] = [0, 1, 2].map(|index| own_types + index);
 
         let mut import_section = ImportSection::new();
         for import in imports {
             import_section.import(import.module, import.name, copy.entity_type(import.ty)?);
         }
-        import_section.import(MODULE, "make", EntityType::Function(make));
-        import_section.import(MODULE, "enter", EntityType::Function(go));
-        import_section.import(MODULE, "resume", EntityType::Function(go));
+        import_section.import(MODULE, "make", EntityType::Function(number));
 
         let mut memory_section = MemorySection::new();
         for memory in &memories[self.outline.memories_imported..] {
@@ -299,7 +335,7 @@ impl Shim<'_> {
         }
         memory_section.memory(MemoryType {
             minimum: 1,
-            maximum: Some(1),
+            maximum: Some(EXCHANGE_PAGES_MAX),
             memory64: false,
             shared: false,
             page_size_log2: None,
@@ -307,22 +343,19 @@ impl Shim<'_> {
 
         let mut functions = FunctionSection::new();
         let mut code = CodeSection::new();
-        functions.function(run).function(begin);
-        code.function(&self.write_run()).function(&self.write_begin());
+        functions.function(ask).function(number).function(nothing).function(nothing);
+        code.function(&self.write_ask()).function(&self.write_run());
+        code.function(&self.write_begin()).function(&self.write_start());
 
         let mut globals = GlobalSection::new();
-        let handle = wasm_encoder::GlobalType { val_type: ValType::I64, mutable: true, shared: false };
-        globals.global(handle, &wasm_encoder::ConstExpr::i64_const(0));
-
         let mut exports = ExportSection::new();
-        let (mut globals_len, mut functions_len) = (1, self.begin() + 1);
+        let mut functions_len = self.start() + 1;
         for (number, export) in self.outline.exports.iter().enumerate() {
             let (kind, index) = match export.kind {
                 ExternalKind::Global => {
                     let (ty, value) = &self.outline.globals[export.index as usize];
                     globals.global(copy.global_type(*ty)?, &copy.const_expr(value.clone())?);
-                    globals_len += 1;
-                    (ExportKind::Global, globals_len - 1)
+                    (ExportKind::Global, globals.len() - 1)
                 }
                 ExternalKind::Memory => (ExportKind::Memory, export.index),
                 _ if export.index < self.outline.functions_imported => (ExportKind::Func, export.index),
@@ -336,7 +369,9 @@ impl Shim<'_> {
             exports.export(export.name, kind, index);
         }
         exports.export(EXCHANGE, ExportKind::Memory, self.exchange());
-        exports.export(INITIALIZE, ExportKind::Func, self.begin());
+        if let Within::Component(_) = self.within {
+            exports.export(INITIALIZE, ExportKind::Func, self.begin());
+        }
         for index in 0..memories.len() {
             exports.export(&memory_name(index), ExportKind::Memory, index as u32);
         }
@@ -349,16 +384,27 @@ impl Shim<'_> {
         let mut module = Module::new();
         module.section(&type_section).section(&import_section).section(&functions);
         module.section(&memory_section).section(&globals).section(&exports);
-        module.section(&StartSection { function_index: self.begin() });
+        module.section(&StartSection { function_index: self.start() });
         module.section(&code).section(&data);
         Ok(module.finish())
     }
 
-    /// Makes the native instance, initializes it, and calls the start function.
+    /// Makes the native instance.
+    fn write_start(&self) -> Function {
+        let mut function = Function::new([]);
+        let mut code = function.instructions();
+        match self.within {
+            Within::Nothing => code.i32_const(0).call(self.make()).call(self.begin()),
+            Within::Component(number) => code.i32_const(number as i32).call(self.make()),
+        };
+        code.end();
+        function
+    }
+
+    /// Initializes the native instance, and calls the start function.
     fn write_begin(&self) -> Function {
         let mut function = Function::new([]);
         let mut code = function.instructions();
-        code.i32_const(0).call(self.make()).global_set(0);
         code.i32_const(BEGIN as i32).call(self.run());
         match self.outline.start {
             Some(start) if start < self.outline.functions_imported => {
@@ -391,6 +437,21 @@ impl Shim<'_> {
         body
     }
 
+    /// Asks for something at the door, and gives what came of it.
+    fn write_ask(&self) -> Function {
+        let mut function = Function::new([]);
+        let mut code = function.instructions();
+        code.i32_const(0).local_get(0).i64_store(self.at(ASKED_AT));
+        code.i32_const(0).local_get(1).i64_store(self.at(NUMBER_AT));
+        for index in 0..self.exchange() {
+            code.i32_const(0).memory_size(index).i64_extend_i32_u();
+            code.i64_store(self.at(SIZES_AT + 8 * index as usize));
+        }
+        code.i32_const(1).memory_grow(self.exchange()).drop();
+        code.i32_const(0).i64_load(self.at(STATE_AT)).end();
+        function
+    }
+
     /// Enters native code at an export, and does what it asks for until it is done.
     fn write_run(&self) -> Function {
         const STATE: u32 = 1;
@@ -398,8 +459,7 @@ impl Shim<'_> {
         let mut function = Function::new_with_locals_types([ValType::I64].into_iter().chain(held));
         let mut code = function.instructions();
         let imports = self.outline.functions_imported;
-        self.write_sizes(&mut code);
-        code.global_get(0).local_get(0).call(self.enter()).local_set(STATE);
+        code.i64_const(ENTER as i64).local_get(0).i64_extend_i32_u().call(self.ask()).local_set(STATE);
         code.loop_(BlockType::Empty);
         // Blocks from the inside: done, grow, tick, each import, and what goes on.
         let cases = IMPORT + imports;
@@ -423,19 +483,10 @@ impl Shim<'_> {
             code.br(resume(IMPORT + import));
         }
         code.end();
-        self.write_sizes(&mut code);
-        code.global_get(0).local_get(STATE).i64_const(32).i64_shr_u().i32_wrap_i64();
-        code.call(self.resume()).local_set(STATE).br(0);
+        code.i64_const(RESUME as i64).local_get(STATE).i64_const(32).i64_shr_u();
+        code.call(self.ask()).local_set(STATE).br(0);
         code.end().end();
         function
-    }
-
-    /// Says how large the memories are.
-    fn write_sizes(&self, code: &mut InstructionSink<'_>) {
-        for index in 0..self.exchange() {
-            code.i32_const(0).memory_size(index).i64_extend_i32_u();
-            code.i64_store(self.at(8 * index as usize));
-        }
     }
 
     /// Grows the memory that the first slot names by the pages in the second.

@@ -171,7 +171,7 @@ impl Codec {
     fn new(name: &str, profile: Profile, config: &str) -> Self {
         let (program, mut store, _) = load(name, profile, None);
         let Compiled::Component(component) = program.compiled() else { panic!("`{name}` is a component") };
-        let linker = host::link::component(store.engine(), component).expect("a linker");
+        let linker = host::link::component(store.engine(), &program, component).expect("a linker");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let instance = linker.instantiate_async(&mut store, component);
         let instance = runtime.block_on(instance).expect("an instance");
