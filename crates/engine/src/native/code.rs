@@ -56,8 +56,10 @@ impl Code {
         stack_bytes: usize,
         gives_way: bool,
     ) -> Result<Vec<Arc<Self>>, Error> {
-        // Whoever handles the signal first is asked last, and this one must be sure that it is there.
-        if gives_way && !signal::is_supported() {
+        // Whoever handles a signal first is asked last. The runtime's handler passes on what is not for it, the other one
+        // does not: so that is asked for first, always.
+        let has_signals = signal::is_supported();
+        if gives_way && !has_signals {
             return Err(Error::Load("nothing can interrupt it in this process".to_owned()));
         }
         Linux::get();

@@ -1,0 +1,375 @@
+//! Native code behind Wasmtime's interface does what Wasmtime's own code does: the same module is run by both.
+
+use std::pin::pin;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use engine::wasmtime::{self, AsContextMut, Caller, Extern, Instance, Linker, Store, Trap, Val};
+use engine::{CodeCache, Compiled, Engine, Error, Limit, Meter, Profile, Program, Seal, Settings};
+
+fn engine(options: &[&str], change: impl FnOnce(&mut Settings)) -> Engine {
+    let mut settings = Settings::new(Profile::Dense);
+    settings.tools = std::env::var_os("PATH").unwrap();
+    options.iter().for_each(|option| settings.set(option).unwrap());
+    change(&mut settings);
+    Engine::new(settings).unwrap()
+}
+
+fn native(bounds: &str) -> Engine {
+    engine(&["codegen=native", &format!("bounds={bounds}")], |_| {})
+}
+
+/// A program in a store, with a host that calls it back.
+struct Side {
+    store: Store<Meter>,
+    instance: Instance,
+}
+
+impl Side {
+    fn new(engine: &Engine, text: &str) -> wasmtime::Result<Self> {
+        let program = engine.load(text.as_bytes(), None).unwrap();
+        Self::of(engine, &program)
+    }
+
+    fn of(engine: &Engine, program: &Program) -> wasmtime::Result<Self> {
+        let mut store = engine.store(engine.meter());
+        let linker = linker(engine, program);
+        let Compiled::Module(module) = program.compiled() else { panic!("a component") };
+        let instance = linker.instantiate(&mut store, module)?;
+        Ok(Self { store, instance })
+    }
+
+    /// Results, or the trap, in words.
+    fn call(&mut self, name: &str, args: &[Val]) -> String {
+        let function = self.instance.get_func(&mut self.store, name).expect(name);
+        let mut results = vec![Val::I32(0); function.ty(&self.store).results().len()];
+        match function.call(&mut self.store, args, &mut results) {
+            Ok(()) => format!("{results:?}"),
+            Err(error) => match error.downcast_ref::<Trap>() {
+                Some(trap) => trap.to_string(),
+                None => error.root_cause().to_string(),
+            },
+        }
+    }
+
+    fn memory(&mut self, name: &str) -> Vec<u8> {
+        let memory = self.instance.get_memory(&mut self.store, name).expect(name);
+        memory.data(&self.store).to_vec()
+    }
+}
+
+fn linker(engine: &Engine, program: &Program) -> Linker<Meter> {
+    let mut linker = Linker::new(engine.wasmtime());
+    program.link_native(&mut linker).unwrap();
+    // What it is given, twice; before that it calls the program, grows its memory, and writes to it.
+    linker
+        .func_wrap("host", "twice", |mut caller: Caller<'_, Meter>, value: i32| {
+            let Some(Extern::Func(inner)) = caller.get_export("inner") else { panic!("it has no `inner`") };
+            let inner = inner.typed::<i32, i32>(&caller)?;
+            let inside = inner.call(caller.as_context_mut(), value)?;
+            let Some(Extern::Memory(memory)) = caller.get_export("memory") else {
+                panic!("it has no memory")
+            };
+            memory.grow(&mut caller, 1)?;
+            memory.write(&mut caller, 100, &value.to_le_bytes())?;
+            Ok(2 * inside)
+        })
+        .unwrap();
+    linker.func_wrap("host", "many", |a: i32, b: i64, c: f32, d: f64| (d, c, b, a)).unwrap();
+    linker
+        .func_wrap("host", "fail", || -> wasmtime::Result<()> { Err(wasmtime::format_err!("no")) })
+        .unwrap();
+    linker
+}
+
+const TEXT: &str = r#"(module
+    (import "host" "twice" (func $twice (param i32) (result i32)))
+    (import "host" "many" (func $many (param i32 i64 f32 f64) (result f64 f32 i64 i32)))
+    (import "host" "fail" (func $fail))
+    (type $unary (func (param i32) (result i32)))
+    (memory (export "memory") 1 20)
+    (memory $other (export "other") 1 2)
+    (global $begun (mut i32) (i32.const 0))
+    (global (export "seven") i32 (i32.const 7))
+    (table 4 funcref)
+    (elem (i32.const 1) $increment $inner)
+    (data (i32.const 8) "\2a\00\00\00")
+    (data (memory $other) (i32.const 0) "other")
+    (data $passive "passive")
+    (start $start)
+    (func $start (global.set $begun (i32.const 1)))
+    (func (export "begun") (result i32) (global.get $begun))
+    (func $increment (param i32) (result i32) (i32.add (local.get 0) (i32.const 1)))
+    (func $inner (export "inner") (param i32) (result i32)
+        (i32.store (i32.const 200) (i32.add (i32.load (i32.const 200)) (i32.const 1)))
+        (i32.add (local.get 0) (i32.const 10)))
+    (func (export "twice") (param i32) (result i32 i32 i32 i32)
+        (call $twice (local.get 0))
+        (memory.size)
+        (i32.load (i32.const 100))
+        (i32.load (i32.const 200)))
+    (func (export "many") (param i32 i64 f32 f64) (result f64 f32 i64 i32)
+        (call $many (local.get 0) (local.get 1) (local.get 2) (local.get 3)))
+    (func (export "wide") (param v128 i32 v128) (result i32 v128 v128)
+        (local.get 1) (i32x4.add (local.get 0) (local.get 2)) (local.get 0))
+    (func (export "fail") (call $fail))
+    (export "direct" (func $many))
+    (func (export "indirect") (param i32 i32) (result i32)
+        (call_indirect (type $unary) (local.get 1) (local.get 0)))
+    (func (export "load") (param i32) (result i32) (i32.load (local.get 0)))
+    (func (export "store") (param i32 i32) (i32.store (local.get 0) (local.get 1)))
+    (func (export "grow") (param i32) (result i32 i32) (memory.grow (local.get 0)) (memory.size))
+    (func (export "grow other") (param i32) (result i32 i32)
+        (memory.grow $other (local.get 0)) (memory.size $other))
+    (func (export "copy") (param i32) (result i32)
+        (memory.copy $other 0 (i32.const 0) (i32.const 8) (local.get 0))
+        (i32.load $other (i32.const 0)))
+    (func (export "init") (param i32) (memory.init $passive (i32.const 300) (i32.const 0) (local.get 0)))
+    (func (export "drop") (data.drop $passive))
+    (func (export "divide") (param i32 i32) (result i32) (i32.div_s (local.get 0) (local.get 1)))
+    (func (export "truncate") (param f32) (result i32) (i32.trunc_f32_s (local.get 0)))
+    (func (export "unreachable") unreachable)
+    (func $deep (export "deep") (param i32) (result i32)
+        (i32.add (call $deep (local.get 0)) (i32.const 1)))
+    (func (export "spin") (loop (br 0)))
+    (func (export "count") (param i64) (result i64) (local i64)
+        (loop
+            (local.set 1 (i64.xor (i64.mul (local.get 1) (i64.const 31)) (local.get 0)))
+            (br_if 0 (i64.ne (local.tee 0 (i64.sub (local.get 0) (i64.const 1))) (i64.const 0))))
+        (local.get 1)))"#;
+
+fn calls() -> Vec<(&'static str, Vec<Val>)> {
+    use Val::{F32, F64, I32, I64};
+    let vector = |value: u128| Val::V128(value.into());
+    vec![
+        ("begun", vec![]),
+        ("twice", vec![I32(5)]),
+        ("twice", vec![I32(-5)]),
+        ("many", vec![I32(-1), I64(i64::MIN), F32(0x7fc0_0001), F64(1.5_f64.to_bits())]),
+        ("direct", vec![I32(-1), I64(i64::MIN), F32(0x7fc0_0001), F64(1.5_f64.to_bits())]),
+        ("wide", vec![vector(u128::MAX), I32(3), vector(7 << 64 | 9)]),
+        ("fail", vec![]),
+        ("indirect", vec![I32(1), I32(41)]),
+        ("indirect", vec![I32(2), I32(41)]),
+        ("indirect", vec![I32(0), I32(41)]),
+        ("indirect", vec![I32(4), I32(41)]),
+        ("load", vec![I32(8)]),
+        ("load", vec![I32(3 * 65_536 - 4)]),
+        ("load", vec![I32(3 * 65_536 - 3)]),
+        ("load", vec![I32(-4)]),
+        ("store", vec![I32(-1), I32(1)]),
+        ("grow", vec![I32(2)]),
+        ("grow", vec![I32(0)]),
+        ("grow", vec![I32(100)]),
+        ("grow", vec![I32(-1)]),
+        ("load", vec![I32(4 * 65_536)]),
+        ("grow other", vec![I32(1)]),
+        ("grow other", vec![I32(1)]),
+        ("copy", vec![I32(4)]),
+        ("copy", vec![I32(200_000)]),
+        ("init", vec![I32(7)]),
+        ("init", vec![I32(8)]),
+        ("drop", vec![]),
+        ("init", vec![I32(1)]),
+        ("divide", vec![I32(7), I32(-2)]),
+        ("divide", vec![I32(7), I32(0)]),
+        ("divide", vec![I32(i32::MIN), I32(-1)]),
+        ("truncate", vec![F32(f32::NAN.to_bits())]),
+        ("truncate", vec![F32(3e9_f32.to_bits())]),
+        ("unreachable", vec![]),
+        ("deep", vec![I32(0)]),
+        ("twice", vec![I32(5)]),
+        ("count", vec![I64(100_000)]),
+    ]
+}
+
+#[test]
+fn native_code_does_what_wasmtimes_does() {
+    let mut wasmtime = Side::new(&engine(&[], |_| {}), TEXT).unwrap();
+    let mut expected: Vec<String> = calls().iter().map(|(name, args)| wasmtime.call(name, args)).collect();
+    expected.extend(["memory", "other"].map(|name| format!("{:?}", wasmtime.memory(name))));
+    for bounds in ["guarded", "checked"] {
+        let mut side = Side::new(&native(bounds), TEXT).unwrap();
+        for ((name, args), expected) in calls().iter().zip(&expected) {
+            assert_eq!(&side.call(name, args), expected, "{bounds}: {name} {args:?}");
+        }
+        let memories = [side.memory("memory"), side.memory("other")].map(|memory| format!("{memory:?}"));
+        assert_eq!(memories[..], expected[expected.len() - 2..], "{bounds}");
+        let seven = side.instance.get_global(&mut side.store, "seven").unwrap();
+        assert!(matches!(seven.get(&mut side.store), Val::I32(7)));
+    }
+}
+
+/// What is masked goes astray in its own memory, or faults: never anything else.
+#[test]
+fn masked_code_stays_in_its_memory() {
+    let mut side = Side::new(&native("masked"), TEXT).unwrap();
+    // Twenty pages at most are masked with 2 MiB - 1, and all but one of these is not accessible.
+    assert_eq!(side.call("load", &[Val::I32(1 << 21 | 8)]), "[I32(42)]");
+    assert_eq!(side.call("load", &[Val::I32(1 << 20)]), Trap::MemoryOutOfBounds.to_string());
+}
+
+/// A thousand interruptions, at whatever instruction, change no result.
+#[test]
+fn native_code_gives_way_and_goes_on() {
+    let engine = engine(&["codegen=native", "interrupt=signal"], |_| {});
+    let mut store = engine.store(engine.meter());
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_async_yield_and_update(1);
+    let program = engine.load(TEXT.as_bytes(), None).unwrap();
+    let Compiled::Module(module) = program.compiled() else { panic!("a component") };
+    let linker = linker(&engine, &program);
+    let mut given_way = 0;
+    let counted = poll(&mut given_way, async {
+        let instance = linker.instantiate_async(&mut store, module).await?;
+        let count = instance.get_typed_func::<i64, i64>(&mut store, "count")?;
+        count.call_async(&mut store, 1_000_000_000).await
+    });
+    let expected = (1..=1_000_000_000_i64).rev().fold(0_i64, |hash, at| hash.wrapping_mul(31) ^ at);
+    assert_eq!(counted.unwrap(), expected);
+    assert!(given_way > 20, "it gave way {given_way} times");
+}
+
+/// Polls to the end, and counts how often there was more to do.
+fn poll<F: Future>(pending: &mut u32, future: F) -> F::Output {
+    let mut future = pin!(future);
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        match future.as_mut().poll(&mut context) {
+            std::task::Poll::Ready(output) => return output,
+            std::task::Poll::Pending => *pending += 1,
+        }
+    }
+}
+
+#[test]
+fn native_code_ends_when_its_time_is_over() {
+    let limited = |settings: &mut Settings| settings.limits.time_max = Some(Duration::from_millis(50));
+    for interrupt in ["signal", "epoch"] {
+        let engine = engine(&["codegen=native", &format!("interrupt={interrupt}")], limited);
+        let mut side = Side::new(&engine, TEXT).unwrap();
+        let spin = side.instance.get_typed_func::<(), ()>(&mut side.store, "spin").unwrap();
+        let error = spin.call(&mut side.store, ()).unwrap_err();
+        assert_eq!(engine.limit_in(&error), Some(Limit::Time(Duration::from_millis(50))), "{error:?}");
+    }
+}
+
+/// A store is given up while native code waits for its host: what it stood on is used again.
+#[test]
+fn what_is_given_up_leaves_nothing_behind() {
+    const WAITS: &str = r#"(module
+        (import "host" "wait" (func $wait (param i32)))
+        (memory (export "memory") 1)
+        (func (export "run") (param i32) (result i32)
+            (i32.store (i32.const 0) (local.get 0))
+            (call $wait (local.get 0))
+            (i32.load (i32.const 0))))"#;
+    let engine = engine(&["codegen=native", "pool=4"], |_| {});
+    let program = engine.load(WAITS.as_bytes(), None).unwrap();
+    let Compiled::Module(module) = program.compiled() else { panic!("a component") };
+    let mut linker = Linker::<Meter>::new(engine.wasmtime());
+    program.link_native(&mut linker).unwrap();
+    linker
+        .func_wrap_async("host", "wait", |_: Caller<'_, Meter>, (value,): (i32,)| {
+            Box::new(async move {
+                if value < 0 {
+                    std::future::pending::<()>().await;
+                }
+            })
+        })
+        .unwrap();
+    for turn in 0..500 {
+        let mut store = engine.store(engine.meter());
+        let value = if turn % 2 == 0 { -1 } else { turn };
+        let call = async {
+            let instance = linker.instantiate_async(&mut store, module).await?;
+            assert_eq!(instance.get_memory(&mut store, "memory").unwrap().data(&store)[..4], [0; 4]);
+            let run = instance.get_typed_func::<i32, i32>(&mut store, "run")?;
+            run.call_async(&mut store, value).await
+        };
+        let mut call = pin!(call);
+        let mut context = Context::from_waker(Waker::noop());
+        let polled = call.as_mut().poll(&mut context);
+        match value {
+            -1 => assert!(polled.is_pending()),
+            _ => assert!(matches!(polled, std::task::Poll::Ready(Ok(result)) if result == turn)),
+        }
+    }
+}
+
+#[test]
+fn limits_hold_for_native_code() {
+    let small = |settings: &mut Settings| settings.limits.memory_bytes_max = 4 << 20;
+    let engine = engine(&["codegen=native"], small);
+    let program = engine
+        .load(
+            b"(module (memory (export \"memory\") 1)
+                (func (export \"grow\") (param i32) (result i32) (memory.grow (local.get 0))))",
+            None,
+        )
+        .unwrap();
+    let mut side = Side::of(&engine, &program).unwrap();
+    assert_eq!(side.call("grow", &[Val::I32(10)]), "[I32(1)]");
+    let grow = side.instance.get_typed_func::<i32, i32>(&mut side.store, "grow").unwrap();
+    let error = grow.call(&mut side.store, 100).unwrap_err();
+    assert!(matches!(engine.limit_in(&error), Some(Limit::Memory { .. })), "{error:?}");
+}
+
+/// What a module has that only Wasmtime's own code can share.
+const REFUSED: [(&str, &str); 10] = [
+    ("(table (export \"t\") 1 funcref)", "exports a table"),
+    ("(import \"a\" \"t\" (table 1 funcref))", "imports a table"),
+    ("(import \"a\" \"g\" (global i32))", "imports a global"),
+    ("(global (export \"g\") (mut i32) (i32.const 0))", "exports a global that changes"),
+    ("(memory i64 1)", "a memory of 64 bits"),
+    ("(import \"a\" \"f\" (func (param externref)))", "takes or gives references"),
+    ("(func (export \"f\") (result funcref) (ref.null func))", "takes or gives references"),
+    ("(func (export \"sampan:x\"))", "kept for the host"),
+    ("(import \"sampan:native\" \"make\" (func (param i32)))", "kept for the host"),
+    ("(type (struct (field i32)))", "garbage collection"),
+];
+
+#[test]
+fn what_cannot_be_native_is_refused_by_name() {
+    let engine = native("guarded");
+    for (field, reason) in REFUSED {
+        let refused = engine.load(format!("(module {field})").as_bytes(), None);
+        match refused {
+            Err(Error::NotNative(why)) => assert!(why.contains(reason), "{field}: {why}"),
+            Err(error) => panic!("{field}: {error:?}"),
+            Ok(_) => panic!("{field} became native code"),
+        }
+    }
+    let component = "(component (core module $m) (core instance (instantiate $m)))";
+    assert!(matches!(engine.load(component.as_bytes(), None), Err(Error::NotNative(_))));
+    // One that would reach into its shim.
+    let component = "(component
+        (core module $m (memory (export \"memory\") 1))
+        (core instance $i (instantiate $m))
+        (alias core export $i \"sampan:exchange\" (core memory $x)))";
+    assert!(
+        matches!(engine.load(component.as_bytes(), None), Err(Error::NotNative(why)) if why.contains("kept"))
+    );
+}
+
+#[test]
+fn native_code_is_kept_and_no_compiler_needed_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let seal = || Seal::new([7; 32]);
+    let cache = CodeCache::open(directory.path().to_owned(), seal(), 1 << 30).unwrap();
+    let engine_without = engine(&["codegen=native"], |settings| settings.tools = "/nowhere".into());
+    assert!(matches!(engine_without.load(TEXT.as_bytes(), Some(&cache)), Err(Error::NoClang { .. })));
+    native("guarded").load(TEXT.as_bytes(), Some(&cache)).unwrap();
+    let program = engine_without.load(TEXT.as_bytes(), Some(&cache)).unwrap();
+    assert_eq!(Side::of(&engine_without, &program).unwrap().call("begun", &[]), "[I32(1)]");
+    // Code with other bounds is other code.
+    let other = engine(&["codegen=native", "bounds=checked"], |settings| settings.tools = "/nowhere".into());
+    assert!(matches!(other.load(TEXT.as_bytes(), Some(&cache)), Err(Error::NoClang { .. })));
+
+    let built = directory.path().join("built");
+    native("guarded").build(&wat::parse_str(TEXT).unwrap(), &built, &seal()).unwrap();
+    let program = engine_without.load_file(&built, None, || Some(seal())).unwrap();
+    assert_eq!(Side::of(&engine_without, &program).unwrap().call("begun", &[]), "[I32(1)]");
+    let stranger = engine_without.load_file(&built, None, || Some(Seal::new([8; 32])));
+    assert!(matches!(stranger, Err(Error::Unsealed)));
+}
