@@ -1,4 +1,5 @@
-//! Holds `sampan` to what the programs under `guests/` say of themselves in their first lines, under both profiles.
+//! Holds `sampan` to what the programs under `guests/` say of themselves in their first lines, under both profiles, and as native
+//! code.
 //! guests/README.md describes those lines.
 
 mod actions;
@@ -20,12 +21,17 @@ const WORKERS: usize = 3;
 
 #[test]
 fn dense() {
-    check("dense");
+    check("dense", &["--profile", "dense"]);
 }
 
 #[test]
 fn portable() {
-    check("portable");
+    check("portable", &["--profile", "portable"]);
+}
+
+#[test]
+fn native() {
+    check("native", &["-O", "codegen=native"]);
 }
 
 #[test]
@@ -38,8 +44,8 @@ fn every_guest_says_what_it_is_for() {
     );
 }
 
-/// Runs every case and reports all that fail. `CASE=text` picks those whose name contains it.
-fn check(profile: &str) {
+/// Runs every case with these flags, and reports all that fail. `CASE=text` picks those whose name contains it.
+fn check(name: &str, flags: &[&str]) {
     let all = guests::cases();
     assert!(all.len() >= CASES_MIN, "only {} cases were found", all.len());
     let wanted = std::env::var("CASE").unwrap_or_default();
@@ -53,7 +59,7 @@ fn check(profile: &str) {
             scope.spawn(|| {
                 loop {
                     let Some(case) = queue.lock().expect("no worker panics").next() else { return };
-                    if let Err(reason) = run::run(case, profile) {
+                    if let Err(reason) = run::run(case, flags) {
                         failures.lock().expect("no worker panics").push((case.title(), reason));
                     }
                 }
@@ -64,6 +70,6 @@ fn check(profile: &str) {
     failures.sort();
     let report: String =
         failures.iter().map(|(title, reason)| format!("\n--- {title}\n{reason}\n")).collect();
-    assert!(failures.is_empty(), "{report}\n{profile}: {} of {} cases failed", failures.len(), cases.len());
-    println!("{profile}: {} cases passed", cases.len());
+    assert!(failures.is_empty(), "{report}\n{name}: {} of {} cases failed", failures.len(), cases.len());
+    println!("{name}: {} cases passed", cases.len());
 }

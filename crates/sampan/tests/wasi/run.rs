@@ -22,8 +22,8 @@ pub(crate) struct Left {
     pub(crate) stderr: Vec<u8>,
 }
 
-/// Plays `case` under `profile`; the error shows everything that differs.
-pub(crate) fn run(case: &Case, profile: &str) -> Result<(), String> {
+/// Plays `case` with these flags; the error shows everything that differs.
+pub(crate) fn run(case: &Case, flags: &[&str]) -> Result<(), String> {
     let host = Host::named(case.host.as_deref())?;
     let port = host.serve().map_err(|error| format!("cannot start the server: {error}"))?;
     let scene = Scene::set(case, port).map_err(|error| format!("cannot set the scene: {error}"))?;
@@ -31,7 +31,7 @@ pub(crate) fn run(case: &Case, profile: &str) -> Result<(), String> {
         Some(count) => noise(count),
         None => scene.fill(&case.stdin).into_bytes(),
     };
-    let mut child = spawn(case, profile, &scene).map_err(|error| format!("cannot start sampan: {error}"))?;
+    let mut child = spawn(case, flags, &scene).map_err(|error| format!("cannot start sampan: {error}"))?;
     let alive = watch(child.id());
     let played = actions::play(host, &mut child, &stdin, &scene);
     let status = child.wait().map_err(|error| format!("cannot wait: {error}"))?;
@@ -52,11 +52,12 @@ pub(crate) fn run(case: &Case, profile: &str) -> Result<(), String> {
     ))
 }
 
-fn spawn(case: &Case, profile: &str, scene: &Scene) -> io::Result<Child> {
+fn spawn(case: &Case, flags: &[&str], scene: &Scene) -> io::Result<Child> {
     let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("wasi");
     let fill = |words: &[String]| words.iter().map(|word| scene.fill(word)).collect::<Vec<_>>();
     Command::new(env!("CARGO_BIN_EXE_sampan"))
-        .args(["run", "--profile", profile])
+        .arg("run")
+        .args(flags)
         .args(fill(&case.flags))
         .arg(&case.program)
         .args(fill(&case.args))
