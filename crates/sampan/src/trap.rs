@@ -1,5 +1,6 @@
 //! What a user reads when a program did not come to its own end.
 
+use engine::native::is_shim;
 use engine::wasmtime::{self, FrameInfo, FrameSymbol, Trap, WasmBacktrace};
 use engine::{Limit, Settings, is_interruption};
 use host::{Denial, Denials, Error};
@@ -117,7 +118,7 @@ fn frames(mut report: Report, error: &wasmtime::Error) -> Report {
     let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else {
         return report;
     };
-    let of_program = backtrace.frames().iter().filter(|frame| !is_interruption(frame));
+    let of_program = backtrace.frames().iter().filter(|frame| !is_interruption(frame) && !is_shim(frame));
     let lines: Vec<String> = of_program.flat_map(functions).collect();
     for same in lines.chunk_by(|one, next| one == next) {
         report = match same.len() {

@@ -23,6 +23,11 @@ mod shim;
 mod store;
 mod value;
 
+/// Whether a frame of a backtrace is only there because the program is native code.
+pub fn is_shim(frame: &wasmtime::FrameInfo) -> bool {
+    frame.func_name() == Some(shim::DOOR)
+}
+
 pub(crate) use code::{Code, REACH_BYTES};
 pub(crate) use compile::{
     compatibility, compile, compile_component, is_code, is_supported, join, load, parts,

@@ -12,8 +12,8 @@
 use wasm_encoder::reencode::{self, Reencode, RoundtripReencoder};
 use wasm_encoder::{
     BlockType, CodeSection, DataSection, EntityType, ExportKind, ExportSection, Function, FunctionSection,
-    GlobalSection, ImportSection, InstructionSink, MemArg, MemorySection, MemoryType, Module, StartSection,
-    TypeSection, ValType,
+    GlobalSection, ImportSection, InstructionSink, MemArg, MemorySection, MemoryType, Module, NameMap,
+    NameSection, StartSection, TypeSection, ValType,
 };
 use wasmparser::{
     CompositeInnerType, DataKind, ExternalKind, FuncType, GlobalType, Import, Operator, Parser, Payload,
@@ -26,6 +26,8 @@ pub(super) const MODULE: &str = "sampan:native";
 pub(super) const EXCHANGE: &str = "sampan:exchange";
 /// What the function that initializes native code is exported as.
 pub(super) const INITIALIZE: &str = "sampan:initialize";
+/// What the functions are called in backtraces through which native code is reached.
+pub(super) const DOOR: &str = "sampan:door";
 /// What all names begin with that are not the program's own.
 pub(super) const PREFIX: &str = "sampan:";
 
@@ -349,7 +351,7 @@ impl Shim<'_> {
 
         let mut globals = GlobalSection::new();
         let mut exports = ExportSection::new();
-        let mut functions_len = self.start() + 1;
+        let (mut functions_len, mut names) = (self.start() + 1, Vec::new());
         for (number, export) in self.outline.exports.iter().enumerate() {
             let (kind, index) = match export.kind {
                 ExternalKind::Global => {
@@ -362,6 +364,7 @@ impl Shim<'_> {
                 _ => {
                     functions.function(self.outline.functions[export.index as usize]);
                     code.function(&self.write_export(number as u32, export.index));
+                    names.push((functions_len, export.name));
                     functions_len += 1;
                     (ExportKind::Func, functions_len - 1)
                 }
@@ -381,11 +384,20 @@ impl Shim<'_> {
             data.active(*memory, &copy.const_expr(offset.clone())?, bytes.iter().copied());
         }
 
+        let mut named = NameMap::new();
+        named.append(self.ask(), DOOR);
+        named.append(self.run(), DOOR);
+        for (index, name) in &names {
+            named.append(*index, name);
+        }
+        let mut name_section = NameSection::new();
+        name_section.functions(&named);
+
         let mut module = Module::new();
         module.section(&type_section).section(&import_section).section(&functions);
         module.section(&memory_section).section(&globals).section(&exports);
         module.section(&StartSection { function_index: self.start() });
-        module.section(&code).section(&data);
+        module.section(&code).section(&data).section(&name_section);
         Ok(module.finish())
     }
 

@@ -38,6 +38,8 @@ pub(crate) struct Case {
     pub(crate) after: Vec<(String, String)>,
     /// Where it is written that this must happen.
     pub(crate) source: Option<String>,
+    /// The way of running programs in which it does not happen.
+    pub(crate) except: Option<String>,
 }
 
 /// How a process ends.
@@ -50,7 +52,7 @@ pub(crate) enum End {
 /// The signals that a case can name.
 pub(crate) const SIGNALS: [(&str, i32); 3] = [("INT", 2), ("PIPE", 13), ("TERM", 15)];
 
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 18] = [
     "case",
     "env",
     "sampan",
@@ -68,6 +70,7 @@ const KEYS: [&str; 17] = [
     "stderr~",
     "after",
     "source",
+    "except",
 ];
 
 impl Case {
@@ -135,6 +138,7 @@ impl Case {
             "stderr~" => self.stderr_parts.push(value.to_owned()),
             "after" => self.after.push((path.to_owned(), line())),
             "source" => self.source = Some(value.to_owned()),
+            "except" => self.except = Some(value.to_owned()),
             key => return Err(format!("unknown key `{key}`")),
         }
         Ok(())

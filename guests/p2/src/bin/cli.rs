@@ -91,6 +91,7 @@
 //! stderr~: cli.wasm` reached its memory limit of 16 MiB
 //! stderr~: hint: `--memory` sets the limit
 //! case: fuel
+//! except: native
 //! sampan: --fuel 3000000
 //! args: spin
 //! exit: 1
