@@ -6,6 +6,7 @@ mod bench;
 mod cache;
 mod demo;
 mod examples;
+mod foreign;
 mod guests;
 mod process;
 mod programs;
@@ -30,6 +31,7 @@ Verbs:
   demo             Build `sampan` and run two real programs with it
   tidy             Check the rules of the house that the compiler does not
   test [-- ARGS]   Format check, tidy, clippy and every test; ARGS go to `cargo test`
+  foreign [ARGS]   Test native code on processors that are emulated; `--whole`: all of the specification
   bench [ARGS]     Run the benchmarks; ARGS go to the bench crate
 ";
 
@@ -51,6 +53,7 @@ fn run(args: Vec<String>) -> Result<()> {
         "demo" => demo::run(),
         "tidy" => tidy::run(),
         "test" => test::run(args),
+        "foreign" => foreign::run(args),
         "bench" => bench::run(args),
         "help" | "-h" | "--help" => {
             print!("{HELP}");

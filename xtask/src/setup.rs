@@ -2,7 +2,7 @@
 
 use crate::{process, registry, sysroot};
 use anyhow::{Result, bail};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A program (its name in `PATH`, or a file) and the Debian package that brings it.
@@ -31,12 +31,47 @@ pub(crate) const PIP: &[Tool] = &[("pip3", "python3-pip")];
 /// What the benchmarks need.
 pub(crate) const BENCH: &[Tool] = &[("clang-22", "clang-22"), ("cc", "gcc"), ("wrk", "wrk")];
 
+/// What emulates other processors, and what links programs for them.
+const FOREIGN: &[Tool] = &[
+    ("clang-22", "clang-22"),
+    ("qemu-aarch64", "qemu-user"),
+    ("aarch64-linux-gnu-ld", "binutils-aarch64-linux-gnu"),
+    ("/usr/aarch64-linux-gnu/lib/libc.so", "libc6-dev-arm64-cross"),
+    ("/usr/lib/gcc-cross/aarch64-linux-gnu/12/libgcc.a", "libgcc-12-dev-arm64-cross"),
+    ("riscv64-linux-gnu-ld", "binutils-riscv64-linux-gnu"),
+    ("/usr/riscv64-linux-gnu/lib/libc.so", "libc6-dev-riscv64-cross"),
+    ("/usr/lib/gcc-cross/riscv64-linux-gnu/12/libgcc.a", "libgcc-12-dev-riscv64-cross"),
+];
+
+/// What native code is tested for beside the processor that tests.
+const FOREIGN_TARGETS: [&str; 4] = [
+    "aarch64-unknown-linux-gnu",
+    "riscv64gc-unknown-linux-gnu",
+    "thumbv7em-none-eabihf",
+    "riscv32imac-unknown-none-elf",
+];
+
 /// Everything that any verb needs.
 pub(crate) fn run() -> Result<()> {
-    tools(&[C, RUST, NPM, PIP, BENCH])?;
+    tools(&[C, RUST, NPM, PIP, BENCH, FOREIGN])?;
+    foreign_targets()?;
     sysroot::c()?;
     sysroot::rust()?;
     Ok(())
+}
+
+/// Rust's own libraries for other processors.
+fn foreign_targets() -> Result<()> {
+    let is_missing = |target: &&str| {
+        let directory = Command::new("rustc").args(["--print", "target-libdir", "--target", target]).output();
+        let path = directory.map(|output| String::from_utf8_lossy(&output.stdout).trim_end().to_owned());
+        path.map_or(true, |path| !Path::new(&path).is_dir())
+    };
+    let missing: Vec<&str> = FOREIGN_TARGETS.into_iter().filter(is_missing).collect();
+    match missing.is_empty() {
+        true => Ok(()),
+        false => process::run(Command::new("rustup").args(["target", "add"]).args(missing)),
+    }
 }
 
 /// A browser, and where the package is that drives it.

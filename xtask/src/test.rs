@@ -1,6 +1,6 @@
 //! `cargo xtask test`: the one line that a person and continuous integration run.
 
-use crate::{bench, examples, guests, guests_dir, process, programs, setup, tidy};
+use crate::{bench, examples, foreign, guests, guests_dir, process, programs, setup, tidy};
 use anyhow::Result;
 use std::time::Instant;
 
@@ -9,8 +9,9 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     let start = Instant::now();
     cargo(&["fmt", "--all", "--check"])?;
     let guests = ["guests/p1", "guests/p2", "guests/p3"];
+    let others = ["crates/engine/tests/foreign"];
     let examples = ["examples/chat", "examples/pictures", "examples/shop/stock"];
-    for package in guests.iter().chain(&examples) {
+    for package in guests.iter().chain(&examples).chain(&others) {
         cargo(&["fmt", "--all", "--check", "--manifest-path", &format!("{package}/Cargo.toml")])?;
     }
     tidy::run()?;
@@ -28,6 +29,9 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
         test.env("SAMPAN_WASMTIME", wasmtime);
     }
     process::run(&mut test)?;
+    if args.is_empty() {
+        foreign::run(&[])?;
+    }
     eprintln!("passed: formatting, tidy, clippy, tests, in {} s", start.elapsed().as_secs());
     Ok(())
 }

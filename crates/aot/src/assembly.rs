@@ -6,6 +6,7 @@ use crate::emit::{self, thunk};
 use crate::limits::TEXT_BYTES_MAX;
 use crate::module::Module;
 use crate::{Error, Target, descriptor, features};
+use rt::abi::FRAME_BYTES_MAX;
 use rt::{Layout, Policy};
 
 /// How exactly memory is left when a fault ends native code.
@@ -33,8 +34,14 @@ pub const START: &str = "sampan:start";
 
 /// Attributes of all functions: what has no bound on its time must not become a call of the C library, where nothing
 /// could stop it and a fault would not be native code's; and recursion without end must fill the stack, not loop.
-const ATTRIBUTES: &str = "attributes #0 = { nounwind \"probe-stack\"=\"inline-asm\" \"no-builtins\" \
-     \"disable-tail-calls\"=\"true\" }";
+fn attributes(target: &Target) -> String {
+    let stack = match target.has_pages {
+        true => "\"probe-stack\"=\"inline-asm\"".to_owned(),
+        // Nothing guards the end of the stack: a frame must fit in what is kept free below its limit.
+        false => format!("\"warn-stack-size\"=\"{FRAME_BYTES_MAX}\""),
+    };
+    format!("attributes #0 = {{ nounwind {stack} \"no-builtins\" \"disable-tail-calls\"=\"true\" }}")
+}
 
 /// What does not alias what, as `emit::alias` refers to it; where the stack is; that traps are rare.
 const METADATA: &str = "\
@@ -65,7 +72,7 @@ pub struct Assembly {
 impl Assembly {
     /// An empty one.
     pub fn new(target: Target) -> Self {
-        let mut text = format!("target triple = \"{}\"\n\n", target.triple);
+        let mut text = format!("target triple = \"{}\"\n\n", target.llvm);
         text.push_str("@__start_sampan_text = external hidden constant i8\n");
         text.push_str("@__stop_sampan_text = external hidden constant i8\n\n");
         text.push_str(&emit::trap_function());
@@ -81,7 +88,7 @@ impl Assembly {
         policy: Policy,
         precision: Precision,
     ) -> Result<(), Error> {
-        self.write(name, &read(wasm)?, policy, precision)
+        self.write(name, &self.read(wasm)?, policy, precision)
     }
 
     /// Adds a module that whoever makes an instance lends memories to: it imports all of them, in order, after its own
@@ -94,9 +101,18 @@ impl Assembly {
         policy: Policy,
         precision: Precision,
     ) -> Result<(), Error> {
-        let mut module = read(wasm)?;
+        let mut module = self.read(wasm)?;
         module.borrow_memories();
         self.write(name, &module, policy, precision)
+    }
+
+    /// Validates and reads a module.
+    fn read<'a>(&self, wasm: &'a [u8]) -> Result<Module<'a>, Error> {
+        if wasmparser::Parser::is_component(wasm) {
+            return Err(Error::Component);
+        }
+        features::validate(wasm, &self.target)?;
+        Module::read(wasm)
     }
 
     fn write(
@@ -131,17 +147,9 @@ impl Assembly {
     /// The text of LLVM IR.
     pub fn finish(mut self) -> String {
         let stack_pointer = self.target.stack_pointer;
-        writeln!(self.text, "{ATTRIBUTES}\n\n{METADATA}!14 = !{{!\"{stack_pointer}\"}}")
+        let attributes = attributes(&self.target);
+        writeln!(self.text, "{attributes}\n\n{METADATA}!14 = !{{!\"{stack_pointer}\"}}")
             .expect("a string takes all");
         self.text
     }
-}
-
-/// Validates and reads a module.
-fn read(wasm: &[u8]) -> Result<Module<'_>, Error> {
-    if wasmparser::Parser::is_component(wasm) {
-        return Err(Error::Component);
-    }
-    features::validate(wasm)?;
-    Module::read(wasm)
 }

@@ -45,8 +45,8 @@ impl Clang {
             .ok_or(Error::NoClang { oldest: VERSION_OLDEST, newest: VERSION_NEWEST })
     }
 
-    /// Makes an object of text that [`crate::Assembly::finish`] gave. `cpu` is a name that clang knows, `native` among
-    /// them; `level` says how hard to try, 0 to 3.
+    /// Makes an object of text that [`crate::Assembly::finish`] gave. `cpu` is a name that clang knows for the target,
+    /// [`Target::cpu`] or, for the machine that it runs on, `native`; `level` says how hard to try, 0 to 3.
     pub fn compile(
         &self,
         ir: &str,
@@ -61,9 +61,14 @@ impl Clang {
         let (text, object) = (directory.path().join("module.ll"), directory.path().join("module.o"));
         fs::write(&text, ir).map_err(run)?;
         let mut command = Command::new(&self.program);
-        command.arg(format!("--target={}", target.triple)).arg(format!("-march={cpu}"));
+        command.arg(format!("--target={}", target.llvm)).arg(format!("-march={cpu}"));
         // Numbers with a point are never to be quick and different.
-        command.args(["-Wno-override-module", "-fPIC", "-ffp-contract=off", "-fno-math-errno"]);
+        command.args(["-Wno-override-module", "-ffp-contract=off", "-fno-math-errno"]);
+        command.args(match target.has_pages {
+            true => ["-fPIC"].as_slice(),
+            // What never moves needs no tables of addresses. `assembly::attributes` says how large frames may be.
+            false => &["-fno-pic", "-Werror=frame-larger-than"],
+        });
         command.arg(format!("-O{level}")).args(["-x", "ir"]).arg(&text).arg("-o").arg(&object);
         command.args(match output {
             Output::Relocatable => ["-c"].as_slice(),

@@ -3,9 +3,9 @@
 use std::fmt::Write;
 
 use crate::assembly::Options;
-use crate::bounds;
 use crate::emit::thunk;
 use crate::module::Module;
+use crate::{Target, bounds};
 use rt::abi::{ABI_VERSION, Kind};
 
 /// The contents of segments.
@@ -26,7 +26,7 @@ pub(crate) fn segments(module: &Module<'_>, name: &str) -> String {
 
 /// The descriptor and all that it points to.
 pub(crate) fn descriptor(module: &Module<'_>, options: &Options, name: &str) -> String {
-    let mut writer = Writer { text: String::new(), name, word: options.target.word(), strings: 0 };
+    let mut writer = Writer { text: String::new(), name, target: options.target, strings: 0 };
     let fields = [
         writer.types(module),
         writer.imports(module),
@@ -38,7 +38,7 @@ pub(crate) fn descriptor(module: &Module<'_>, options: &Options, name: &str) -> 
         writer.numbers("data", module.data.iter().map(|segment| segment.items.len())),
         writer.numbers("elements", module.elements.iter().map(|segment| segment.items.len())),
     ];
-    let word = writer.word;
+    let word = writer.target.word();
     let start = format!("{word} {ABI_VERSION}, ptr @__start_sampan_text, ptr @__stop_sampan_text");
     let initialize = thunk::initialize_name(name);
     let (memories, tables, globals) =
@@ -55,14 +55,14 @@ pub(crate) fn descriptor(module: &Module<'_>, options: &Options, name: &str) -> 
 struct Writer<'a> {
     text: String,
     name: &'a str,
-    word: &'static str,
+    target: Target,
     strings: usize,
 }
 
 impl Writer<'_> {
     /// Writes an array of records; gives the list that refers to it.
     fn list(&mut self, what: &str, ty: &str, records: &[String]) -> String {
-        let (name, word, len) = (self.name, self.word, records.len());
+        let (name, word, len) = (self.name, self.target.word(), records.len());
         if len == 0 {
             return format!("ptr null, {word} 0");
         }
@@ -76,7 +76,7 @@ impl Writer<'_> {
     /// Writes bytes; gives the list that refers to them.
     fn bytes(&mut self, of: &[u8]) -> String {
         self.strings += 1;
-        let (name, number, word) = (self.name, self.strings, self.word);
+        let (name, number, word) = (self.name, self.strings, self.target.word());
         writeln!(self.text, "@{name}.string{number} = internal constant {}", bytes(of))
             .expect("a string takes all");
         format!("ptr @{name}.string{number}, {word} {}", of.len())
@@ -94,12 +94,12 @@ impl Writer<'_> {
             let leave = code(&left, thunk::leave_name(self.name, index));
             records.push(format!("{letters}, ptr {enter}, ptr {leave}"));
         }
-        let ty = format!("{{ ptr, {}, ptr, ptr }}", self.word);
+        let ty = format!("{{ ptr, {}, ptr, ptr }}", self.target.word());
         self.list("types", &ty, &records)
     }
 
     fn imports(&mut self, module: &Module<'_>) -> String {
-        let word = self.word;
+        let word = self.target.word();
         let mut records = Vec::new();
         for import in &module.imports {
             let (from, name) = (self.bytes(import.module.as_bytes()), self.bytes(import.name.as_bytes()));
@@ -110,7 +110,7 @@ impl Writer<'_> {
     }
 
     fn exports(&mut self, module: &Module<'_>) -> String {
-        let word = self.word;
+        let word = self.target.word();
         let mut records = Vec::new();
         for export in &module.exports {
             let name = self.bytes(export.name.as_bytes());
@@ -124,7 +124,7 @@ impl Writer<'_> {
     }
 
     fn functions(&mut self, module: &Module<'_>) -> String {
-        let (name, word) = (self.name, self.word);
+        let (name, word) = (self.name, self.target.word());
         let record = |function: &u32| {
             let (code, ty) =
                 (thunk::record_code(module, name, *function), module.functions[*function as usize]);
@@ -136,7 +136,7 @@ impl Writer<'_> {
 
     fn memories(&mut self, module: &Module<'_>, options: &Options) -> String {
         let records = module.memories.iter().map(|memory| {
-            let of = bounds::memory_type(options.policy, memory);
+            let of = bounds::memory_type(&options.target, options.policy, memory);
             vec![of.pages_min, of.pages_max, of.page_bytes_log2, of.index_bits, of.policy as usize]
         });
         self.words("memories", 5, records.collect())
@@ -156,13 +156,13 @@ impl Writer<'_> {
         self.words("globals", 2, records.collect())
     }
 
-    /// Records of nothing but words; the largest one stands for there being no maximum.
+    /// Records of nothing but words; the largest one stands for there being no maximum, and for more than the target has.
     fn words(&mut self, what: &str, words: usize, records: Vec<Vec<usize>>) -> String {
-        let word = self.word;
+        let (word, most) = (self.target.word(), self.target.word_max());
         let ty = format!("{{ {} }}", vec![word; words].join(", "));
         let record = |record: Vec<usize>| {
             let words: Vec<String> =
-                record.iter().map(|value| format!("{word} {}", *value as isize)).collect();
+                record.iter().map(|value| format!("{word} {}", most.min(*value as u64))).collect();
             words.join(", ")
         };
         let records: Vec<String> = records.into_iter().map(record).collect();
@@ -174,7 +174,7 @@ impl Writer<'_> {
         let (name, len, numbers) = (self.name, numbers.len(), numbers.join(", "));
         writeln!(self.text, "@{name}.{what}.lengths = internal constant [{len} x i32] [{numbers}]")
             .expect("a string takes all");
-        format!("ptr @{name}.{what}.lengths, {} {len}", self.word)
+        format!("ptr @{name}.{what}.lengths, {} {len}", self.target.word())
     }
 }
 

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use aot::{Assembly, Error, Precision, Target};
+use aot::{Assembly, Clang, Error, Output, Precision, Target};
 use rt::Policy;
 
 fn target() -> Target {
@@ -68,6 +68,34 @@ fn what_native_code_does_not_have_is_refused_by_name() {
     }
     assert!(matches!(refusal("(module (func (result i32)))"), Error::Invalid(_)));
     assert!(matches!(refusal("(component)"), Error::Component));
+}
+
+/// What all targets have in common becomes an object for each; what one of them lacks is refused or done otherwise.
+#[test]
+fn modules_become_objects_for_every_target() {
+    let clang = Clang::find(&std::env::var_os("PATH").unwrap()).unwrap();
+    let numbers = "(module (memory 1) (func (export \"f\") (param f64 i64) (result f64)
+        (f64.min (f64.nearest (local.get 0)) (f64.load (i32.wrap_i64 (local.get 1))))))";
+    let lanes = "(module (memory 1) (func (export \"f\") (param v128) (result v128)
+        (f32x4.max (f32x4.ceil (local.get 0)) (v128.load (i32.const 0)))))";
+    let tail = "(module (func $f (export \"f\") (param i32) (return_call $f (local.get 0))))";
+    for target in Target::ALL {
+        for wat in [numbers, lanes, tail] {
+            let mut assembly = Assembly::new(target);
+            let wasm = wat::parse_str(wat).unwrap();
+            let added = assembly.add("m", &wasm, Policy::Guarded, Precision::Precise);
+            if wat == tail && target.triple.starts_with("riscv") {
+                assert!(matches!(added, Err(Error::Proposal("tail-call"))), "{added:?}");
+                continue;
+            }
+            added.unwrap();
+            let text = assembly.finish();
+            let compares = text.contains("icmp ugt i64");
+            assert_eq!(compares, wat != tail && target.pointer_bytes == 4, "pages guard where there are any");
+            let object = clang.compile(&text, &target, target.cpu, 2, Output::Relocatable).unwrap();
+            assert_eq!(object[..5], [0x7f, b'E', b'L', b'F', if target.pointer_bytes == 8 { 2 } else { 1 }]);
+        }
+    }
 }
 
 /// Blocks in blocks that each have 900 results, and a branch to all of them: 60 KiB that would become gigabytes.

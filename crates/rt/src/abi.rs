@@ -11,6 +11,10 @@ pub const ABI_VERSION: usize = 1;
 /// `usize::MAX` as a maximum of pages or elements: none is declared.
 pub const NO_MAX: usize = usize::MAX;
 
+/// No frame of native code is larger on targets without pages that guard the end of a stack: there clang refuses a
+/// function that would need more.
+pub const FRAME_BYTES_MAX: usize = 4 << 10;
+
 /// What an instance begins with.
 #[repr(C)]
 #[derive(Debug)]

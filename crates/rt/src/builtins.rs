@@ -6,7 +6,7 @@ use core::slice;
 use crate::abi::{Builtins, ELEMENT_NULL, Header};
 use crate::instance::Instance;
 use crate::trap::Trap;
-use crate::{call, memory, table};
+use crate::{arch, memory, table};
 
 /// What a header's `builtins` points to.
 pub static BUILTINS: Builtins = Builtins {
@@ -33,7 +33,7 @@ fn code(result: Result<(), Trap>) -> u32 {
 
 unsafe extern "C" fn trap(header: *mut Header, code: u32) -> ! {
     // SAFETY: native code runs, so there is an activation to leave.
-    unsafe { call::leave((*(*header).store).activation, code) }
+    unsafe { arch::leave((*(*header).store).activation, code) }
 }
 
 unsafe extern "C" fn memory_grow(header: *mut Header, memory: u32, pages: u64) -> u64 {

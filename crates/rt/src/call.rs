@@ -1,10 +1,9 @@
-//! Into native code and out of it, by its end or by a trap.
+//! Calls of native code.
 
-use core::arch::naked_asm;
-use core::ffi::c_void;
 use core::ptr;
 
 use crate::abi::FunctionRecord;
+use crate::arch::enter;
 use crate::store::{Activation, Store};
 use crate::trap::Trap;
 
@@ -30,60 +29,4 @@ pub unsafe fn call(store: *mut Store, function: &FunctionRecord, slots: *mut u64
         (*store).stack_limit = outer_limit;
         Trap::from_code(code).map_or(Ok(()), Err)
     }
-}
-
-/// Saves what a callee must keep and the stack pointer, then does `by(code, instance, slots)`; 0 if that returned.
-#[cfg(target_arch = "x86_64")]
-#[unsafe(naked)]
-unsafe extern "C" fn enter(
-    activation: *mut Activation,
-    by: *const c_void,
-    code: *const c_void,
-    instance: *mut c_void,
-    slots: *mut u64,
-) -> u32 {
-    naked_asm!(
-        "push rbp",
-        "push rbx",
-        "push r12",
-        "push r13",
-        "push r14",
-        "push r15",
-        "mov [rdi], rsp",
-        "sub rsp, 8",
-        "mov rax, rsi",
-        "mov rdi, rdx",
-        "mov rsi, rcx",
-        "mov rdx, r8",
-        "call rax",
-        "add rsp, 8",
-        "xor eax, eax",
-        "pop r15",
-        "pop r14",
-        "pop r13",
-        "pop r12",
-        "pop rbx",
-        "pop rbp",
-        "ret",
-    )
-}
-
-/// Returns from the `enter` of an activation with a code, from anywhere inside.
-///
-/// # Safety
-/// The activation has not ended, is of this thread, and no frame inside it owns anything.
-#[cfg(target_arch = "x86_64")]
-#[unsafe(naked)]
-pub(crate) unsafe extern "C" fn leave(activation: *mut Activation, code: u32) -> ! {
-    naked_asm!(
-        "mov rsp, [rdi]",
-        "mov eax, esi",
-        "pop r15",
-        "pop r14",
-        "pop r13",
-        "pop r12",
-        "pop rbx",
-        "pop rbp",
-        "ret",
-    )
 }

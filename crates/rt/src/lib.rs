@@ -11,6 +11,7 @@
 extern crate std;
 
 pub mod abi;
+mod arch;
 pub mod bounds;
 mod builtins;
 mod call;

@@ -13,7 +13,10 @@ pub struct Limits {
     pub memory_bytes_max: usize,
     /// Of all tables.
     pub table_elements_max: usize,
-    /// Below where the outermost call begins.
+    /// Below where the outermost call begins. Where no page guards its end, the stack must have [`FRAME_BYTES_MAX`] more
+    /// twice, for a function that finds just enough and one that it calls, and what functions of the host need.
+    ///
+    /// [`FRAME_BYTES_MAX`]: crate::abi::FRAME_BYTES_MAX
     pub stack_bytes_max: usize,
 }
 

@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use toml::{Table, Value};
 
 /// Each package of ours and those of ours that it may depend on.
-const EDGES: [(&str, &[&str]); 12] = [
+const EDGES: [(&str, &[&str]); 13] = [
     ("rt", &[]),
     ("aot", &["rt"]),
     ("engine", &["rt", "aot"]),
@@ -16,6 +16,8 @@ const EDGES: [(&str, &[&str]); 12] = [
     ("sampan", &["aot", "engine", "host", "image", "node", "state"]),
     ("ui", &["host", "image"]),
     ("ros", &["host"]),
+    // `engine::native` without the rest, for processors that are emulated.
+    ("foreign", &["aot", "rt"]),
     ("bench", &["aot", "engine", "host", "image", "node", "rt", "state"]),
     ("xtask", &[]),
 ];

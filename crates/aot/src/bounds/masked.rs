@@ -9,7 +9,8 @@ pub(super) fn address(emitter: &mut Emitter<'_, '_>, access: &Access<'_>) -> Val
         // Its own type may allow less than the memory has.
         true => emitter.memory_mask(access.memory),
         false => {
-            let of = memory_type(rt::Policy::Masked, emitter.memory_of(access.memory));
+            let of =
+                memory_type(&emitter.options.target, rt::Policy::Masked, emitter.memory_of(access.memory));
             let mask = rt::bounds::mask(&of).expect("a masked memory has a mask");
             Value::new(Type::I64, &mask.to_string())
         }

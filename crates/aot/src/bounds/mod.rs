@@ -6,29 +6,27 @@ mod guarded;
 mod masked;
 mod unchecked;
 
-use crate::Precision;
 use crate::emit::{Emitter, Value};
 use crate::module::{Memory, Type};
+use crate::{Precision, Target};
 use rt::Policy;
 use rt::abi::MemoryType;
 
-/// The policy that a memory has where `wanted` is asked for: pages stand guard only around what 32 bits can reach, and
-/// only at the end of a page.
-pub(crate) fn policy(wanted: Policy, memory: &Memory) -> Policy {
-    match wanted {
-        Policy::Guarded if memory.index == Type::I64 || memory.page_bytes_log2 != 16 => Policy::Checked,
-        _ => wanted,
-    }
+/// The policy that a memory has where `wanted` is asked for: pages stand guard only where there are any, only around
+/// what 32 bits can reach, and only at the end of a page.
+pub(crate) fn policy(target: &Target, wanted: Policy, memory: &Memory) -> Policy {
+    let can_be_guarded = target.has_pages && memory.index == Type::I32 && memory.page_bytes_log2 == 16;
+    if wanted == Policy::Guarded && !can_be_guarded { Policy::Checked } else { wanted }
 }
 
 /// The memory as its instance's runtime sees it.
-pub(crate) fn memory_type(wanted: Policy, memory: &Memory) -> MemoryType {
+pub(crate) fn memory_type(target: &Target, wanted: Policy, memory: &Memory) -> MemoryType {
     MemoryType {
         pages_min: memory.pages_min as usize,
         pages_max: memory.pages_max as usize,
         page_bytes_log2: memory.page_bytes_log2 as usize,
         index_bits: if memory.index == Type::I64 { 64 } else { 32 },
-        policy: policy(wanted, memory),
+        policy: policy(target, wanted, memory),
     }
 }
 
@@ -42,7 +40,7 @@ pub(crate) struct Access<'a> {
 
 /// The address of an access, as a pointer that may be used if the code after it is reached.
 pub(crate) fn address(emitter: &mut Emitter<'_, '_>, access: &Access<'_>) -> Value {
-    match policy(emitter.options.policy, emitter.memory_of(access.memory)) {
+    match policy(&emitter.options.target, emitter.options.policy, emitter.memory_of(access.memory)) {
         Policy::Guarded => guarded::address(emitter, access),
         Policy::Checked => checked::address(emitter, access),
         Policy::Masked => masked::address(emitter, access),
@@ -52,7 +50,7 @@ pub(crate) fn address(emitter: &mut Emitter<'_, '_>, access: &Access<'_>) -> Val
 
 /// Whether an access of the memory may fault, so that its place among other effects matters.
 pub(crate) fn is_volatile(emitter: &Emitter<'_, '_>, memory: u32) -> bool {
-    let policy = policy(emitter.options.policy, emitter.memory_of(memory));
+    let policy = policy(&emitter.options.target, emitter.options.policy, emitter.memory_of(memory));
     emitter.options.precision == Precision::Precise && policy == Policy::Guarded
 }
 

@@ -17,10 +17,10 @@ impl Emitter<'_, '_> {
             O::F32Le | O::F64Le => self.compare("fcmp ole"),
             O::F32Ge | O::F64Ge => self.compare("fcmp oge"),
             O::F32Abs | O::F64Abs => self.unary("fabs"),
-            O::F32Ceil | O::F64Ceil => self.unary("ceil"),
-            O::F32Floor | O::F64Floor => self.unary("floor"),
-            O::F32Trunc | O::F64Trunc => self.unary("trunc"),
-            O::F32Nearest | O::F64Nearest => self.unary("nearbyint"),
+            O::F32Ceil | O::F64Ceil => self.round("ceil"),
+            O::F32Floor | O::F64Floor => self.round("floor"),
+            O::F32Trunc | O::F64Trunc => self.round("trunc"),
+            O::F32Nearest | O::F64Nearest => self.round(self.nearest()),
             O::F32Sqrt | O::F64Sqrt => self.unary("sqrt"),
             O::F32Neg | O::F64Neg => {
                 let a = self.pop();
@@ -68,6 +68,30 @@ impl Emitter<'_, '_> {
         self.push(value);
     }
 
+    fn round(&mut self, intrinsic: &str) {
+        let a = self.pop();
+        let value = self.rounded(a.ty.ir(), suffix(a.ty), "i1", intrinsic, &a);
+        self.push(Value::new(a.ty, value.text()));
+    }
+
+    /// A whole number. Without an instruction for it, LLVM may leave a signalling NaN as it is; a sum makes it a quiet one.
+    pub(super) fn rounded(
+        &mut self,
+        ir: &str,
+        suffix: &str,
+        bits: &str,
+        intrinsic: &str,
+        a: &Value,
+    ) -> Value {
+        let whole = self.vector(format_args!("call {ir} @llvm.{intrinsic}.{suffix}({ir} {a})"));
+        if self.options.target.has_float_units {
+            return whole;
+        }
+        let is_nan = self.bit(format_args!("fcmp uno {ir} {a}, {a}"));
+        let nan = self.bit(format_args!("fadd {ir} {a}, {a}"));
+        self.vector(format_args!("select {bits} {is_nan}, {ir} {nan}, {ir} {whole}"))
+    }
+
     fn copy_sign(&mut self) {
         let (b, a) = (self.pop().typed(), self.pop());
         let (ty, a) = (a.ty, a.typed());
@@ -93,9 +117,33 @@ impl Emitter<'_, '_> {
     ) -> Value {
         let is_nan = self.bit(format_args!("fcmp uno {ir} {a}, {b}"));
         let nan = self.bit(format_args!("fadd {ir} {a}, {b}"));
-        let call = format!("call nnan {ir} @llvm.{intrinsic}.{suffix}({ir} {a}, {ir} {b})");
-        let number = self.bit(format_args!("{call}"));
+        let number = match self.options.target.has_float_units {
+            true => {
+                let call = format!("call nnan {ir} @llvm.{intrinsic}.{suffix}({ir} {a}, {ir} {b})");
+                self.bit(format_args!("{call}"))
+            }
+            false => self.extreme_number(ir, intrinsic, (a, b)),
+        };
         self.vector(format_args!("select {bits} {is_nan}, {ir} {nan}, {ir} {number}"))
+    }
+
+    /// The smaller or larger one of two that are numbers, of which -0 is smaller than 0, without an instruction for it.
+    fn extreme_number(&mut self, ir: &str, intrinsic: &str, (a, b): (&Value, &Value)) -> Value {
+        let int = ir.replace("float", "i32").replace("double", "i64");
+        let bit = ir.replace("float", "i1").replace("double", "i1");
+        let is_less = self.bit(format_args!("fcmp olt {ir} {a}, {b}"));
+        let is_equal = self.bit(format_args!("fcmp oeq {ir} {a}, {b}"));
+        let bits = self.bit(format_args!("bitcast {ir} {a} to {int}"));
+        let has_sign = self.bit(format_args!("icmp slt {int} {bits}, zeroinitializer"));
+        let is_below = self.bit(format_args!("and {bit} {is_equal}, {has_sign}"));
+        let is_smaller = self.bit(format_args!("or {bit} {is_less}, {is_below}"));
+        let (yes, no) = if intrinsic == "minimum" { (a, b) } else { (b, a) };
+        self.bit(format_args!("select {bit} {is_smaller}, {ir} {yes}, {ir} {no}"))
+    }
+
+    /// What rounds to the nearest whole number: the one that the C library of the target, if it needs one, has.
+    pub(super) const fn nearest(&self) -> &'static str {
+        if self.options.target.has_float_units { "nearbyint" } else { "rint" }
     }
 
     /// LLVM takes `x * 1` and `x - 0` for `x` even if `x` is a signalling NaN, which must become a quiet one.

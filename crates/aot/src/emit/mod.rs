@@ -253,6 +253,8 @@ impl<'m, 'a> Emitter<'m, 'a> {
         let offset = self.words(builtin as usize);
         let at = self.pointer(format_args!("getelementptr inbounds i8, ptr {builtins}, i64 {offset}"));
         let code = self.pointer(format_args!("load ptr, ptr {at}{}", alias::INVARIANT));
+        // C fills the rest of a register as each target wants it, if it is told that there is a sign.
+        let args = args.replace("i32 ", "i32 signext ");
         self.value(ty, format_args!("call {} {code}(ptr %instance, {args})", ty.ir()))
     }
 
@@ -296,7 +298,7 @@ pub(crate) fn trap_function() -> String {
          section \"sampan_text\" {{\n  \
          %builtins = load ptr, ptr %instance{invariant}\n  \
          %trap = load ptr, ptr %builtins{invariant}\n  \
-         call void %trap(ptr %instance, i32 %code) noreturn\n  unreachable\n}}\n\n\
+         call void %trap(ptr %instance, i32 signext %code) noreturn\n  unreachable\n}}\n\n\
          @llvm.used = appending global [1 x ptr] [ptr @sampan.trap], section \"llvm.metadata\"\n\n"
     )
 }

@@ -340,14 +340,14 @@ impl Emitter<'_, '_> {
             O::F64x2Abs => self.intrinsic_of_one(F64x2, "fabs", ""),
             O::F32x4Sqrt => self.intrinsic_of_one(F32x4, "sqrt", ""),
             O::F64x2Sqrt => self.intrinsic_of_one(F64x2, "sqrt", ""),
-            O::F32x4Ceil => self.intrinsic_of_one(F32x4, "ceil", ""),
-            O::F64x2Ceil => self.intrinsic_of_one(F64x2, "ceil", ""),
-            O::F32x4Floor => self.intrinsic_of_one(F32x4, "floor", ""),
-            O::F64x2Floor => self.intrinsic_of_one(F64x2, "floor", ""),
-            O::F32x4Trunc => self.intrinsic_of_one(F32x4, "trunc", ""),
-            O::F64x2Trunc => self.intrinsic_of_one(F64x2, "trunc", ""),
-            O::F32x4Nearest => self.intrinsic_of_one(F32x4, "nearbyint", ""),
-            O::F64x2Nearest => self.intrinsic_of_one(F64x2, "nearbyint", ""),
+            O::F32x4Ceil => self.lanes_rounded(F32x4, "ceil"),
+            O::F64x2Ceil => self.lanes_rounded(F64x2, "ceil"),
+            O::F32x4Floor => self.lanes_rounded(F32x4, "floor"),
+            O::F64x2Floor => self.lanes_rounded(F64x2, "floor"),
+            O::F32x4Trunc => self.lanes_rounded(F32x4, "trunc"),
+            O::F64x2Trunc => self.lanes_rounded(F64x2, "trunc"),
+            O::F32x4Nearest => self.lanes_rounded(F32x4, self.nearest()),
+            O::F64x2Nearest => self.lanes_rounded(F64x2, self.nearest()),
             O::F32x4Neg => self.negate_float(F32x4),
             O::F64x2Neg => self.negate_float(F64x2),
             O::F32x4Add => self.lanes_of_two(F32x4, "fadd"),
@@ -375,6 +375,13 @@ impl Emitter<'_, '_> {
         let (b, a) = (self.pop_as(shape), self.pop_as(shape));
         let (ir, bits) = (shape.to_string(), format!("<{} x i1>", shape.lanes()));
         let value = self.extreme_of(&ir, &shape.suffix(), &bits, intrinsic, (&a, &b));
+        self.push_from(shape, &value);
+    }
+
+    fn lanes_rounded(&mut self, shape: Shape, intrinsic: &str) {
+        let a = self.pop_as(shape);
+        let (ir, bits) = (shape.to_string(), format!("<{} x i1>", shape.lanes()));
+        let value = self.rounded(&ir, &shape.suffix(), &bits, intrinsic, &a);
         self.push_from(shape, &value);
     }
 

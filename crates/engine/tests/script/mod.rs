@@ -74,7 +74,9 @@ pub(crate) fn run(file: &TestFile<'_>, modes: &[Mode]) -> (usize, Vec<Counts>) {
         })
         .collect();
     let clang = Clang::find(&std::env::var_os("PATH").unwrap()).unwrap();
-    let object = clang.compile(&parts.assembly.finish(), &target, "native", 1, Output::Shared).unwrap();
+    // Other processors may be emulated, which clang, running beside the emulator, does not see.
+    let cpu = if cfg!(target_arch = "x86_64") { "native" } else { target.cpu };
+    let object = clang.compile(&parts.assembly.finish(), &target, cpu, 1, Output::Shared).unwrap();
     // SAFETY: it was made just now.
     let object = unsafe { Object::load(&object) }.unwrap();
     let counts = modes.iter().enumerate().map(|(number, mode)| {

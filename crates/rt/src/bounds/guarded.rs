@@ -6,6 +6,6 @@ use super::{ACCESS_BYTES_MAX, Reservation};
 const REACH_BYTES: u64 = 1 << 33;
 
 pub(super) fn reservation(bytes_max: usize) -> Option<Reservation> {
-    let bytes = usize::try_from(REACH_BYTES).ok()?.checked_add(ACCESS_BYTES_MAX)?;
-    Some(Reservation { bytes_max: bytes_max.min(1 << 32), bytes })
+    let reach = usize::try_from(REACH_BYTES).ok()?;
+    Some(Reservation { bytes_max: bytes_max.min(reach / 2), bytes: reach.checked_add(ACCESS_BYTES_MAX)? })
 }

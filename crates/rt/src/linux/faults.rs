@@ -6,8 +6,9 @@ use core::{mem, ptr};
 use std::sync::OnceLock;
 use std::thread_local;
 
+use super::registers;
 use crate::abi::Header;
-use crate::call;
+use crate::arch;
 use crate::instance::Instance;
 use crate::store::{Activation, Store};
 use crate::trap::Trap;
@@ -85,10 +86,9 @@ unsafe extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, co
     // SAFETY: the kernel gives a valid context; an activation of this thread has not ended, and while its thread
     // runs native code nobody changes its store.
     unsafe {
-        let registers = &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs;
+        let registers = &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext;
         let address = (*info).si_addr() as usize;
-        let program_counter = registers[libc::REG_RIP as usize] as usize;
-        let stack = registers[libc::REG_RSP as usize] as usize;
+        let (program_counter, stack) = (registers::program_counter(registers), registers::stack(registers));
         let found = match (activation.as_ref(), signal) {
             (None, _) => None,
             (Some(activation), INTERRUPT) => interruption(activation.store, program_counter),
@@ -96,9 +96,8 @@ unsafe extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, co
         };
         match found {
             Some(trap) => {
-                registers[libc::REG_RIP as usize] = call::leave as *const () as i64;
-                registers[libc::REG_RDI as usize] = activation as i64;
-                registers[libc::REG_RSI as usize] = trap as i64;
+                let leave = arch::leave as *const () as usize;
+                registers::call(registers, leave, [activation as usize, trap as usize]);
             }
             None => pass_on(signal, info, context),
         }

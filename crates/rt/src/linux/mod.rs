@@ -2,6 +2,7 @@
 
 mod faults;
 mod pages;
+mod registers;
 
 use crate::platform::Platform;
 use crate::store::Activation;

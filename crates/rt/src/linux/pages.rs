@@ -2,8 +2,11 @@
 
 use core::ptr;
 
-/// Whole pages of this are mapped, so that no smaller one must be asked for.
-const PAGE_BYTES: usize = 4096;
+/// How large a page is: not the same on all machines of an architecture.
+fn page_bytes() -> usize {
+    // SAFETY: the call has no conditions.
+    unsafe { libc::sysconf(libc::_SC_PAGESIZE) as usize }
+}
 
 pub(super) fn reserve(bytes: usize) -> *mut u8 {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
@@ -14,7 +17,7 @@ pub(super) fn reserve(bytes: usize) -> *mut u8 {
 
 pub(super) unsafe fn commit(start: *mut u8, bytes: usize) -> bool {
     // What begins in a page that is already accessible may begin there again: pages are never given back singly.
-    let offset = start as usize % PAGE_BYTES;
+    let offset = start as usize % page_bytes();
     // SAFETY: the pages are the caller's.
     unsafe {
         let start = start.sub(offset).cast();
@@ -27,6 +30,6 @@ pub(super) unsafe fn release(start: *mut u8, bytes: usize) {
     unsafe { libc::munmap(start.cast(), whole(bytes)) };
 }
 
-const fn whole(bytes: usize) -> usize {
-    if bytes == 0 { PAGE_BYTES } else { bytes.next_multiple_of(PAGE_BYTES) }
+fn whole(bytes: usize) -> usize {
+    bytes.max(1).next_multiple_of(page_bytes())
 }
