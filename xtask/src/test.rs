@@ -9,7 +9,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     let start = Instant::now();
     cargo(&["fmt", "--all", "--check"])?;
     let guests = ["guests/p1", "guests/p2", "guests/p3"];
-    let others = ["crates/engine/tests/foreign"];
+    let others = ["hosts/bare", "crates/engine/tests/foreign"];
     let examples = ["examples/chat", "examples/pictures", "examples/shop/stock"];
     for package in guests.iter().chain(&examples).chain(&others) {
         cargo(&["fmt", "--all", "--check", "--manifest-path", &format!("{package}/Cargo.toml")])?;

@@ -1,8 +1,8 @@
 //! How native code lives bare: instances, memories, tables, traps, bounds policies, host calls.
 //!
 //! `aot` makes native code from a program; this crate is what that code stands on. It needs no allocator: whoever
-//! embeds it gives the room for an instance ([`Instance::new`]) and a [`Platform`] for pages. With the feature
-//! `linux` it has such a platform, whose guard pages turn a stray access into a [`Trap`].
+//! embeds it gives the room for an instance ([`Instance::new`]) and a [`Platform`] for pages, or [`Bare`] memory. With
+//! the feature `linux` it has a platform whose guard pages turn a stray access into a [`Trap`].
 //!
 //! Native code is trusted to be what `aot` wrote: whoever loads an object answers for where it came from.
 #![no_std]
@@ -12,6 +12,7 @@ extern crate std;
 
 pub mod abi;
 mod arch;
+mod bare;
 pub mod bounds;
 mod builtins;
 mod call;
@@ -25,6 +26,7 @@ mod table;
 mod trap;
 
 pub use abi::{Counts, Layout};
+pub use bare::Bare;
 pub use bounds::Policy;
 pub use builtins::BUILTINS;
 pub use call::call;
