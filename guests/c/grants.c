@@ -57,6 +57,7 @@
 // after a/in.txt: from a
 // after b/in.txt: from b
 // case: from one into the other, where both may be written
+// profile: dense portable
 // sampan: --dir $DIR/a:/one --dir $DIR/b:/two
 // file a/in.txt: from a
 // file b/other.txt: from b
@@ -64,6 +65,15 @@
 // exit: 0
 // stdout: move /one/in.txt
 // after b/in.txt: from a
+// case: from one into the other, where each is a file system of its own
+// profile: sealed
+// sampan: --dir $DIR/a:/one --dir $DIR/b:/two
+// file a/in.txt: from a
+// file b/other.txt: from b
+// args: fail-move /one/in.txt /two/in.txt
+// exit: 0
+// stdout: fail-move /one/in.txt: I/O error
+// after a/in.txt: from a
 // case: a directory that is not there
 // sampan: --dir $DIR/none:/data
 // args: nothing

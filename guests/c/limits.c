@@ -47,14 +47,14 @@
 // stderr~: limits.wasm` reached its memory limit of 16 MiB
 // stderr~: hint: `--memory` sets the limit
 // case: fuel
-// except: native
+// profile: dense portable sealed
 // sampan: --fuel 2000000
 // args: spin
 // stdout: begun
 // stderr~: limits.wasm` reached its fuel limit of 2000000
 // stderr~: hint: `--fuel` sets the limit
 // case: stack
-// except: native
+// profile: dense portable sealed
 // args: recurse
 // stdout: begun
 // stderr~: limits.wasm` reached its stack limit of 1 MiB

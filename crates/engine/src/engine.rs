@@ -88,7 +88,7 @@ impl Engine {
     /// # Errors
     /// [`Error::ProfileNotBuilt`], [`Error::Option`] for options that do not go together, and [`Error::Setup`] when the machine refuses what the profile needs.
     pub fn new(settings: Settings) -> Result<Self, Error> {
-        if matches!(settings.profile, Profile::Sealed | Profile::Trusted) {
+        if settings.profile == Profile::Trusted {
             return Err(Error::ProfileNotBuilt(settings.profile));
         }
         settings.options.check(settings.profile)?;
@@ -257,14 +257,24 @@ impl Engine {
     /// Names everything that decides whether compiled code fits this engine: its version, the processor's features,
     /// the profile and the options that reach the code.
     pub(crate) fn compatibility(&self) -> [u8; 32] {
-        let mut hasher = Blake3(blake3::Hasher::new());
-        self.wasmtime.precompile_compatibility_hash().hash(&mut hasher);
-        self.settings.profile.name().hash(&mut hasher);
-        if self.settings.options.codegen == Codegen::Native {
-            native::compatibility(&self.settings).hash(&mut hasher);
-        }
-        hasher.0.finalize().into()
+        names(&self.wasmtime, &self.settings)
     }
+}
+
+/// What [`Engine::compatibility`] is of an engine with these settings, which is not made whole for that.
+pub(crate) fn compatibility(settings: &Settings) -> Result<[u8; 32], Error> {
+    let engine = wasmtime_engine(settings, None).map_err(Error::Setup)?;
+    Ok(names(&engine, settings))
+}
+
+fn names(engine: &wasmtime::Engine, settings: &Settings) -> [u8; 32] {
+    let mut hasher = Blake3(blake3::Hasher::new());
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    settings.profile.name().hash(&mut hasher);
+    if settings.options.codegen == Codegen::Native {
+        native::compatibility(settings).hash(&mut hasher);
+    }
+    hasher.0.finalize().into()
 }
 
 fn wasmtime_engine(settings: &Settings, slots: Option<u32>) -> wasmtime::Result<wasmtime::Engine> {

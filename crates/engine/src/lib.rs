@@ -36,6 +36,8 @@ mod profile;
 mod program;
 mod sampler;
 mod seal;
+#[cfg(target_os = "linux")]
+pub mod sealed;
 mod signal;
 mod ticker;
 mod unfold;

@@ -55,6 +55,11 @@ pub const HANDLES_MIN: usize = 8;
 /// See [`HANDLES_MIN`].
 pub const HANDLES_MAX: usize = 1_000_000;
 
+/// The least and the most processors that a sealed process can be held to.
+pub const PROCESSORS_MIN: f64 = 0.01;
+/// See [`PROCESSORS_MIN`].
+pub const PROCESSORS_MAX: f64 = 4_096.0;
+
 /// Fuel after which a program that is interrupted by fuel gives way: about a millisecond of a tight loop.
 pub const SLICE_FUEL: u64 = 2_000_000;
 

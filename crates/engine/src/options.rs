@@ -1,8 +1,8 @@
 //! The fine print under a profile: `-O key=value`.
 
 use crate::limits::{
-    CPU_NAME_BYTES_MAX, HANDLES_MAX, HANDLES_MIN, POOL_SLOTS_MAX, STACK_BYTES_MAX, STACK_BYTES_MIN,
-    parse_bytes,
+    CPU_NAME_BYTES_MAX, HANDLES_MAX, HANDLES_MIN, POOL_SLOTS_MAX, PROCESSORS_MAX, PROCESSORS_MIN,
+    STACK_BYTES_MAX, STACK_BYTES_MIN, parse_bytes,
 };
 use crate::{Error, Profile, Settings, native, signal};
 
@@ -72,8 +72,17 @@ pub enum Traps {
     Relaxed,
 }
 
+/// What becomes of a sealed process where the kernel refuses a layer of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seal {
+    /// It is not begun.
+    Required,
+    /// It does without.
+    BestEffort,
+}
+
 /// The settings of one engine: a profile's own, changed by options.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Options {
     /// `codegen`
     pub codegen: Codegen,
@@ -91,6 +100,10 @@ pub struct Options {
     pub cpu: String,
     /// `traps`, of native code
     pub traps: Traps,
+    /// `seal`
+    pub seal: Seal,
+    /// `processors`: those whose time a sealed process may use.
+    pub processors: Option<f64>,
 }
 
 /// One line of `-O help`.
@@ -105,7 +118,7 @@ pub struct Help {
 }
 
 /// Every option, in the order in which help lists them.
-pub const HELP: [Help; 10] = [
+pub const HELP: [Help; 12] = [
     Help {
         key: "codegen",
         values: "cranelift | native | pulley",
@@ -142,6 +155,16 @@ pub const HELP: [Help; 10] = [
         values: "precise | relaxed",
         summary: "whether memory is exact when a fault ends native code",
     },
+    Help {
+        key: "seal",
+        values: "required | best-effort",
+        summary: "sealed: whether the program runs where the kernel refuses a layer",
+    },
+    Help {
+        key: "processors",
+        values: "COUNT, such as 1.5",
+        summary: "sealed: processors whose time it may use (all)",
+    },
     Help { key: "stack", values: "SIZE from 64K to 256M", summary: "WebAssembly stack of the program (1M)" },
     Help {
         key: "handles",
@@ -166,6 +189,8 @@ impl Options {
             precompiled: Precompiled::Sealed,
             cpu: "native".to_owned(),
             traps: Traps::Precise,
+            seal: Seal::Required,
+            processors: None,
         }
     }
 }
@@ -284,6 +309,19 @@ impl Settings {
             ("deterministic", "no") => options.deterministic = false,
             ("precompiled", "sealed") => options.precompiled = Precompiled::Sealed,
             ("precompiled", "any") => options.precompiled = Precompiled::Any,
+            ("seal" | "processors", _) if self.profile != Profile::Sealed => {
+                return Err(refuse(
+                    "only a program under profile `sealed` has a process of its own".to_owned(),
+                ));
+            }
+            ("seal", "required") => options.seal = Seal::Required,
+            ("seal", "best-effort") => options.seal = Seal::BestEffort,
+            ("processors", count) => match count.parse() {
+                Ok(count) if (PROCESSORS_MIN..=PROCESSORS_MAX).contains(&count) => {
+                    options.processors = Some(count)
+                }
+                _ => return Err(malformed()),
+            },
             ("stack", size) => match parse_bytes(size) {
                 Some(bytes @ STACK_BYTES_MIN..=STACK_BYTES_MAX) => self.limits.stack_bytes_max = bytes,
                 _ => return Err(malformed()),

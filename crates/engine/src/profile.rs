@@ -39,7 +39,7 @@ impl Profile {
             Profile::Dense => {
                 "isolation + efficiency: compiled code, guard pages, pooled instances (default)"
             }
-            Profile::Sealed => "isolation + performance: a process of its own (not built yet)",
+            Profile::Sealed => "isolation + performance: a process of its own, which can do nothing else",
             Profile::Trusted => {
                 "performance + efficiency: relaxed checks for trusted programs (not built yet)"
             }

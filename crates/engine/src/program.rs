@@ -181,9 +181,11 @@ impl Engine {
             return loaded;
         }
         // A full or read-only disk costs the next start some time, and this one nothing.
-        let keep = |content: &[u8]| {
-            let _ = cache.put(key, content);
-        };
+        self.compile_and_keep(bytes, |content| drop(cache.put(key, content)))
+    }
+
+    /// Compiles a program, and has its code kept, or what is known of it where another kind of engine is needed.
+    pub(crate) fn compile_and_keep(&self, bytes: &[u8], keep: impl Fn(&[u8])) -> Result<Program, Error> {
         let code = self.compile(bytes).inspect_err(|error| match error {
             Error::Concurrent => keep(CONCURRENT),
             Error::Unstoppable => keep(UNSTOPPABLE),
@@ -273,13 +275,29 @@ impl Engine {
     }
 
     fn load_built(&self, path: &Path, seal: Option<Seal>) -> Result<Program, Error> {
-        let fail = |source| Error::Read { path: path.to_owned(), source };
-        let file = File::open(path).map_err(fail)?;
-        let trusted = self.settings().options.precompiled == Precompiled::Any;
-        if !trusted && !seal.is_some_and(|seal| seal.holds(&file, BUILT).unwrap_or(false)) {
-            return Err(Error::Unsealed);
-        }
+        let file = open_built(path, self.settings().options.precompiled, || seal)?;
         self.load_sealed(path, file)
+    }
+
+    /// A program from a file of code, as [`load_sealed`](Self::load_sealed), by a process that cannot open files. Whoever
+    /// opened it found its seal to hold.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn load_open(&self, file: File) -> Result<Program, Error> {
+        if let Some(refused) = refused_before(&file) {
+            return Err(refused);
+        }
+        // SAFETY: the file is one of the cache or one that was built, which are replaced whole, never written in place.
+        let bytes = unsafe { memmap2::Mmap::map(&file) }.map_err(|error| Error::Setup(error.into()))?;
+        // SAFETY: as above; what it holds was found to be Wasmtime's own.
+        let program = unsafe {
+            match wasmtime::Engine::detect_precompiled(&bytes) {
+                Some(wasmtime::Precompiled::Component) => {
+                    Component::deserialize(self.wasmtime(), &bytes).map(Program::Component)
+                }
+                _ => Module::deserialize_open_file(self.wasmtime(), file).map(Program::Module),
+            }
+        };
+        self.sorted(program)
     }
 
     /// A program from a file of code whose seal was found to hold, or whose maker is trusted by the user's word.
@@ -300,6 +318,11 @@ impl Engine {
                 _ => Module::deserialize_open_file(self.wasmtime(), file).map(Compiled::Module),
             }
         };
+        self.sorted(program)
+    }
+
+    /// The program of a file of code, or why there is none.
+    fn sorted(&self, program: wasmtime::Result<Program>) -> Result<Program, Error> {
         // Wasmtime has no type that tells code that does not fit the pool from code that is not for this engine.
         // Without the pool it is the latter.
         self.suited(program.map_err(|error| match error.to_string() {
@@ -325,6 +348,21 @@ impl Engine {
             _ => Ok(program.into()),
         }
     }
+}
+
+/// Opens a file of code that somebody built, if its seal holds or need not.
+pub(crate) fn open_built(
+    path: &Path,
+    precompiled: Precompiled,
+    seal: impl FnOnce() -> Option<Seal>,
+) -> Result<File, Error> {
+    let fail = |source| Error::Read { path: path.to_owned(), source };
+    let file = File::open(path).map_err(fail)?;
+    let trusted = precompiled == Precompiled::Any;
+    if !trusted && !seal().is_some_and(|seal| seal.holds(&file, BUILT).unwrap_or(false)) {
+        return Err(Error::Unsealed);
+    }
+    Ok(file)
 }
 
 /// Why a file of the cache, whose seal was found to hold, has no code.

@@ -189,6 +189,10 @@ impl Loader {
 
     /// The settings of an engine, and the limits of each instance in it.
     fn settings(&self, declared: &image::Function) -> Result<engine::Settings, Error> {
+        if *declared.profile == image::Profile::Sealed {
+            let reason = "profile `sealed` is not built yet for functions that are served";
+            return Err(self.wrong(declared.profile.span(), &reason));
+        }
         let mut settings = engine::Settings::new(match *declared.profile {
             image::Profile::Dense => Profile::Dense,
             image::Profile::Sealed => Profile::Sealed,

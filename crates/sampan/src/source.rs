@@ -22,10 +22,18 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Report> {
 /// the program does, one that does not interrupt it if no signal may, and loses its pool if the program does not fit it; `-` is standard input.
 pub(crate) fn load(engine: &mut Engine, path: &Path, cache: Option<&CodeCache>) -> Result<Program, Report> {
     let piped = if is_stdin(path) { Some(read(path)?) } else { None };
-    let load = |engine: &Engine| match &piped {
+    load_with(engine, path, |engine| match &piped {
         Some(bytes) => engine.load(bytes, cache),
         None => engine.load_file(path, cache, || home::seal().ok()),
-    };
+    })
+}
+
+/// As [`load`], for a program that comes in another way.
+pub(crate) fn load_with(
+    engine: &mut Engine,
+    path: &Path,
+    load: impl Fn(&Engine) -> Result<Program, Error>,
+) -> Result<Program, Report> {
     let mut program = load(engine);
     if let Err(Error::Concurrent) = program
         && let Some(other) = engine.with_concurrency()
@@ -57,7 +65,7 @@ pub(crate) fn shown(path: &Path) -> String {
     if is_stdin(path) { "standard input".to_owned() } else { format!("`{}`", path.display()) }
 }
 
-fn is_stdin(path: &Path) -> bool {
+pub(crate) fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 

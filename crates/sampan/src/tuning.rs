@@ -122,7 +122,7 @@ fn explain(error: &Error) -> Report {
             .cause(reason)
             .hint("`-O help` lists the options"),
         Error::ProfileNotBuilt(_) => {
-            Report::usage(error).hint("use `--profile dense` or `--profile portable`")
+            Report::usage(error).hint("use `--profile dense`, `--profile sealed` or `--profile portable`")
         }
         Error::Setup(source) => Report::usage(error).cause(format!("{source:#}")),
         error => Report::from_error(error),

@@ -49,7 +49,7 @@ fn watch(mut wait: Duration, restarted: &Receiver<Duration>) {
 }
 
 /// What a user reads when the time is over.
-fn time_limit(program: &str, limit: Duration) -> Report {
+pub(crate) fn time_limit(program: &str, limit: Duration) -> Report {
     Report::failure(format!("{program} reached its time limit of {}", humantime::format_duration(limit)))
         .hint("`--timeout` sets the limit")
 }

@@ -89,7 +89,7 @@
 //! stderr~: cli.wasm` reached its memory limit of 16 MiB
 //! stderr~: hint: `--memory` sets the limit
 //! case: fuel
-//! except: native
+//! profile: dense portable sealed
 //! sampan: --fuel 3000000
 //! args: spin
 //! exit: 1

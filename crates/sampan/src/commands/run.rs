@@ -1,5 +1,8 @@
 //! `sampan run`: runs a program to its end.
 
+#[cfg(target_os = "linux")]
+mod sealed;
+
 use std::env::VarError;
 use std::ffi::OsString;
 use std::fs::File;
@@ -13,9 +16,10 @@ use std::task::Poll;
 
 use clap::{ArgAction, Args, ValueHint};
 use engine::wasmtime::Store;
-use engine::{CodeCache, Engine, Interrupts, Program, Sampler, Settings};
+use engine::{CodeCache, Engine, Interrupts, Profile, Program, Sampler, Settings};
 use host::grants::{Dir, Peer};
-use host::{Error, Grants, Host, Outcome, Stdio};
+use host::{DirError, Error, Grants, Host, Outcome, Stdio};
+use tokio::runtime::Runtime;
 
 use crate::report::{Report, print};
 use crate::tuning::{Tuning, engine};
@@ -86,6 +90,14 @@ pub(crate) struct Run {
     verbose: bool,
 }
 
+/// What is to be run, as the program sees it and as its user does.
+struct Task {
+    name: String,
+    shown: String,
+    args: Vec<String>,
+    grants: Grants,
+}
+
 fn local_address(text: &str) -> Result<SocketAddr, &'static str> {
     text.parse().map_err(|_| "expected `ADDR:PORT`, such as `127.0.0.1:8080` or `[::1]:8080`")
 }
@@ -113,13 +125,14 @@ fn cannot_write(what: &str, path: &Path, error: impl std::fmt::Display) -> Repor
 impl Run {
     /// Runs the program and returns its exit code.
     pub(crate) fn execute(self) -> Result<i32, Report> {
-        let (name, shown) = (source::name(self.program()), source::shown(self.program()));
-        let args = self.args()?;
-        let grants = self.grants()?;
+        let task = self.task()?;
         let mut settings = self.tuning.settings()?;
+        if settings.profile == Profile::Sealed {
+            return self.execute_sealed(task, &settings);
+        }
         settings.coredump = self.coredump.is_some();
         settings.sample = self.sample.is_some();
-        let watchdog = settings.limits.time_max.map(|limit| Watchdog::start(limit, shown.clone()));
+        let watchdog = settings.limits.time_max.map(|limit| Watchdog::start(limit, task.shown.clone()));
         self.check_core_dump()?;
         let mut engine = engine(settings, self.verbose)?;
         let cache = self.cache();
@@ -133,16 +146,25 @@ impl Run {
         {
             watchdog.stand_by();
         }
-        let host = self.host(&name, &args, &grants, engine.settings())?;
+        let host = self.host(&task, engine.settings())?;
 
         // A write to a pipe that nobody reads ends a native program, silently; so here.
         sigpipe::reset();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| Report::failure("cannot start").cause(error))?;
+        self.drive(&runtime()?, &engine, &program, interrupts.as_ref(), host, &task)
+    }
+
+    /// Runs the program that is ready now, and returns its exit code, or ends the process with it.
+    fn drive(
+        &self,
+        runtime: &Runtime,
+        engine: &Engine,
+        program: &Program,
+        interrupts: Option<&Interrupts<Host>>,
+        host: Host,
+        task: &Task,
+    ) -> Result<i32, Report> {
         let mut store = engine.store(host);
-        let sampler = self.sampler(&engine, &mut store, &program, &name)?;
+        let sampler = self.sampler(engine, &mut store, program, &task.name)?;
         let ended = runtime.block_on(async {
             let interruptible = match interrupts {
                 Some(interrupts) => match interrupts.arm(&mut store).await {
@@ -151,7 +173,7 @@ impl Run {
                 },
                 None => None,
             };
-            let run = self.run(&engine, &mut store, &program, &grants, &args);
+            let run = self.run(engine, &mut store, program, task);
             let run = async {
                 match interruptible {
                     Some(interruptible) => interruptible.watch(run).await,
@@ -171,7 +193,7 @@ impl Run {
         }
         match ended {
             // Not `return`: a thread may still wait for standard input.
-            Some(ended) => exit(self.finish(&shown, ended, &mut store, &engine)?),
+            Some(ended) => exit(self.finish(&task.shown, ended, &mut store, engine)?),
             None => exit(INTERRUPTED),
         }
     }
@@ -199,12 +221,11 @@ impl Run {
         engine: &Engine,
         store: &mut Store<Host>,
         program: &Program,
-        grants: &Grants,
-        args: &[String],
+        task: &Task,
     ) -> Result<Outcome, Error> {
         match &self.invoke {
-            Some(call) => host::invoke(engine, store, program, grants, call, args).await,
-            None => host::run(engine, store, program, grants).await.map(Outcome::Exited),
+            Some(call) => host::invoke(engine, store, program, &task.grants, call, &task.args).await,
+            None => host::run(engine, store, program, &task.grants).await.map(Outcome::Exited),
         }
     }
 
@@ -310,19 +331,21 @@ impl Run {
         cache.ok()
     }
 
-    fn host(
-        &self,
-        name: &str,
-        args: &[String],
-        grants: &Grants,
-        settings: &Settings,
-    ) -> Result<Host, Report> {
-        let mut argv = vec![name.to_owned()];
+    fn host(&self, task: &Task, settings: &Settings) -> Result<Host, Report> {
+        let mut argv = vec![task.name.clone()];
         if self.invoke.is_none() {
-            argv.extend_from_slice(args);
+            argv.extend_from_slice(&task.args);
         }
-        Host::new(&argv, Stdio::Inherit, grants, &settings.limits)
-            .map_err(|error| Report::from_error(&error).hint("`--dir` takes a directory that is there"))
+        Host::new(&argv, Stdio::Inherit, &task.grants, &settings.limits).map_err(|error| unopened(&error))
+    }
+
+    fn task(&self) -> Result<Task, Report> {
+        Ok(Task {
+            name: source::name(self.program()),
+            shown: source::shown(self.program()),
+            args: self.args()?,
+            grants: self.grants()?,
+        })
     }
 
     fn grants(&self) -> Result<Grants, Report> {
@@ -336,6 +359,19 @@ impl Run {
             bindings: None,
         })
     }
+}
+
+/// What a user reads of a directory that cannot be granted.
+fn unopened(error: &DirError) -> Report {
+    Report::from_error(error).hint("`--dir` takes a directory that is there")
+}
+
+/// An event loop on this thread.
+fn runtime() -> Result<Runtime, Report> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Report::failure("cannot start").cause(error))
 }
 
 /// The variable that `NAME=VALUE` sets, or that `NAME` passes on.

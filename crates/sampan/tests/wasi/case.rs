@@ -36,10 +36,10 @@ pub(crate) struct Case {
     pub(crate) stderr_parts: Vec<String>,
     /// Files in `$DIR` afterwards: path and content.
     pub(crate) after: Vec<(String, String)>,
+    /// The profiles under which this must happen; all of them where it is empty.
+    pub(crate) profiles: Vec<String>,
     /// Where it is written that this must happen.
     pub(crate) source: Option<String>,
-    /// The way of running programs in which it does not happen.
-    pub(crate) except: Option<String>,
 }
 
 /// How a process ends.
@@ -69,8 +69,8 @@ const KEYS: [&str; 18] = [
     "stdout~",
     "stderr~",
     "after",
+    "profile",
     "source",
-    "except",
 ];
 
 impl Case {
@@ -80,6 +80,11 @@ impl Case {
             "" => self.guest.clone(),
             name => format!("{} {name}", self.guest),
         }
+    }
+
+    /// Whether it says what happens under this profile.
+    pub(crate) fn is_for(&self, profile: &str) -> bool {
+        self.profiles.is_empty() || self.profiles.iter().any(|one| one == profile)
     }
 
     /// The runs that the source of a guest asks for: none, where no line of it is a directive.
@@ -137,8 +142,8 @@ impl Case {
             "stdout~" => self.stdout_parts.push(value.to_owned()),
             "stderr~" => self.stderr_parts.push(value.to_owned()),
             "after" => self.after.push((path.to_owned(), line())),
+            "profile" => self.profiles = words(value)?,
             "source" => self.source = Some(value.to_owned()),
-            "except" => self.except = Some(value.to_owned()),
             key => return Err(format!("unknown key `{key}`")),
         }
         Ok(())

@@ -1,0 +1,306 @@
+//! The control group: memory, processors and processes of the whole process, held by the kernel.
+//!
+//! It is made below the group that this process is in, so that it never has more than that one; or, where the second
+//! version of control groups does not let a group with processes have groups with limits, beside it.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::layer::{Layer, State, plain};
+use super::{Plan, THREADS_MAX};
+
+/// How the names of the groups begin; the supervisor's process number follows, and which of its groups it is.
+const PREFIX: &str = "sampan-";
+
+/// The time over which the processors that were used are counted.
+const PERIOD_US: u64 = 100_000;
+
+/// Where the kernel tells where its file systems are.
+const MOUNTS: &str = "/proc/self/mountinfo";
+/// In which groups this process is.
+const OWN: &str = "/proc/self/cgroup";
+
+/// The groups of one sealed process. They are removed when this is dropped, which should be when it has ended.
+pub(super) struct Cgroup {
+    /// One for each controller where there are several trees, as in the first version.
+    groups: Vec<Group>,
+}
+
+struct Group {
+    directory: PathBuf,
+    unified: bool,
+    controller: &'static str,
+}
+
+/// What a group is told: the file, and what is written to it.
+type Setting = (&'static str, String);
+
+/// The controllers that are wanted, with their settings in both versions.
+fn wanted(plan: &Plan) -> Vec<(&'static str, Vec<Setting>, Vec<Setting>)> {
+    let memory = plan.process_bytes_max().to_string();
+    let mut wanted = vec![
+        (
+            "memory",
+            vec![("memory.limit_in_bytes", memory.clone())],
+            vec![("memory.max", memory), ("memory.swap.max", "0".to_owned())],
+        ),
+        ("pids", vec![("pids.max", THREADS_MAX.to_string())], vec![("pids.max", THREADS_MAX.to_string())]),
+    ];
+    if let Some(processors) = plan.processors {
+        let quota = (processors * PERIOD_US as f64) as u64;
+        wanted.push((
+            "cpu",
+            vec![("cpu.cfs_period_us", PERIOD_US.to_string()), ("cpu.cfs_quota_us", quota.to_string())],
+            vec![("cpu.max", format!("{quota} {PERIOD_US}"))],
+        ));
+    }
+    wanted
+}
+
+/// Makes the groups that can be made; a layer for each controller says how it went.
+pub(super) fn create(plan: &Plan) -> (Cgroup, Vec<Layer>) {
+    static MADE: AtomicU32 = AtomicU32::new(0);
+    let number = MADE.fetch_add(1, Ordering::Relaxed);
+    let name = format!("{PREFIX}{}-{number}", std::process::id());
+    let trees = Trees::read();
+    let mut cgroup = Cgroup { groups: Vec::new() };
+    let mut layers = Vec::new();
+    for (controller, first, second) in wanted(plan) {
+        let made = trees.as_ref().map_err(plain).and_then(|trees| {
+            let group = trees.group(controller, &name)?;
+            let settings = if group.unified { &second } else { &first };
+            // Dropped where a setting fails, and removed with it.
+            cgroup.groups.push(group);
+            let group = cgroup.groups.last().expect("one was added");
+            group.set(settings).map_err(|error| plain(&error))
+        });
+        let layer = format!("{controller} cgroup");
+        layers.push(match made {
+            Ok(()) => Layer::new(&layer, State::Held(String::new())),
+            Err(why) => match replacement(controller) {
+                Some(by) => Layer::new(&layer, State::Replaced(format!("{why}; {by}"))),
+                None => Layer::new(&layer, State::Refused(why)),
+            },
+        });
+    }
+    (cgroup, layers)
+}
+
+/// What holds the same, or nearly, where a controller cannot be had.
+fn replacement(controller: &str) -> Option<&'static str> {
+    // SAFETY: the call cannot fail.
+    let is_root = unsafe { libc::geteuid() } == 0;
+    match controller {
+        "memory" => Some("a limit on what the process may map and write to"),
+        // The limit on processes is not for root.
+        "pids" if !is_root => Some("a limit on the processes of this user in the namespace"),
+        _ => None,
+    }
+}
+
+impl Cgroup {
+    /// Puts a process into the groups.
+    pub(super) fn add(&self, pid: i32) -> io::Result<()> {
+        self.groups
+            .iter()
+            .try_for_each(|group| fs::write(group.directory.join("cgroup.procs"), pid.to_string()))
+    }
+
+    /// Whether memory is limited by a group.
+    pub(super) fn holds_memory(&self) -> bool {
+        self.groups.iter().any(|group| group.controller == "memory")
+    }
+
+    /// Whether the kernel ended a process of the group because it had no more memory to give.
+    pub(super) fn is_out_of_memory(&self) -> bool {
+        self.groups.iter().filter(|group| group.controller == "memory").any(|group| {
+            let file = if group.unified { "memory.events" } else { "memory.oom_control" };
+            let text = fs::read_to_string(group.directory.join(file)).unwrap_or_default();
+            let killed = text.lines().find_map(|line| line.strip_prefix("oom_kill "));
+            killed.is_some_and(|count| count.trim() != "0")
+        })
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        for group in &self.groups {
+            // Where it cannot be removed now, a later run removes it.
+            let _ = fs::remove_dir(&group.directory);
+        }
+    }
+}
+
+impl Group {
+    fn set(&self, settings: &[Setting]) -> io::Result<()> {
+        for (file, value) in settings {
+            match fs::write(self.directory.join(file), value) {
+                // A kernel that has no swap has no limit on it.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && file.contains("swap") => {}
+                written => written?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The trees of control groups that are mounted, and where this process is in each.
+struct Trees(Vec<Tree>);
+
+struct Tree {
+    /// `None` in the second version, whose tree has all that are not elsewhere.
+    controllers: Option<Vec<String>>,
+    own: PathBuf,
+}
+
+impl Trees {
+    fn read() -> io::Result<Self> {
+        Ok(Self::parse(&fs::read_to_string(MOUNTS)?, &fs::read_to_string(OWN)?))
+    }
+
+    fn parse(mounts: &str, own: &str) -> Self {
+        let own = |wanted: &dyn Fn(&str) -> bool| {
+            own.lines().find_map(|line| {
+                let mut fields = line.splitn(3, ':').skip(1);
+                let controllers = fields.next()?;
+                wanted(controllers).then(|| fields.next()).flatten()
+            })
+        };
+        let tree = |line: &str| {
+            let (before, after) = line.split_once(" - ")?;
+            let mut before = before.split(' ').skip(3);
+            let (root, point) = (before.next()?, before.next()?);
+            let mut after = after.split(' ');
+            let kind = after.next()?;
+            let controllers: Vec<String> = after.nth(1)?.split(',').map(str::to_owned).collect();
+            let (controllers, path) = match kind {
+                "cgroup2" => (None, own(&str::is_empty)?),
+                "cgroup" => {
+                    let path = own(&|names: &str| {
+                        names.split(',').all(|name| controllers.iter().any(|c| c == name))
+                    })?;
+                    (Some(controllers), path)
+                }
+                _ => return None,
+            };
+            // A container sees a part of the tree.
+            let below =
+                Path::new(path).strip_prefix(root).or_else(|_| Path::new(path).strip_prefix("/")).ok()?;
+            Some(Tree { controllers, own: Path::new(point).join(below) })
+        };
+        Self(mounts.lines().filter_map(tree).collect())
+    }
+
+    /// A new group that this controller limits.
+    fn group(&self, controller: &'static str, name: &str) -> Result<Group, String> {
+        let has =
+            |tree: &&Tree| tree.controllers.as_ref().is_some_and(|all| all.iter().any(|c| c == controller));
+        if let Some(tree) = self.0.iter().find(has) {
+            return new_group(&tree.own, name, controller, false).map_err(|error| plain(&error));
+        }
+        let unified =
+            self.0.iter().find(|tree| tree.controllers.is_none()).ok_or("there are no control groups")?;
+        let mut refused = format!("no group may have limits of `{controller}` here");
+        for parent in [Some(unified.own.as_path()), unified.own.parent()].into_iter().flatten() {
+            if !listed(parent, "cgroup.controllers", controller) {
+                continue;
+            }
+            if !listed(parent, "cgroup.subtree_control", controller) {
+                // Refused where the group has processes, or is another user's; that is seen below.
+                let _ = fs::write(parent.join("cgroup.subtree_control"), format!("+{controller}"));
+            }
+            if listed(parent, "cgroup.subtree_control", controller) {
+                match new_group(parent, name, controller, true) {
+                    Ok(group) => return Ok(group),
+                    Err(error) => refused = plain(&error),
+                }
+            }
+        }
+        Err(refused)
+    }
+}
+
+fn listed(group: &Path, file: &str, controller: &str) -> bool {
+    fs::read_to_string(group.join(file))
+        .is_ok_and(|list| list.split_whitespace().any(|one| one == controller))
+}
+
+fn new_group(parent: &Path, name: &str, controller: &'static str, unified: bool) -> io::Result<Group> {
+    sweep(parent);
+    let directory = parent.join(name);
+    match fs::create_dir(&directory) {
+        // Another controller of the same tree was first.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        made => made?,
+    }
+    Ok(Group { directory, unified, controller })
+}
+
+/// Removes the groups that supervisors left behind which were killed.
+fn sweep(parent: &Path) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let pid =
+            name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split('-').next()?.parse::<u32>().ok());
+        if pid.is_some_and(|pid| !Path::new("/proc").join(pid.to_string()).exists()) {
+            // A group with a process in it is not removed.
+            let _ = fs::remove_dir(entry.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trees(mounts: &str, own: &str) -> Vec<(Option<Vec<String>>, String)> {
+        let shown = |tree: Tree| (tree.controllers, tree.own.display().to_string());
+        Trees::parse(mounts, own).0.into_iter().map(shown).collect()
+    }
+
+    #[test]
+    fn the_first_version_has_a_tree_for_each_controller() {
+        let mounts = "30 29 0:25 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory\n\
+                      31 29 0:26 / /sys/fs/cgroup/cpu,cpuacct rw shared:3 - cgroup cgroup rw,cpu,cpuacct\n\
+                      32 29 0:27 / /proc rw - proc proc rw\n";
+        let own = "4:memory:/job/7\n1:cpu,cpuacct:/\n0::/\n";
+        let names = |names: &[&str]| Some(names.iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert_eq!(
+            trees(mounts, own),
+            [
+                (names(&["rw", "memory"]), "/sys/fs/cgroup/memory/job/7".to_owned()),
+                (names(&["rw", "cpu", "cpuacct"]), "/sys/fs/cgroup/cpu,cpuacct/".to_owned()),
+            ]
+        );
+    }
+
+    #[test]
+    fn the_second_version_has_one_tree_of_which_a_container_sees_a_part() {
+        let mounts = "30 29 0:25 /docker/a /sys/fs/cgroup rw - cgroup2 cgroup rw,nsdelegate\n";
+        assert_eq!(trees(mounts, "0::/docker/a/b\n"), [(None, "/sys/fs/cgroup/b".to_owned())]);
+        assert_eq!(trees(mounts, "0::/\n"), [(None, "/sys/fs/cgroup/".to_owned())]);
+    }
+
+    #[test]
+    fn in_the_second_version_a_group_is_made_where_the_controller_was_given_on() {
+        let tree = tempfile::tempdir().expect("a directory");
+        let own = tree.path().join("own");
+        fs::create_dir(&own).expect("a directory");
+        let trees = Trees(vec![Tree { controllers: None, own: own.clone() }]);
+        assert_eq!(
+            trees.group("memory", "a").err().as_deref(),
+            Some("no group may have limits of `memory` here")
+        );
+        // The group itself has processes, so what it would give on cannot be written; the one above gives on.
+        fs::write(own.join("cgroup.controllers"), "cpu memory\n").expect("written");
+        fs::create_dir(own.join("cgroup.subtree_control")).expect("a file that cannot be written");
+        fs::write(tree.path().join("cgroup.controllers"), "cpu memory\n").expect("written");
+        fs::write(tree.path().join("cgroup.subtree_control"), "memory\n").expect("written");
+        let group = trees.group("memory", "a").expect("beside the own group");
+        assert_eq!(group.directory.parent(), Some(tree.path()));
+        group.set(&[("memory.max", "7".to_owned())]).expect("written");
+        assert_eq!(fs::read_to_string(group.directory.join("memory.max")).expect("read"), "7");
+    }
+}

@@ -1,0 +1,171 @@
+//! What a sealed process and its supervisor say to each other: short messages, some with a descriptor.
+//!
+//! The supervisor reads each message as one from an enemy: it is bounded, and carries at most one descriptor.
+
+use std::io;
+use std::mem;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr;
+
+use libc::{CMSG_DATA, CMSG_FIRSTHDR, CMSG_LEN, CMSG_SPACE, c_void, iovec, msghdr};
+
+use super::system::{check, pair};
+
+/// Bytes of a message.
+pub(super) const MESSAGE_BYTES_MAX: usize = 16 << 10;
+
+/// What a message is about: its first byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Tag {
+    /// From inside: what became of each layer.
+    Layers = b'L',
+    /// To the inside: go on.
+    Go = b'G',
+    /// From inside: which code is wanted.
+    Want = b'W',
+    /// To the inside: the code, or what it can be made from.
+    Code = b'C',
+    /// See [`Tag::Code`].
+    Source = b'S',
+    /// To the inside: why there is neither.
+    Unsealed = b'U',
+    /// From inside: the code that was made.
+    Made = b'M',
+    /// From inside: the program begins.
+    Begins = b'B',
+    /// From inside, by handlers: a system call was refused, with its number; nobody reads what is written.
+    Violation = b'V',
+    /// See [`Tag::Violation`].
+    BrokenPipe = b'P',
+}
+
+const TAGS: [Tag; 10] = [
+    Tag::Layers,
+    Tag::Go,
+    Tag::Want,
+    Tag::Code,
+    Tag::Source,
+    Tag::Unsealed,
+    Tag::Made,
+    Tag::Begins,
+    Tag::Violation,
+    Tag::BrokenPipe,
+];
+
+/// One end.
+pub(super) struct Channel(OwnedFd);
+
+/// What came.
+pub(super) struct Message {
+    pub(super) tag: Tag,
+    pub(super) content: Vec<u8>,
+    pub(super) file: Option<OwnedFd>,
+}
+
+/// Room for the header and the number of one descriptor.
+// SAFETY: it computes a length.
+const CONTROL_BYTES: usize = unsafe { CMSG_SPACE(size_of::<RawFd>() as u32) } as usize;
+
+/// As aligned as the header of a control message must be.
+#[repr(align(8))]
+struct Control([u8; CONTROL_BYTES]);
+
+impl Channel {
+    pub(super) fn pair() -> io::Result<(Self, Self)> {
+        pair().map(|(one, other)| (Self(one), Self(other)))
+    }
+
+    pub(super) fn from_fd(fd: OwnedFd) -> Self {
+        Self(fd)
+    }
+
+    pub(super) fn send(&self, tag: Tag, content: &[u8], file: Option<BorrowedFd<'_>>) -> io::Result<()> {
+        let bytes = [&[tag as u8], content].concat();
+        let mut part = iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+        let mut control = Control([0; CONTROL_BYTES]);
+        let mut message = header(&mut part);
+        // SAFETY: everything that the header points to lives until the call returns; the room for control messages is
+        // as large as one with a descriptor.
+        unsafe {
+            if let Some(file) = file {
+                message.msg_control = control.0.as_mut_ptr().cast();
+                message.msg_controllen = CONTROL_BYTES;
+                let first = CMSG_FIRSTHDR(&message);
+                (*first).cmsg_level = libc::SOL_SOCKET;
+                (*first).cmsg_type = libc::SCM_RIGHTS;
+                (*first).cmsg_len = CMSG_LEN(size_of::<RawFd>() as u32) as usize;
+                CMSG_DATA(first).cast::<RawFd>().write_unaligned(file.as_raw_fd());
+            }
+            check(libc::sendmsg(self.0.as_raw_fd(), &message, libc::MSG_NOSIGNAL) as i64).map(drop)
+        }
+    }
+
+    /// Waits for a message. `None` where the other end is closed.
+    ///
+    /// # Errors
+    /// Also for what is no message.
+    pub(super) fn receive(&self) -> io::Result<Option<Message>> {
+        let mut bytes = vec![0; MESSAGE_BYTES_MAX];
+        let mut part = iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
+        let mut control = Control([0; CONTROL_BYTES]);
+        let mut message = header(&mut part);
+        message.msg_control = control.0.as_mut_ptr().cast();
+        message.msg_controllen = CONTROL_BYTES;
+        // SAFETY: as in `send`; a descriptor that came is owned by nobody else.
+        let (len, file) = unsafe {
+            let flags = libc::MSG_CMSG_CLOEXEC;
+            let len = check(libc::recvmsg(self.0.as_raw_fd(), &mut message, flags) as i64)? as usize;
+            let first = CMSG_FIRSTHDR(&message);
+            let file = (!first.is_null()
+                && (*first).cmsg_type == libc::SCM_RIGHTS
+                && (*first).cmsg_len == CMSG_LEN(size_of::<RawFd>() as u32) as usize)
+                .then(|| OwnedFd::from_raw_fd(CMSG_DATA(first).cast::<RawFd>().read_unaligned()));
+            (len, file)
+        };
+        bytes.truncate(len);
+        let Some(first) = bytes.first() else { return Ok(None) };
+        let tag = TAGS.into_iter().find(|tag| *tag as u8 == *first);
+        let tag = tag.filter(|_| message.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) == 0);
+        let tag = tag.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no message"))?;
+        Ok(Some(Message { tag, content: bytes.split_off(1), file }))
+    }
+
+    /// As [`receive`](Self::receive), for a message of this kind.
+    pub(super) fn expect(&self, tag: Tag) -> io::Result<Message> {
+        match self.receive()? {
+            Some(message) if message.tag == tag => Ok(message),
+            Some(_) => Err(io::Error::new(io::ErrorKind::InvalidData, "a message out of turn")),
+            None => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+}
+
+/// Sends what a handler of a signal has to say. Everything here may be done in one.
+pub(super) fn send_from_handler(channel: RawFd, tag: Tag, number: u32) {
+    let [a, b, c, d] = number.to_le_bytes();
+    let bytes = [tag as u8, a, b, c, d];
+    // SAFETY: the bytes are there. Nobody is left to tell that it cannot be written.
+    unsafe { libc::write(channel, bytes.as_ptr().cast::<c_void>(), bytes.len()) };
+}
+
+fn header(part: &mut iovec) -> msghdr {
+    // SAFETY: a plain structure for which zero is a value.
+    let mut message: msghdr = unsafe { mem::zeroed() };
+    message.msg_name = ptr::null_mut();
+    message.msg_iov = part;
+    message.msg_iovlen = 1;
+    message
+}
+
+impl AsRawFd for Channel {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+impl AsFd for Channel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}

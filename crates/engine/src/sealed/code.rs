@@ -1,0 +1,186 @@
+//! How a sealed process comes by the code of its program.
+//!
+//! It cannot read the cache, and has no key of its user's: whoever has the key can make code that all others run. So it
+//! says what kind of engine it has, and its supervisor looks the code up. Where there is none, it is given the program's
+//! bytes, compiles them where hostile bytes do no harm, and gives the code back. The supervisor keeps that under the
+//! name that it worked out itself, so that a program can at worst spoil its own code, for processes as sealed as this one.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use super::Inside;
+use super::channel::{Channel, Message, Tag};
+use super::system::file_in_memory;
+use crate::cache::{Key, Stamp};
+use crate::engine::compatibility;
+use crate::form::Form;
+use crate::limits::PROGRAM_BYTES_MAX;
+use crate::options::Interrupt;
+use crate::{CodeCache, Engine, Error, Program, Seal, Settings, program};
+
+/// Code that is kept is at most so many times as large as its program.
+const CODE_PER_BYTE_MAX: u64 = 64;
+/// And so much more.
+const CODE_BYTES_MORE: u64 = 4 << 20;
+
+/// Kinds of interruption, as a message tells them.
+const INTERRUPTS: [Interrupt; 4] = [Interrupt::None, Interrupt::Signal, Interrupt::Epoch, Interrupt::Fuel];
+
+/// Where the supervisor finds the program.
+pub enum Source<'a> {
+    /// In a file.
+    File(&'a Path),
+    /// In memory, where it was read from a stream.
+    Bytes(Vec<u8>),
+}
+
+/// What the supervisor gives a sealed process to run.
+pub struct Supplier<'a> {
+    /// With which the engine inside is made.
+    pub settings: &'a Settings,
+    /// The program.
+    pub source: Source<'a>,
+    /// Where code is kept, if anywhere.
+    pub cache: Option<&'a CodeCache>,
+    /// Tells precompiled files of this user from others.
+    pub seal: &'a dyn Fn() -> Option<Seal>,
+    /// What is not kept yet: under which name, and how large it may be.
+    pub(super) missing: Option<Missing>,
+}
+
+/// Code that the cache lacks.
+pub(super) struct Missing {
+    key: Key,
+    stamp: Option<Stamp>,
+    bytes_max: u64,
+}
+
+impl<'a> Supplier<'a> {
+    /// Supplies this program.
+    pub fn new(
+        settings: &'a Settings,
+        source: Source<'a>,
+        cache: Option<&'a CodeCache>,
+        seal: &'a dyn Fn() -> Option<Seal>,
+    ) -> Self {
+        Self { settings, source, cache, seal, missing: None }
+    }
+
+    /// Answers with code, or the program's bytes.
+    pub(super) fn answer(&mut self, wanted: &Message, channel: &Channel) -> Result<(), Error> {
+        let settings = self.settings_of(&wanted.content);
+        let compatibility = compatibility(&settings)?;
+        let send = |tag, file: Option<&File>| {
+            channel.send(tag, &[], file.map(AsFd::as_fd)).map_err(|error| Error::Setup(error.into()))
+        };
+        self.missing = None;
+        let stamp = match (&self.source, self.cache) {
+            (Source::File(path), Some(_)) => {
+                path.metadata().ok().and_then(|file| Stamp::new(&compatibility, &file))
+            }
+            _ => None,
+        };
+        if let (Some(cache), Some(stamp)) = (self.cache, stamp)
+            && let Some((_, file)) = cache.known(stamp).and_then(|key| cache.get(key))
+        {
+            return send(Tag::Code, Some(&file));
+        }
+        let bytes = match &self.source {
+            Source::File(path) => Cow::Owned(program::read(path)?),
+            Source::Bytes(bytes) => Cow::Borrowed(&bytes[..]),
+        };
+        if let Source::File(path) = &self.source
+            && Form::detect(&bytes) == Ok(Form::Compiled)
+        {
+            return match program::open_built(path, settings.options.precompiled, self.seal) {
+                Err(Error::Unsealed) => send(Tag::Unsealed, None),
+                file => send(Tag::Code, Some(&file?)),
+            };
+        }
+        if let Some(cache) = self.cache {
+            let key = Key::new(&compatibility, &bytes);
+            if let Some((_, file)) = cache.get(key) {
+                return send(Tag::Code, Some(&file));
+            }
+            let bytes_max = (bytes.len() as u64).saturating_mul(CODE_PER_BYTE_MAX) + CODE_BYTES_MORE;
+            self.missing = Some(Missing { key, stamp, bytes_max });
+        }
+        let file = file_in_memory(c"program", &bytes).map_err(|error| Error::Setup(error.into()))?;
+        send(Tag::Source, Some(&file))
+    }
+
+    /// Keeps code that was made. The maker may be hostile by now: what it gives is named by what was asked for.
+    pub(super) fn keep(&mut self, code: OwnedFd) {
+        let (Some(cache), Some(missing)) = (self.cache, self.missing.take()) else { return };
+        // A full or read-only disk costs the next start some time, and this one nothing.
+        if let Ok(code) = read(code, missing.bytes_max)
+            && cache.put(missing.key, &code).is_ok()
+            && let (Source::File(path), Some(stamp)) = (&self.source, missing.stamp)
+            && let Ok(compatibility) = compatibility(self.settings)
+            && path.metadata().is_ok_and(|now| Stamp::new(&compatibility, &now) == Some(stamp))
+        {
+            let _ = cache.remember(stamp, missing.key);
+        }
+    }
+
+    /// The settings of the engine inside, which may have become one for another kind of programs.
+    fn settings_of(&self, message: &[u8]) -> Settings {
+        let mut settings = self.settings.clone();
+        if let [concurrent, interrupt] = message {
+            settings.concurrent |= *concurrent == 1;
+            if let Some(interrupt) = INTERRUPTS.get(usize::from(*interrupt)) {
+                settings.options.interrupt = *interrupt;
+            }
+        }
+        settings
+    }
+}
+
+/// What a regular file has in it, if that is not too much. Nobody can make the reader wait.
+fn read(file: OwnedFd, bytes_max: u64) -> io::Result<Vec<u8>> {
+    let file = File::from(file);
+    let metadata = file.metadata()?;
+    if !metadata.is_file() || metadata.len() > bytes_max {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let mut bytes = vec![0; metadata.len() as usize];
+    file.read_exact_at(&mut bytes, 0)?;
+    Ok(bytes)
+}
+
+impl Inside {
+    /// The program, ready to run on `engine`.
+    ///
+    /// # Errors
+    /// As [`Engine::load_file`].
+    pub fn load(&self, engine: &Engine) -> Result<Program, Error> {
+        let settings = engine.settings();
+        let interrupt = INTERRUPTS.iter().position(|kind| *kind == settings.options.interrupt);
+        let kind = [u8::from(settings.concurrent), interrupt.unwrap_or_default() as u8];
+        let answer = self.channel.send(Tag::Want, &kind, None).and_then(|()| self.channel.receive());
+        match answer.map_err(|error| Error::Setup(error.into()))? {
+            Some(Message { tag: Tag::Code, file: Some(file), .. }) => engine.load_open(File::from(file)),
+            Some(Message { tag: Tag::Source, file: Some(file), .. }) => {
+                let mut bytes = Vec::new();
+                let mut file = File::from(file);
+                // It was written a moment ago, and is at its end.
+                let rewound = io::Seek::rewind(&mut file);
+                let read = rewound.and_then(|()| file.take(PROGRAM_BYTES_MAX).read_to_end(&mut bytes));
+                read.map_err(|error| Error::Setup(error.into()))?;
+                engine.compile_and_keep(&bytes, |code| {
+                    // Code that nobody keeps is as good this time.
+                    if let Ok(file) = file_in_memory(c"code", code) {
+                        let _ = self.channel.send(Tag::Made, &[], Some(file.as_fd()));
+                    }
+                })
+            }
+            Some(Message { tag: Tag::Unsealed, .. }) => Err(Error::Unsealed),
+            // The supervisor has said why, and ends this process.
+            _ => super::leave(),
+        }
+    }
+}

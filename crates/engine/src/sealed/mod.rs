@@ -1,0 +1,248 @@
+//! Profile `sealed`: the program in an operating-system process of its own, which has given up all it does not need.
+//!
+//! [`split`] makes that process, a copy of the one that calls it, before there is a second thread. The copy gives up what
+//! it can before it touches the program: each file here is one layer of it. From then on it can only use what it has: what
+//! was granted, its standard streams, and a channel to its supervisor, which gives it the program's code and keeps the code
+//! that it makes. Just before the program begins it gives up the rest with [`Inside::begin`].
+//!
+//! The supervisor is the enemy's neighbour: it believes nothing that comes through the channel, holds the limits of time,
+//! and tells how the process ended.
+
+mod calls;
+mod capabilities;
+mod cgroup;
+mod channel;
+mod code;
+mod descriptors;
+mod landlock;
+mod layer;
+mod limits;
+mod namespaces;
+mod root;
+mod seccomp;
+mod supervisor;
+mod system;
+
+use std::io;
+use std::mem;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+use libc::{c_int, c_long};
+
+use crate::Settings;
+use crate::options::Seal;
+use channel::{Channel, Tag};
+pub use code::{Source, Supplier};
+use layer::plain;
+pub use layer::{Layer, State};
+use namespaces::Ids;
+pub use supervisor::{Ending, Outside, end_by_signal};
+use system::{check, control};
+
+/// Threads of one sealed process: as many as wait for files at once, and some.
+pub const THREADS_MAX: u64 = 640;
+
+/// Bytes of memory that a sealed process may have beside the program's own: the engine, code, stacks, what is compiled.
+pub const PROCESS_BYTES: u64 = 1 << 30;
+
+/// What a sealed process keeps.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Whether all layers must hold.
+    pub seal: Seal,
+    /// Directories that the program was granted.
+    pub dirs: Vec<Dir>,
+    /// Whether it was granted any of the network.
+    pub network: Network,
+    /// Bytes that the program may hold; the process may hold [`PROCESS_BYTES`] more.
+    pub memory_bytes_max: u64,
+    /// Processors whose time it may use; any number where there is none.
+    pub processors: Option<f64>,
+    /// Descriptors that the program may hold open.
+    pub descriptors_max: u64,
+}
+
+/// A directory that is granted.
+#[derive(Clone, Debug)]
+pub struct Dir {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Whether nothing in it may be changed.
+    pub read_only: bool,
+}
+
+/// What is granted of the network.
+#[derive(Clone, Debug)]
+pub enum Network {
+    /// Nothing: the process has a network of its own, with nobody else in it.
+    None,
+    /// Something: the process shares the host's network, on these ports of TCP; `None` is any.
+    Granted {
+        /// To connect to.
+        connect: Option<Vec<u16>>,
+        /// To listen on.
+        listen: Option<Vec<u16>>,
+    },
+}
+
+impl Plan {
+    /// A plan with these settings, and no grants.
+    pub fn new(settings: &Settings) -> Self {
+        Self {
+            seal: settings.options.seal,
+            dirs: Vec::new(),
+            network: Network::None,
+            memory_bytes_max: settings.limits.memory_bytes_max as u64,
+            processors: settings.options.processors,
+            descriptors_max: settings.limits.handles_max as u64,
+        }
+    }
+
+    fn process_bytes_max(&self) -> u64 {
+        self.memory_bytes_max.saturating_add(PROCESS_BYTES)
+    }
+}
+
+/// Why there is no sealed process.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The process that is to be copied has more than one thread.
+    #[error("a process with several threads cannot be sealed")]
+    Threads,
+    /// Layers were refused, and all of them are required.
+    #[error("the kernel refuses what a sealed process needs")]
+    Refused(Vec<Layer>),
+    /// The process could not be made, or ended before it was sealed.
+    #[error("no process can be sealed")]
+    Process(#[from] io::Error),
+}
+
+/// Where one finds oneself after [`split`].
+pub enum Side {
+    /// In the process that was there before.
+    Outside(Outside),
+    /// In the sealed one.
+    Inside(Inside),
+}
+
+/// The sealed process, as it sees itself.
+pub struct Inside {
+    channel: Channel,
+    plan: Plan,
+}
+
+/// Makes a sealed process, and returns in both.
+///
+/// # Errors
+/// Outside only.
+pub fn split(plan: Plan) -> Result<Side, Error> {
+    if threads()? != 1 {
+        return Err(Error::Threads);
+    }
+    let (outside, inside) = Channel::pair()?;
+    let (cgroup, layers) = cgroup::create(&plan);
+    let user = Ids::current();
+    let birth = bear()?;
+    match birth.process {
+        Some((pid, process)) => {
+            drop(inside);
+            Outside::new(pid, process, outside, cgroup, layers, plan).map(Side::Outside)
+        }
+        None => {
+            // The groups are the supervisor's.
+            mem::forget(cgroup);
+            drop(outside);
+            let sealed = Inside::seal(plan, inside, &birth, user);
+            Ok(Side::Inside(sealed.unwrap_or_else(|_| leave())))
+        }
+    }
+}
+
+impl Inside {
+    fn seal(mut plan: Plan, channel: Channel, birth: &Birth, user: Ids) -> io::Result<Self> {
+        control(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64)?;
+        let (channel, descriptors) = descriptors::close(channel)?;
+        let mut layers = vec![descriptors, descriptors::forget_environment()];
+        layers.extend(namespaces::enter(&plan, birth.namespaces, birth.refused.as_deref(), user));
+        layers.push(root::enter(&mut plan));
+        layers.push(capabilities::drop_all());
+        layers.push(capabilities::no_new_privileges());
+        layers.push(limits::set(&plan));
+        layers.push(landlock::restrict(&plan));
+        layers.push(Layer::from_result("no dumps", control(libc::PR_SET_DUMPABLE, 0)));
+        layers.push(seccomp::set_up());
+        // A change of capabilities may have made it forget.
+        control(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64)?;
+        channel.send(Tag::Layers, &layer::to_bytes(&layers), None)?;
+        channel.expect(Tag::Go)?;
+        Ok(Self { channel, plan })
+    }
+
+    /// Where a granted directory is, by its number in the plan.
+    pub fn dir(&self, index: usize) -> Option<PathBuf> {
+        self.plan.dirs.get(index).map(|dir| dir.path.clone())
+    }
+
+    /// Gives up what only setting up needs, in all threads. The program begins now; whether it ends by itself when its time
+    /// is over, `ends_itself` says.
+    ///
+    /// # Errors
+    /// When the kernel refuses, or the supervisor is gone.
+    pub fn begin(&self, ends_itself: bool) -> io::Result<()> {
+        self.channel.send(Tag::Begins, &[u8::from(ends_itself)], None)?;
+        let has_paths = !self.plan.dirs.is_empty() || matches!(self.plan.network, Network::Granted { .. });
+        match seccomp::lock(has_paths) {
+            Err(error) if self.plan.seal == Seal::Required => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The end of a process of which nobody waits for a word.
+fn leave() -> ! {
+    // SAFETY: it does not return.
+    unsafe { libc::_exit(1) }
+}
+
+fn threads() -> io::Result<usize> {
+    Ok(std::fs::read_dir("/proc/self/task")?.count())
+}
+
+/// How a process was made.
+struct Birth {
+    /// Its number and a descriptor of it; `None` in the process itself.
+    process: Option<(i32, OwnedFd)>,
+    /// What it was made with, as flags of `clone`.
+    namespaces: c_int,
+    /// Why it has no namespaces, if it has none.
+    refused: Option<String>,
+}
+
+/// Makes a process in namespaces that the kernel grants, or in none.
+fn bear() -> io::Result<Birth> {
+    let mut refused = None;
+    for namespaces in namespaces::AT_BIRTH {
+        match fork(namespaces) {
+            Ok(process) => return Ok(Birth { process, namespaces, refused: None }),
+            Err(error) => refused = Some(plain(&error)),
+        }
+    }
+    Ok(Birth { process: fork(0)?, namespaces: 0, refused })
+}
+
+/// As the C library's `fork`, but into new namespaces: the number and a descriptor of the new process, or nothing in it.
+fn fork(namespaces: c_int) -> io::Result<Option<(i32, OwnedFd)>> {
+    let mut process: c_int = -1;
+    let flags = namespaces | libc::CLONE_PIDFD | libc::SIGCHLD;
+    // SAFETY: this process has one thread, so its copy finds every lock free; without a new stack it goes on with a copy of
+    // this one. The kernel writes a descriptor to the address that it is given. That the C library does not see it
+    // happen has one effect: it remembers the old number of the thread, with which it compares owners of locks.
+    let pid =
+        check(unsafe { libc::syscall(libc::SYS_clone, c_long::from(flags), 0, &raw mut process, 0, 0) })?;
+    if pid == 0 {
+        return Ok(None);
+    }
+    Ok(Some((pid as i32, system::made(process.into())?)))
+}

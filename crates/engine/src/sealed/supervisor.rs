@@ -1,0 +1,281 @@
+//! The supervisor: it gives a sealed process what it needs, holds its time, and tells how it ended.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::mem;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::process::exit;
+use std::ptr;
+use std::time::{Duration, Instant};
+
+use libc::c_int;
+
+use super::cgroup::Cgroup;
+use super::channel::{Channel, Message, Tag};
+use super::code::Supplier;
+use super::layer::{self, Layer};
+use super::system::{checked, made, wait_for};
+use super::{Error, Plan, calls, limits};
+use crate::options::Seal;
+
+/// Given beyond the limit to a program that is interrupted inside, to end with a backtrace of its own.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// Messages that a process may send. One that is what it should be sends a dozen.
+const MESSAGES_MAX: u32 = 64;
+
+/// Signals that end the supervisor, and the process with it; and the one that stops both for a while.
+const SIGNALS: [c_int; 5] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT, libc::SIGTSTP];
+
+/// A sealed process, as its supervisor sees it. It ends when this is dropped.
+pub struct Outside {
+    pid: i32,
+    process: OwnedFd,
+    channel: Channel,
+    cgroup: Cgroup,
+    layers: Vec<Layer>,
+    process_bytes_max: u64,
+    reaped: bool,
+}
+
+/// How a sealed process ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// With this exit code.
+    Exited(i32),
+    /// The kernel ended it, since it held more memory than it may: so many bytes.
+    Memory(u64),
+    /// It made a system call that it may not make: this one.
+    Violation(String),
+    /// It sent what no such process sends.
+    Nonsense,
+    /// Nobody reads what it writes.
+    BrokenPipe,
+    /// The time was over, and it did not end by itself.
+    Time,
+    /// A signal ended it.
+    Signal(i32),
+    /// A signal was to end the supervisor, and so ended it.
+    Interrupted(i32),
+}
+
+impl Ending {
+    /// The signal that should end the supervisor too.
+    pub fn signal(&self) -> Option<i32> {
+        match self {
+            Ending::BrokenPipe => Some(libc::SIGPIPE),
+            Ending::Interrupted(signal) => Some(*signal),
+            _ => None,
+        }
+    }
+}
+
+impl Outside {
+    pub(super) fn new(
+        pid: i32,
+        process: OwnedFd,
+        channel: Channel,
+        cgroup: Cgroup,
+        layers: Vec<Layer>,
+        plan: Plan,
+    ) -> Result<Self, Error> {
+        let process_bytes_max = plan.process_bytes_max();
+        let mut outside = Self { pid, process, channel, cgroup, layers, process_bytes_max, reaped: false };
+        outside.cgroup.add(pid)?;
+        let inside = outside.channel.expect(Tag::Layers)?;
+        let inside =
+            layer::from_bytes(&inside.content).ok_or(io::ErrorKind::InvalidData).map_err(io::Error::from)?;
+        outside.layers.splice(0..0, inside);
+        if plan.seal == Seal::Required && outside.layers.iter().any(Layer::is_refused) {
+            return Err(Error::Refused(mem::take(&mut outside.layers)));
+        }
+        if !outside.cgroup.holds_memory() {
+            limits::limit_data(pid, outside.process_bytes_max)?;
+        }
+        outside.channel.send(Tag::Go, &[], None)?;
+        Ok(outside)
+    }
+
+    /// The process's number.
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// What became of each layer.
+    pub fn layers(&self) -> &[Layer] {
+        &self.layers
+    }
+
+    /// Gives the process what it asks for until it has ended. It is ended when `limit` is over, which counts from now, and
+    /// again from when the program begins where that ends by itself.
+    ///
+    /// # Errors
+    /// Those of the program that it is to be given.
+    pub fn supervise(
+        self,
+        mut supplier: Option<Supplier<'_>>,
+        limit: Option<Duration>,
+    ) -> Result<Ending, crate::Error> {
+        let failed = |error: io::Error| crate::Error::Setup(error.into());
+        let signals = Signals::block().map_err(failed)?;
+        let after = |limit: Duration| Instant::now().checked_add(limit);
+        let mut ends_at = limit.and_then(after);
+        let mut channel = self.channel.as_raw_fd();
+        let mut last_words = None;
+        let mut messages = 0;
+        loop {
+            let left = ends_at.map(|end| end.saturating_duration_since(Instant::now()));
+            let polled = wait_for([self.process.as_raw_fd(), channel, signals.fd.as_raw_fd()], left);
+            let [ended, said, signalled] = polled.map_err(failed)?;
+            if said {
+                match self.channel.receive() {
+                    // Its end is closed.
+                    Ok(None) => channel = -1,
+                    Err(error) if error.kind() == io::ErrorKind::ConnectionReset => channel = -1,
+                    Ok(Some(message)) if messages < MESSAGES_MAX => {
+                        messages += 1;
+                        match message.tag {
+                            Tag::Begins => {
+                                if message.content == [1] {
+                                    ends_at = limit.and_then(|limit| after(limit.saturating_add(GRACE)));
+                                }
+                                supplier = None;
+                            }
+                            Tag::Violation | Tag::BrokenPipe => last_words = Some(message),
+                            _ => self.supply(supplier.as_mut(), message)?,
+                        }
+                    }
+                    _ => return self.end(Ending::Nonsense).map_err(failed),
+                }
+            } else if ended {
+                return self.reap(last_words).map_err(failed);
+            } else if signalled && let Some(signal) = signals.next() {
+                match signal {
+                    libc::SIGTSTP => self.pause(),
+                    signal => return self.end(Ending::Interrupted(signal)).map_err(failed),
+                }
+            } else if left == Some(Duration::ZERO) {
+                return self.end(Ending::Time).map_err(failed);
+            }
+        }
+    }
+
+    fn supply(&self, supplier: Option<&mut Supplier<'_>>, message: Message) -> Result<(), crate::Error> {
+        match (supplier, message) {
+            (Some(supplier), wanted @ Message { tag: Tag::Want, .. }) => {
+                supplier.answer(&wanted, &self.channel)
+            }
+            (Some(supplier), Message { tag: Tag::Made, file: Some(code), .. }) => {
+                supplier.keep(code);
+                Ok(())
+            }
+            // Out of turn: it is not answered.
+            _ => Ok(()),
+        }
+    }
+
+    fn kill(&self, signal: c_int) {
+        // SAFETY: it takes numbers only; the process is this one's child, and was not waited for yet.
+        unsafe { libc::kill(self.pid, signal) };
+    }
+
+    /// Stops it and this process, until somebody lets this one go on.
+    fn pause(&self) {
+        self.kill(libc::SIGSTOP);
+        // SAFETY: it takes a number only.
+        unsafe { libc::raise(libc::SIGSTOP) };
+        self.kill(libc::SIGCONT);
+    }
+
+    fn end(mut self, ending: Ending) -> io::Result<Ending> {
+        self.kill(libc::SIGKILL);
+        self.wait().map(|_| ending)
+    }
+
+    fn wait(&mut self) -> io::Result<c_int> {
+        let mut status = 0;
+        // SAFETY: the status lives until the call returns.
+        while let Err(error) = checked(unsafe { libc::waitpid(self.pid, &mut status, 0) }) {
+            if error.kind() != io::ErrorKind::Interrupted {
+                return Err(error);
+            }
+        }
+        self.reaped = true;
+        Ok(status)
+    }
+
+    fn reap(mut self, last_words: Option<Message>) -> io::Result<Ending> {
+        let status = self.wait()?;
+        if let Some(Message { tag, content, .. }) = last_words {
+            let number = content.try_into().map(u32::from_le_bytes).unwrap_or(u32::MAX);
+            return Ok(match tag {
+                Tag::BrokenPipe => Ending::BrokenPipe,
+                _ => Ending::Violation(calls::name(number)),
+            });
+        }
+        Ok(match libc::WTERMSIG(status) {
+            _ if libc::WIFEXITED(status) => Ending::Exited(libc::WEXITSTATUS(status)),
+            libc::SIGKILL if self.cgroup.is_out_of_memory() => Ending::Memory(self.process_bytes_max),
+            signal => Ending::Signal(signal),
+        })
+    }
+}
+
+impl Drop for Outside {
+    fn drop(&mut self) {
+        if !self.reaped {
+            self.kill(libc::SIGKILL);
+            // It is gone then, whatever this returns.
+            let _ = self.wait();
+        }
+    }
+}
+
+/// Signals that come through a descriptor, as long as it lives.
+struct Signals {
+    fd: File,
+    before: libc::sigset_t,
+}
+
+impl Signals {
+    fn block() -> io::Result<Self> {
+        // SAFETY: the sets are plain data, and live until the calls return.
+        unsafe {
+            let (mut set, mut before) = (mem::zeroed(), mem::zeroed());
+            libc::sigemptyset(&mut set);
+            for signal in SIGNALS {
+                libc::sigaddset(&mut set, signal);
+            }
+            checked(libc::sigprocmask(libc::SIG_BLOCK, &set, &mut before))?;
+            let fd = made(libc::signalfd(-1, &set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK).into())?;
+            Ok(Self { fd: File::from(fd), before })
+        }
+    }
+
+    fn next(&self) -> Option<c_int> {
+        let mut bytes = [0; size_of::<libc::signalfd_siginfo>()];
+        (&self.fd).read_exact(&mut bytes).ok()?;
+        Some(c_int::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        // SAFETY: the set is the one that was there before.
+        unsafe { libc::sigprocmask(libc::SIG_SETMASK, &self.before, ptr::null_mut()) };
+    }
+}
+
+/// Ends this process as a signal ends one that does not expect it.
+pub fn end_by_signal(signal: i32) -> ! {
+    // SAFETY: the calls take numbers, and a set that lives until they return.
+    unsafe {
+        let mut set = mem::zeroed();
+        libc::sigemptyset(&mut set);
+        libc::sigaddset(&mut set, signal);
+        libc::signal(signal, libc::SIG_DFL);
+        libc::sigprocmask(libc::SIG_UNBLOCK, &set, ptr::null_mut());
+        libc::raise(signal);
+    }
+    exit(128 + signal)
+}

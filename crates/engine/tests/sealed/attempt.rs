@@ -1,0 +1,93 @@
+//! One attack: this process seals a copy of itself, which attacks, and tells in one line what became of it.
+
+use std::net::TcpListener;
+use std::os::fd::{AsRawFd, IntoRawFd};
+use std::path::Path;
+use std::process::exit;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use engine::sealed::{Dir, Ending, Network, Plan, Side, split};
+use engine::{Profile, Settings};
+
+use crate::attacks::{ATTACKS, Grant, Phase};
+use crate::scene::VARIABLE;
+
+/// The number of a descriptor that is left open, as a careless program does.
+pub(crate) const LEFT_OPEN: i32 = 57;
+
+/// Nothing here takes nearly as long.
+const TIME_MAX: Duration = Duration::from_secs(60);
+
+/// The memory that the program may hold; its process may hold more.
+const MEMORY_BYTES_MAX: usize = 16 << 20;
+
+/// What an attack knows of the host.
+pub(crate) struct Host {
+    /// A port of TCP on which somebody listens.
+    pub(crate) port: u16,
+    pub(crate) supervisor: i32,
+}
+
+/// Where the secret variable was in memory before the process was sealed.
+pub(crate) static VARIABLE_AT: AtomicUsize = AtomicUsize::new(0);
+
+/// Runs the attack called `name` on the scene in `dir`.
+pub(crate) fn run(name: &str, phase: &str, dir: &Path) {
+    let attack = ATTACKS.iter().find(|attack| attack.name == name).expect("an attack of the table");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let host = Host {
+        port: listener.local_addr().expect("an address").port(),
+        supervisor: std::process::id() as i32,
+    };
+    leave_open(&dir.join("secret"));
+    VARIABLE_AT.store(variable(), Ordering::Relaxed);
+    let mut settings = Settings::new(Profile::Sealed);
+    settings.limits.memory_bytes_max = MEMORY_BYTES_MAX;
+    let mut plan = Plan::new(&settings);
+    match attack.grant {
+        Grant::Nothing => {}
+        Grant::Dirs => {
+            let dir = |name: &str, read_only| Dir { path: dir.join(name), read_only };
+            plan.dirs = vec![dir("granted", false), dir("read-only", true)];
+        }
+        Grant::OtherPort => {
+            plan.network = Network::Granted { connect: Some(vec![host.port ^ 1]), listen: Some(vec![0]) };
+        }
+    }
+    match split(plan) {
+        Ok(Side::Inside(inside)) => {
+            if phase == Phase::Running.name() {
+                inside.begin(false).expect("it begins");
+            }
+            println!("{}", (attack.attempt)(&host));
+            exit(0);
+        }
+        Ok(Side::Outside(outside)) => {
+            outside.layers().iter().for_each(|layer| eprintln!("{layer}"));
+            let ending = outside.supervise(None, Some(TIME_MAX)).expect("it can be supervised");
+            match ending {
+                // It has said by itself what happened.
+                Ending::Exited(0) => {}
+                Ending::Memory(_) => println!("ended: memory"),
+                Ending::Violation(call) => println!("ended: {call}"),
+                Ending::Signal(signal) => println!("ended: signal {signal}"),
+                ending => println!("ended: {ending:?}"),
+            }
+        }
+        Err(error) => println!("not sealed: {error}: {error:?}"),
+    }
+}
+
+fn leave_open(path: &Path) {
+    let file = std::fs::File::open(path).expect("the secret can be read outside").into_raw_fd();
+    // SAFETY: the numbers are those of descriptors, and nobody has the second one.
+    unsafe { libc::dup2(file.as_raw_fd(), LEFT_OPEN) };
+}
+
+/// Where the value of the secret variable is.
+fn variable() -> usize {
+    let name = std::ffi::CString::new(VARIABLE).expect("a name");
+    // SAFETY: the name ends in a zero, and nobody changes the environment.
+    unsafe { libc::getenv(name.as_ptr()) }.addr()
+}
