@@ -71,6 +71,28 @@ impl Manifest {
         if problems.is_empty() { Ok(manifest) } else { Err(manifest.error(problems)) }
     }
 
+    /// A manifest with nothing but one function, changed, as text: what a process is told that runs only that.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn alone(
+        &self,
+        name: &Name,
+        change: impl FnOnce(&mut Function),
+    ) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
+        let mut function = self.functions[&**name as &str].clone();
+        change(&mut function);
+        Ok(toml::to_string(&Self {
+            app: self.app.clone(),
+            functions: BTreeMap::from([(At::from(name.clone()), function)]),
+            routes: Vec::new(),
+            buckets: BTreeMap::new(),
+            blobs: BTreeMap::new(),
+            chains: BTreeMap::new(),
+            source: Source::default(),
+        })?)
+    }
+
     /// The error that shows `problems`, found by whoever uses the manifest, where they are written in it.
     pub fn error(&self, problems: Vec<Problem>) -> Error {
         Error::Invalid(Problems::new(self.source.clone(), problems))

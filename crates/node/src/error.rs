@@ -38,6 +38,14 @@ pub enum Error {
         /// The function.
         function: String,
     },
+    /// The process of a sealed function does not come to work.
+    #[error("cannot seal function `{function}`: {reason}")]
+    Worker {
+        /// The function.
+        function: String,
+        /// What is known of it.
+        reason: String,
+    },
     /// The store cannot be opened.
     #[error(transparent)]
     State(#[from] state::Error),

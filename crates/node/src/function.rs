@@ -15,6 +15,7 @@ use crate::Error;
 use crate::concurrent::Concurrent;
 use crate::gate::Place;
 use crate::instance::{Exporting, Instance, Warm};
+use crate::sealed::Apart;
 use crate::stats::{Stats, Summary};
 
 /// A function, ready to be called.
@@ -31,6 +32,8 @@ pub struct Function {
     pub(crate) is_middleware: bool,
     /// A program that runs from its beginning to its end for each call.
     pub(crate) command: Option<host::Command>,
+    /// The process that it runs in, where that is not this one.
+    pub(crate) apart: Option<Apart>,
     pub(crate) place: Place,
     pub(crate) stats: Stats,
     pub(crate) warm: Warm<Instance>,
@@ -120,6 +123,7 @@ impl Function {
             watcher,
             is_middleware,
             command,
+            apart: None,
             place,
             stats: Stats::new(),
             warm: Warm::new(settings.reuse),
@@ -127,6 +131,34 @@ impl Function {
             warm_exports: Warm::new(settings.reuse),
             settings,
         })
+    }
+
+    /// A function that runs in a process of its own; `engine` runs nothing of it.
+    pub(crate) fn apart(
+        name: &str,
+        engine: Arc<Engine>,
+        apart: Apart,
+        place: Place,
+        settings: Settings,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            engine,
+            interrupts: None,
+            http: None,
+            chain: None,
+            socket: None,
+            watcher: None,
+            is_middleware: false,
+            command: None,
+            apart: Some(apart),
+            place,
+            stats: Stats::new(),
+            warm: Warm::new(0),
+            concurrent: OnceLock::new(),
+            warm_exports: Warm::new(0),
+            settings,
+        }
     }
 
     /// Whether an instance can answer several requests at once. Middleware cannot: what it passes on would not be known

@@ -162,13 +162,14 @@ impl Function {
             }
         };
         let request = Request::from_parts(parts, ahead.into_body());
-        let answered = match (&self.command, self.settings.share) {
-            (Some(command), _) => self.in_time(call, self.answer_command(command, call, request)).await,
-            (None, Some(share)) => {
+        let answered = match (&self.apart, &self.command, self.settings.share) {
+            (Some(apart), ..) => self.in_time(call, apart.answer(request)).await,
+            (None, Some(command), _) => self.in_time(call, self.answer_command(command, call, request)).await,
+            (None, None, Some(share)) => {
                 let concurrent = self.concurrent.get_or_init(|| Concurrent::new(self, share));
                 self.in_time(call, concurrent.answer(self, call, request, entered)).await
             }
-            (None, None) => Arc::clone(self).answer_instance(call, next, request, entered).await,
+            (None, None, None) => Arc::clone(self).answer_instance(call, next, request, entered).await,
         };
         // A function that cannot read all of a request may fail in any way.
         let answered = answered.map_err(|failure| match exceeded.load(Ordering::Relaxed) {

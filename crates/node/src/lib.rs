@@ -23,6 +23,7 @@ mod metrics;
 mod node;
 mod respond;
 mod router;
+pub mod sealed;
 mod server;
 mod stats;
 mod store;

@@ -107,6 +107,18 @@ pub const SOCKET_SILENCE: Duration = Duration::from_secs(30);
 /// Bytes that a command may write as its answer.
 pub const CGI_OUTPUT_BYTES_MAX: usize = 16 << 20;
 
+/// How long the process of a sealed function may take until it can be asked: its program may have to be compiled.
+pub const WORKER_START_MAX: Duration = Duration::from_secs(60);
+
+/// How long such a process may say nothing when it is asked whether it lives.
+pub const WORKER_SILENCE_MAX: Duration = Duration::from_secs(10);
+
+/// Time between two starts of such a process, at the least; also what its end may take.
+pub const WORKER_PAUSE: Duration = Duration::from_millis(200);
+
+/// Bytes of a line that such a process says, and of its last words.
+pub const WORKER_WORDS_BYTES_MAX: u64 = 16 << 10;
+
 /// Spans that wait for the collector; more of them are dropped.
 pub const SPANS_WAITING_MAX: usize = 8_192;
 

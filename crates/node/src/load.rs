@@ -1,13 +1,15 @@
 //! From a manifest to functions that are ready.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::SystemTime;
 
 use engine::options::{Interrupt, Pool};
-use engine::{CodeCache, Engine, Profile, Seal};
+use engine::sealed::Inside;
+use engine::{CodeCache, Engine, Limits, Profile, Seal};
 use host::bindings::{Connections, Database, Siblings};
 use host::grants::Peer;
 use host::{Authorities, Bindings, Grants};
@@ -15,9 +17,10 @@ use image::{Manifest, Name, Problem, Secret};
 use state::{Blobs, Durability, Sql, SqlLimits, Store};
 
 use crate::function::{Function, Loaded, Settings};
-use crate::gate::Gate;
+use crate::gate::{Gate, Place};
 use crate::limits::{RUNNING_MAX, SLOTS_MAX, SLOTS_SPARE};
 use crate::log::{FunctionLog, Logs};
+use crate::sealed::{Apart, Starting};
 use crate::telemetry::Telemetry;
 use crate::websocket::Sockets;
 use tokio::runtime::Handle;
@@ -40,6 +43,11 @@ pub struct Machine {
     pub variable: fn(&str) -> Option<String>,
     /// Whom encrypted connections trust.
     pub authorities: Authorities,
+    /// The command that works for a sealed function: what it runs calls [`work`](crate::sealed::work). Empty where none is
+    /// started.
+    pub worker: Vec<OsString>,
+    /// Where the programs come from, in a process that is sealed itself.
+    pub inside: Option<Arc<Inside>>,
     /// Where spans go; `None` where nothing is traced.
     pub telemetry: Option<Arc<Telemetry>>,
 }
@@ -134,6 +142,9 @@ impl Loader {
     /// The function called `name`, compiled and linked. It takes the place of the `old` one, if there is one.
     pub(crate) fn function(&self, name: &Name, old: Option<&Function>) -> Result<Function, Error> {
         let declared = &self.manifest.functions[&**name as &str];
+        if *declared.profile == image::Profile::Sealed && self.machine.inside.is_none() {
+            return self.sealed(name, declared, old);
+        }
         let failed = |source| Error::Program { function: name.to_string(), source };
         let mut settings = self.settings(declared)?;
         let limits = settings.limits.clone();
@@ -141,7 +152,10 @@ impl Loader {
         let load = |settings: &engine::Settings| {
             let engine = self.engine(settings.clone())?;
             let seal = || self.machine.seal.clone();
-            let program = engine.load_file(&path, self.machine.cache.as_ref(), seal)?;
+            let program = match &self.machine.inside {
+                Some(inside) => inside.load(&engine)?,
+                None => engine.load_file(&path, self.machine.cache.as_ref(), seal)?,
+            };
             let interrupts = engine.interrupts(&program, self.machine.cache.as_ref()).transpose()?;
             Ok(Loaded { engine, program, interrupts })
         };
@@ -158,18 +172,8 @@ impl Loader {
             loaded = load(&settings);
         }
         let loaded = loaded.map_err(failed)?;
-        let settings = Settings {
-            grants: self.grants(name, declared)?,
-            limits,
-            deadline: declared.limits.deadline.0,
-            body_bytes_max: declared.limits.body.0,
-            reuse: *declared.reuse as usize,
-            share: declared.share.as_ref().map(|share| **share as usize).filter(|share| *share > 1),
-        };
-        let place = match old {
-            Some(old) => old.place.clone(),
-            None => self.gate.place(*declared.limits.concurrency, *declared.limits.queue as usize),
-        };
+        let settings = self.calls(name, declared, limits)?;
+        let place = self.place(declared, old);
         let function = Function::link(name, loaded, place, settings)?;
         let problem = |span, text: &str, hint| {
             Err(self.manifest.error(vec![Problem::new(span, format!("`{name}` {text}")).hint(hint)]).into())
@@ -187,49 +191,79 @@ impl Loader {
         }
     }
 
+    /// How calls of a function run.
+    fn calls(&self, name: &Name, declared: &image::Function, limits: Limits) -> Result<Settings, Error> {
+        Ok(Settings {
+            grants: self.grants(name, declared)?,
+            limits,
+            deadline: declared.limits.deadline.0,
+            body_bytes_max: declared.limits.body.0,
+            reuse: *declared.reuse as usize,
+            share: declared.share.as_ref().map(|share| **share as usize).filter(|share| *share > 1),
+        })
+    }
+
+    fn place(&self, declared: &image::Function, old: Option<&Function>) -> Place {
+        match old {
+            Some(old) => old.place.clone(),
+            None => self.gate.place(*declared.limits.concurrency, *declared.limits.queue as usize),
+        }
+    }
+
+    /// A function that runs in a process of its own.
+    fn sealed(
+        &self,
+        name: &Name,
+        declared: &image::Function,
+        old: Option<&Function>,
+    ) -> Result<Function, Error> {
+        let granted = &declared.grants;
+        let kept = [
+            ("buckets", !granted.buckets.is_empty()),
+            ("blobs", !granted.blobs.is_empty()),
+            ("sql", granted.sql),
+            ("calls", !granted.calls.is_empty()),
+        ];
+        if let Some((grant, _)) = kept.into_iter().find(|(_, is_granted)| *is_granted) {
+            let problem = Problem::new(
+                declared.profile.span(),
+                format!("`{name}` cannot be granted `{grant}` under profile `sealed` yet"),
+            );
+            let hint = "take the grant away, or serve it under `dense`";
+            return Err(self.manifest.error(vec![problem.hint(hint)]).into());
+        }
+        // Everything that can be wrong with it is wrong here, where its lines are known.
+        let limits = self.settings(declared)?.limits;
+        let settings = self.calls(name, declared, limits)?;
+        let env = settings.grants.env.clone();
+        let failed = |reason| Error::Worker { function: name.to_string(), reason };
+        let task = self.manifest.alone(name, |function| {
+            function.program = self.machine.dir.join(&*function.program).into();
+            function.build = None;
+            function.secrets.clear();
+            function.env = env.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+            let dirs = settings.grants.dirs.iter().map(|dir| moved(dir, &dir.host).into());
+            function.grants.dirs = dirs.collect();
+        });
+        let log = FunctionLog::new(Arc::clone(&self.logs), name);
+        let starting = Starting {
+            command: self.machine.worker.clone(),
+            task: task.map_err(|error| failed(error.to_string()))?,
+            log: Arc::new(log),
+        };
+        let apart = Handle::current().block_on(Apart::start(starting)).map_err(failed)?;
+        // It runs nothing, and so needs no pool and no clock.
+        let mut engine = engine::Settings::new(Profile::Portable);
+        engine.options.pool = Pool::Off;
+        let engine =
+            self.engine(engine).map_err(|source| Error::Program { function: name.to_string(), source })?;
+        Ok(Function::apart(name, engine, apart, self.place(declared, old), settings))
+    }
+
     /// The settings of an engine, and the limits of each instance in it.
     fn settings(&self, declared: &image::Function) -> Result<engine::Settings, Error> {
-        if *declared.profile == image::Profile::Sealed {
-            let reason = "profile `sealed` is not built yet for functions that are served";
-            return Err(self.wrong(declared.profile.span(), &reason));
-        }
-        let mut settings = engine::Settings::new(match *declared.profile {
-            image::Profile::Dense => Profile::Dense,
-            image::Profile::Sealed => Profile::Sealed,
-            image::Profile::Trusted => Profile::Trusted,
-            image::Profile::Portable => Profile::Portable,
-        });
-        // A function that does not end must not keep others from running.
-        settings.options.interrupt = Interrupt::Epoch;
-        // Instances that are shared run in tasks that nobody here can watch.
-        let is_shared = declared.share.as_ref().is_some_and(|share| **share > 1);
-        // Signals make each instance dearer, and its code no slower: they pay where instances live on.
-        if !is_shared && *declared.reuse > 0 {
-            settings.options.prefer_signals();
-        }
-        settings.clock_rests = true;
-        settings.tools = (self.machine.variable)("PATH").unwrap_or_default().into();
-        if settings.profile != Profile::Portable {
-            settings.options.pool = Pool::Slots(self.slots());
-        }
-        for (key, value) in &declared.options {
-            let wrong = |error: engine::Error| self.wrong(key.span(), &error);
-            settings.set(&format!("{}={}", **key, **value)).map_err(wrong)?;
-            match settings.options.interrupt {
-                Interrupt::None => {
-                    let reason = "a function that is served must be one that can be stopped";
-                    return Err(self.wrong(key.span(), &reason));
-                }
-                Interrupt::Signal if is_shared => {
-                    let reason = "a function with `share` is interrupted by `epoch` or `fuel`";
-                    return Err(self.wrong(key.span(), &reason));
-                }
-                _ => {}
-            }
-        }
-        settings.limits.memory_bytes_max = usize::try_from(declared.limits.memory.0).unwrap_or(usize::MAX);
-        settings.limits.fuel_max = declared.limits.fuel.as_ref().map(|fuel| **fuel);
-        Ok(settings)
+        let settings = settings(declared, self.slots()).map_err(|(span, reason)| self.wrong(span, &reason))?;
+        Ok(engine::Settings { tools: (self.machine.variable)("PATH").unwrap_or_default().into(), ..settings })
     }
 
     /// Slots for all the instances that the functions may have at once: each slot costs a little at the start.
@@ -348,4 +382,53 @@ impl Loader {
     fn wrong(&self, span: Range<usize>, error: &dyn std::fmt::Display) -> Error {
         self.manifest.error(vec![Problem::new(span, error.to_string())]).into()
     }
+}
+
+/// The grant of a directory that lies at another place, as a manifest says it.
+pub(crate) fn moved(dir: &host::grants::Dir, place: &Path) -> String {
+    format!("{}:{}{}", place.display(), dir.guest, if dir.read_only { ":ro" } else { "" })
+}
+
+/// The settings of an engine with so many slots, and the limits of each instance in it; or what is wrong with them, and
+/// where.
+pub(crate) fn settings(
+    declared: &image::Function,
+    slots: u32,
+) -> Result<engine::Settings, (Range<usize>, String)> {
+    let mut settings = engine::Settings::new(match *declared.profile {
+        image::Profile::Dense => Profile::Dense,
+        image::Profile::Sealed => Profile::Sealed,
+        image::Profile::Trusted => Profile::Trusted,
+        image::Profile::Portable => Profile::Portable,
+    });
+    // A function that does not end must not keep others from running.
+    settings.options.interrupt = Interrupt::Epoch;
+    // Instances that are shared run in tasks that nobody here can watch.
+    let is_shared = declared.share.as_ref().is_some_and(|share| **share > 1);
+    // Signals make each instance dearer, and its code no slower: they pay where instances live on.
+    if !is_shared && *declared.reuse > 0 {
+        settings.options.prefer_signals();
+    }
+    settings.clock_rests = true;
+    if settings.profile != Profile::Portable {
+        settings.options.pool = Pool::Slots(slots);
+    }
+    for (key, value) in &declared.options {
+        let wrong = |error: engine::Error| (key.span(), error.to_string());
+        settings.set(&format!("{}={}", **key, **value)).map_err(wrong)?;
+        match settings.options.interrupt {
+            Interrupt::None => {
+                let reason = "a function that is served must be one that can be stopped";
+                return Err((key.span(), reason.to_owned()));
+            }
+            Interrupt::Signal if is_shared => {
+                let reason = "a function with `share` is interrupted by `epoch` or `fuel`";
+                return Err((key.span(), reason.to_owned()));
+            }
+            _ => {}
+        }
+    }
+    settings.limits.memory_bytes_max = usize::try_from(declared.limits.memory.0).unwrap_or(usize::MAX);
+    settings.limits.fuel_max = declared.limits.fuel.as_ref().map(|fuel| **fuel);
+    Ok(settings)
 }

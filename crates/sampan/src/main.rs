@@ -50,6 +50,8 @@ enum Command {
     State(commands::state::State),
     Stop(commands::stop::Stop),
     Completions(commands::completions::Completions),
+    #[command(hide = true)]
+    Worker(commands::worker::Worker),
 }
 
 fn main() {
@@ -69,6 +71,7 @@ fn main() {
         Command::State(state) => state.execute().map(|()| 0),
         Command::Stop(stop) => stop.execute().map(|()| 0),
         Command::Completions(completions) => completions.execute().map(|()| 0),
+        Command::Worker(worker) => worker.execute(),
     };
     match ended {
         Ok(code) => exit(code),

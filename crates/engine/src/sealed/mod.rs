@@ -86,6 +86,21 @@ pub enum Network {
     },
 }
 
+/// A name server that has much to say does so over TCP.
+const NAME_SERVER_PORT: u16 = 53;
+
+impl Network {
+    /// What peers at these ports, where `None` is any, and listening on these, take.
+    pub fn granted(to: impl Iterator<Item = Option<u16>>, at: impl Iterator<Item = u16>) -> Self {
+        let to: Option<Vec<u16>> = to.collect();
+        Network::Granted {
+            connect: to.map(|to| to.into_iter().chain([NAME_SERVER_PORT]).collect()),
+            // A client takes any port that is free.
+            listen: Some(at.chain([0]).collect()),
+        }
+    }
+}
+
 impl Plan {
     /// A plan with these settings, and no grants.
     pub fn new(settings: &Settings) -> Self {

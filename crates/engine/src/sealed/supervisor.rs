@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::mem;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::process::exit;
 use std::ptr;
 use std::time::{Duration, Instant};
@@ -51,6 +51,8 @@ pub enum Ending {
     Nonsense,
     /// Nobody reads what it writes.
     BrokenPipe,
+    /// Whoever had it run is gone.
+    LetGo,
     /// The time was over, and it did not end by itself.
     Time,
     /// A signal ended it.
@@ -107,7 +109,7 @@ impl Outside {
     }
 
     /// Gives the process what it asks for until it has ended. It is ended when `limit` is over, which counts from now, and
-    /// again from when the program begins where that ends by itself.
+    /// again from when the program begins where that ends by itself; and when the other end of `leash` is closed.
     ///
     /// # Errors
     /// Those of the program that it is to be given.
@@ -115,6 +117,7 @@ impl Outside {
         self,
         mut supplier: Option<Supplier<'_>>,
         limit: Option<Duration>,
+        leash: Option<BorrowedFd<'_>>,
     ) -> Result<Ending, crate::Error> {
         let failed = |error: io::Error| crate::Error::Setup(error.into());
         let signals = Signals::block().map_err(failed)?;
@@ -125,8 +128,9 @@ impl Outside {
         let mut messages = 0;
         loop {
             let left = ends_at.map(|end| end.saturating_duration_since(Instant::now()));
-            let polled = wait_for([self.process.as_raw_fd(), channel, signals.fd.as_raw_fd()], left);
-            let [ended, said, signalled] = polled.map_err(failed)?;
+            let leash = leash.map_or(-1, |leash| leash.as_raw_fd());
+            let watched = [self.process.as_raw_fd(), channel, signals.fd.as_raw_fd(), leash];
+            let [ended, said, signalled, let_go] = wait_for(watched, left).map_err(failed)?;
             if said {
                 match self.channel.receive() {
                     // Its end is closed.
@@ -154,6 +158,8 @@ impl Outside {
                     libc::SIGTSTP => self.pause(),
                     signal => return self.end(Ending::Interrupted(signal)).map_err(failed),
                 }
+            } else if let_go {
+                return self.end(Ending::LetGo).map_err(failed);
             } else if left == Some(Duration::ZERO) {
                 return self.end(Ending::Time).map_err(failed);
             }

@@ -52,9 +52,12 @@ pub(super) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
 }
 
 /// Waits until one of these can be read, or its other end is closed; for ever without a limit. Says which. A negative
-/// number is none.
+/// number is none. Of the last one only the end is looked at.
 pub(super) fn wait_for<const N: usize>(of: [RawFd; N], limit: Option<Duration>) -> io::Result<[bool; N]> {
     let mut polled = of.map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
+    if let Some(last) = polled.last_mut() {
+        last.events = libc::POLLRDHUP;
+    }
     // Rounded up, so that nobody looks again before the time is over.
     let limit = limit.map_or(-1, |limit| limit.as_micros().div_ceil(1_000).min(c_int::MAX as u128) as c_int);
     // SAFETY: the array has as many entries as it says.

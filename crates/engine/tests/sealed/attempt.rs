@@ -65,7 +65,7 @@ pub(crate) fn run(name: &str, phase: &str, dir: &Path) {
         }
         Ok(Side::Outside(outside)) => {
             outside.layers().iter().for_each(|layer| eprintln!("{layer}"));
-            let ending = outside.supervise(None, Some(TIME_MAX)).expect("it can be supervised");
+            let ending = outside.supervise(None, Some(TIME_MAX), None).expect("it can be supervised");
             match ending {
                 // It has said by itself what happened.
                 Ending::Exited(0) => {}

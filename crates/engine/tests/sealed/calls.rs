@@ -24,7 +24,7 @@ pub(crate) fn try_all(from: &str, to: &str) {
                 unsafe { libc::syscall(call, -1_i64, -1_i64, -1_i64, -1_i64, -1_i64, -1_i64) };
                 exit(0)
             }
-            Side::Outside(outside) => match outside.supervise(None, None).expect("it is supervised") {
+            Side::Outside(outside) => match outside.supervise(None, None, None).expect("it is supervised") {
                 Ending::Violation(_) => {}
                 _ => println!("{call}"),
             },

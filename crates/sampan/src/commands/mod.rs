@@ -11,3 +11,4 @@ pub(crate) mod run;
 pub(crate) mod serve;
 pub(crate) mod state;
 pub(crate) mod stop;
+pub(crate) mod worker;

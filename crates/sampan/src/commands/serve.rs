@@ -18,6 +18,7 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::commands;
 use crate::commands::build::build_missing;
 use crate::registry::{self, Entry};
 use crate::report::Report;
@@ -122,6 +123,8 @@ impl Serve {
             sql: state.join("sql"),
             cache: home::cache().ok(),
             seal: home::seal().ok(),
+            worker: commands::worker::command(),
+            inside: None,
             variable: |name| std::env::var(name).ok(),
             authorities: if connects { authorities::trusted()? } else { Authorities::default() },
             telemetry,

@@ -200,6 +200,25 @@ impl Served {
         assert!(set.expect("`prlimit` runs").success());
     }
 
+    /// The processes that it started, and those that they did.
+    pub(crate) fn descendants(&self) -> Vec<u32> {
+        let children = |pid: u32| -> Vec<u32> {
+            let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+            // A thread that has ended has no children.
+            let of =
+                threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
+            of.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
+                .collect()
+        };
+        let mut all = children(self.child.id());
+        let mut next = 0;
+        while let Some(pid) = all.get(next) {
+            all.extend(children(*pid));
+            next += 1;
+        }
+        all
+    }
+
     /// Bytes of its memory that are resident now.
     pub(crate) fn resident_bytes(&self) -> u64 {
         let path = format!("/proc/{}/status", self.child.id());

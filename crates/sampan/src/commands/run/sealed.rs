@@ -1,10 +1,10 @@
 //! The same under profile `sealed`: the program runs in a process of its own, and this one supervises it.
 
 use std::io::ErrorKind;
+use std::net::SocketAddr;
 
 use engine::sealed::{self, Dir, Ending, Inside, Layer, Network, Outside, Plan, Side, Source, Supplier};
 use engine::{Profile, Settings};
-use host::grants::Peer;
 use host::{DirError, Grants};
 
 use super::{Run, Task, runtime, unopened};
@@ -12,9 +12,6 @@ use crate::report::Report;
 use crate::tuning::engine;
 use crate::watchdog::time_limit;
 use crate::{home, source};
-
-/// A name server that has much to say does so over TCP.
-const NAME_SERVER_PORT: u16 = 53;
 
 impl Run {
     pub(super) fn execute_sealed(&self, task: Task, settings: &Settings) -> Result<i32, Report> {
@@ -64,7 +61,7 @@ impl Run {
         let supplier = Supplier::new(settings, source, cache.as_ref(), &seal);
         let limit = settings.limits.time_max;
         let ending = outside
-            .supervise(Some(supplier), limit)
+            .supervise(Some(supplier), limit, None)
             .map_err(|error| source::explain(self.program(), &error))?;
         if let Some(signal) = ending.signal() {
             sealed::end_by_signal(signal)
@@ -91,14 +88,9 @@ fn plan(settings: &Settings, grants: &Grants) -> Plan {
     let mut plan = Plan::new(settings);
     plan.dirs = grants.dirs.iter().map(dir).collect();
     if !(grants.net.is_empty() && grants.listen.is_empty() && grants.http.is_empty()) {
-        let connect: Option<Vec<u16>> =
-            grants.net.iter().chain(&grants.http).map(|peer: &Peer| peer.port).collect();
-        let listen = grants.listen.iter().map(|address| address.port());
-        plan.network = Network::Granted {
-            connect: connect.map(|ports| ports.into_iter().chain([NAME_SERVER_PORT]).collect()),
-            // A client takes any port that is free.
-            listen: Some(listen.chain([0]).collect()),
-        };
+        let peers = grants.net.iter().chain(&grants.http);
+        let listen = grants.listen.iter().map(SocketAddr::port);
+        plan.network = Network::granted(peers.map(|peer| peer.port), listen);
     }
     plan
 }

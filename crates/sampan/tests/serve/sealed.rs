@@ -1,0 +1,235 @@
+//! Functions in processes of their own: they answer as any, and what becomes of a process is told, mended, and nobody else's
+//! affair. What such a process cannot do is tested in `crates/engine/tests/sealed`.
+
+use std::fs;
+use std::process::Command;
+use std::thread;
+use std::time::Instant;
+
+use crate::WAIT;
+use crate::app::{App, Served};
+use crate::client::{Answer, Request};
+
+/// The same functions, by the name of a host.
+const APP: &str = r#"
+    [functions.open]
+    program = "$GUESTS/app/lab.wasm"
+    env = { COLOUR = "green" }
+    limits = { deadline = "2s", memory = "16M" }
+    secrets = { TOKEN = { env = "TESTED_TOKEN" } }
+    [functions.sealed]
+    program = "$GUESTS/app/lab.wasm"
+    profile = "sealed"
+    env = { COLOUR = "green" }
+    limits = { deadline = "2s", memory = "16M" }
+    secrets = { TOKEN = { env = "TESTED_TOKEN" } }
+    [functions.newer]
+    program = "$GUESTS/app/hello3.wasm"
+    profile = "sealed"
+    [functions.command]
+    program = "$GUESTS/p1/cgi.wasm"
+    profile = "sealed"
+    limits = { deadline = "60s" }
+    [functions.warm]
+    program = "$GUESTS/app/lab.wasm"
+    profile = "sealed"
+    reuse = 1
+    limits = { concurrency = 1 }
+    [[routes]]
+    host = "sealed"
+    path = "/{*rest}"
+    function = "sealed"
+    [[routes]]
+    host = "newer"
+    path = "/{*rest}"
+    function = "newer"
+    [[routes]]
+    host = "command"
+    path = "/{*rest}"
+    function = "command"
+    [[routes]]
+    host = "warm"
+    path = "/{*rest}"
+    function = "warm"
+    [[routes]]
+    path = "/{*rest}"
+    function = "open"
+"#;
+
+/// A function alone, as sealed as it can be.
+const ALONE: &str = r#"
+    [functions.alone]
+    program = "$GUESTS/app/lab.wasm"
+    profile = "sealed"
+    [functions.other]
+    program = "$GUESTS/app/lab.wasm"
+    [[routes]]
+    host = "other"
+    path = "/{*rest}"
+    function = "other"
+    [[routes]]
+    path = "/{*rest}"
+    function = "alone"
+"#;
+
+fn app() -> App {
+    App::new(APP).env("TESTED_TOKEN", "tulip")
+}
+
+fn ask(served: &Served, host: &str, request: Request<'_>) -> Answer {
+    served.ask(&request.header("host", host))
+}
+
+/// The process that is sealed: the last that was started, of a worker and its own.
+#[track_caller]
+fn sealed_process(served: &Served) -> u32 {
+    let all = served.descendants();
+    assert_eq!(all.len(), 2, "{all:?}");
+    all[1]
+}
+
+fn signal(pid: u32, name: &str) {
+    assert!(
+        Command::new("kill")
+            .args([&format!("-{name}"), &pid.to_string()])
+            .status()
+            .expect("`kill`")
+            .success()
+    );
+}
+
+/// Asks until there is an answer that is well: a function that lost its process has another soon.
+#[track_caller]
+fn answers_again(served: &Served) {
+    let begun = Instant::now();
+    while served.get("/remember?a").status != 200 {
+        assert!(begun.elapsed() < WAIT, "{}", served.said());
+    }
+}
+
+#[test]
+fn a_sealed_function_answers_as_any() {
+    let served = app().serve();
+    let body = vec![7; 100_000];
+    for request in [
+        || Request::new("GET", "/headers?a=b").header("x-question", "why"),
+        || Request::new("GET", "/variables"),
+        || Request::new("GET", "/nothing"),
+        || Request::new("GET", "/stream?3"),
+    ] {
+        let strip = |answer: Answer| {
+            let body =
+                String::from_utf8_lossy(&answer.body).replace("host: open", "").replace("host: sealed", "");
+            (answer.status, body)
+        };
+        assert_eq!(strip(ask(&served, "sealed", request())), strip(ask(&served, "open", request())));
+    }
+    for path in ["/echo", "/length"] {
+        let request = || Request::new("POST", path).body(&body);
+        assert_eq!(ask(&served, "sealed", request()).body, ask(&served, "open", request()).body);
+    }
+    assert_eq!(
+        ask(&served, "sealed", Request::new("GET", "/variables")).well(),
+        "COLOUR=green\nTOKEN=tulip\n"
+    );
+    assert_eq!(ask(&served, "newer", Request::new("GET", "/")).status, 200);
+    let told = ask(&served, "command", Request::new("POST", "/variables?a=1").body(b"body")).well();
+    assert!(told.contains("QUERY_STRING=a=1\n"), "{told}");
+    assert_eq!(ask(&served, "warm", Request::new("GET", "/remember?a")).well(), "");
+    assert_eq!(ask(&served, "warm", Request::new("GET", "/remember?b")).well(), "a");
+    ask(&served, "sealed", Request::new("GET", "/say?this")).well();
+    served.says("sealed | said this\n");
+    served.says("sealed | complained this\n");
+    served.stop();
+}
+
+#[test]
+fn what_goes_wrong_inside_is_told_outside() {
+    let served = app().serve();
+    for (path, status, said) in [
+        ("/trap", 500, "sealed | "),
+        ("/loop", 504, "sealed | the deadline has passed"),
+        ("/allocate", 500, "sealed | memory limit of 16777216 bytes"),
+        ("/silent", 500, "sealed | it ended without an answer"),
+    ] {
+        let answer = ask(&served, "sealed", Request::new("GET", path));
+        assert_eq!(answer.status, status, "{path}: {}", served.said());
+        assert!(!answer.headers.iter().any(|(name, _)| name.starts_with("sampan-")), "{answer:?}");
+        served.says(said);
+        assert_eq!(ask(&served, "sealed", Request::new("GET", "/remember?a")).well(), "", "after {path}");
+    }
+}
+
+#[test]
+fn a_process_that_dies_is_told_of_and_replaced() {
+    let served = App::new(ALONE).serve();
+    let first = sealed_process(&served);
+    // While it has something to do.
+    let answering = thread::scope(|scope| {
+        let answering = scope.spawn(|| served.get("/sleep?60000"));
+        served.get("/remember?a").well();
+        signal(first, "KILL");
+        answering.join().expect("a client does not panic")
+    });
+    assert_eq!(answering.status, 500, "{answering:?}");
+    served.says("alone | error: its process was ended by signal 9\n");
+    answers_again(&served);
+    assert_ne!(sealed_process(&served), first);
+    assert_eq!(served.ask(&Request::new("GET", "/remember?a").header("host", "other")).well(), "");
+    // Its supervisor as well.
+    signal(served.descendants()[0], "KILL");
+    answers_again(&served);
+}
+
+#[test]
+fn a_process_that_hangs_is_told_of_and_replaced() {
+    let served = App::new(ALONE).serve();
+    let first = sealed_process(&served);
+    signal(first, "STOP");
+    assert_eq!(served.ask(&Request::new("GET", "/remember?a").header("host", "other")).well(), "");
+    served.says("alone | its process is ended: ");
+    answers_again(&served);
+    assert_ne!(sealed_process(&served), first);
+}
+
+#[test]
+fn no_process_outlives_its_node() {
+    for by in ["TERM", "KILL"] {
+        let mut served = App::new(ALONE).serve();
+        let all = served.descendants();
+        assert_eq!(all.len(), 2);
+        served.signal(by);
+        served.ended();
+        let begun = Instant::now();
+        // A zombie has ended, and nobody here is to wait for it.
+        let lives = |pid: &u32| {
+            fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|state| !state.contains(") Z "))
+        };
+        while all.iter().any(lives) {
+            assert!(begun.elapsed() < WAIT, "{by}: {all:?} live on");
+            thread::yield_now();
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_had_yet_is_refused() {
+    let refused = |more: &str, says: &str| {
+        let manifest =
+            format!("[functions.f]\nprogram = \"$GUESTS/app/lab.wasm\"\nprofile = \"sealed\"\n{more}");
+        let (code, said) = App::new(&manifest).refused();
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains(says), "{said}");
+    };
+    refused(
+        "grants = { buckets = [\"b\"] }\n[buckets.b]",
+        "`f` cannot be granted `buckets` under profile `sealed` yet",
+    );
+    refused("grants = { sql = true }", "`f` cannot be granted `sql` under profile `sealed` yet");
+    refused("grants = { calls = [\"f\"] }", "`f` cannot be granted `calls` under profile `sealed` yet");
+    refused(
+        "[functions.g]\nprogram = \"$GUESTS/app/step.wasm\"\nprofile = \"sealed\"",
+        "cannot seal function `g`",
+    );
+    refused("[functions.g]\nprogram = \"none.wasm\"\nprofile = \"sealed\"", "cannot seal function `g`");
+}
