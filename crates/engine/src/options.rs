@@ -288,6 +288,9 @@ impl Settings {
             ("bounds", "unchecked") => {
                 return Err(refuse(format!("profile `{}` promises isolation", self.profile)));
             }
+            ("codegen", "native") if self.profile == Profile::Sealed => {
+                return Err(refuse("a sealed process cannot load it yet".to_owned()));
+            }
             ("codegen", "native") => options.codegen = Codegen::Native,
             ("cpu", name) if is_cpu(name) => name.clone_into(&mut options.cpu),
             ("traps", "precise") => options.traps = Traps::Precise,

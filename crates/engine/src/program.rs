@@ -292,9 +292,9 @@ impl Engine {
         let program = unsafe {
             match wasmtime::Engine::detect_precompiled(&bytes) {
                 Some(wasmtime::Precompiled::Component) => {
-                    Component::deserialize(self.wasmtime(), &bytes).map(Program::Component)
+                    Component::deserialize(self.wasmtime(), &bytes).map(Compiled::Component)
                 }
-                _ => Module::deserialize_open_file(self.wasmtime(), file).map(Program::Module),
+                _ => Module::deserialize_open_file(self.wasmtime(), file).map(Compiled::Module),
             }
         };
         self.sorted(program)
@@ -322,7 +322,7 @@ impl Engine {
     }
 
     /// The program of a file of code, or why there is none.
-    fn sorted(&self, program: wasmtime::Result<Program>) -> Result<Program, Error> {
+    fn sorted(&self, program: wasmtime::Result<Compiled>) -> Result<Program, Error> {
         // Wasmtime has no type that tells code that does not fit the pool from code that is not for this engine.
         // Without the pool it is the latter.
         self.suited(program.map_err(|error| match error.to_string() {

@@ -262,7 +262,8 @@ impl Loader {
 
     /// The settings of an engine, and the limits of each instance in it.
     fn settings(&self, declared: &image::Function) -> Result<engine::Settings, Error> {
-        let settings = settings(declared, self.slots()).map_err(|(span, reason)| self.wrong(span, &reason))?;
+        let settings =
+            settings(declared, self.slots()).map_err(|(span, reason)| self.wrong(span, &reason))?;
         Ok(engine::Settings { tools: (self.machine.variable)("PATH").unwrap_or_default().into(), ..settings })
     }
 
