@@ -19,6 +19,12 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     guests::run(&[])?;
     let programs = programs::fetch(&[])?;
     cargo(&["clippy", "--workspace", "--all-targets", "--release", "--", "-D", "warnings"])?;
+    for target in ["thumbv7em-none-eabihf", "riscv32imac-unknown-none-elf"] {
+        let package = ["--manifest-path", "hosts/bare/Cargo.toml", "--target-dir", "target/bare"];
+        cargo(
+            &[&["clippy", "--release", "--target", target], &package[..], &["--", "-D", "warnings"]].concat(),
+        )?;
+    }
     examples::run(&[])?;
 
     let mut test = process::cargo();

@@ -41,7 +41,8 @@ extern "C" fn main() -> ! {
     // the machine ends.
     let done = unsafe {
         let platform = Bare::new((&raw mut ROOM).cast(), ROOM_BYTES);
-        run(&*(&raw const platform), &MODULE)
+        let platform = &raw const platform;
+        run(&*platform, &MODULE)
     };
     semihosting::exit(done.is_some())
 }
