@@ -1,4 +1,4 @@
-//! How an app travels: its manifest, `sampan.toml`.
+//! How an app travels: its manifest, `sampan.toml`, and whom its user trusts.
 
 mod at;
 mod chain;
@@ -13,6 +13,7 @@ mod refusal;
 mod route;
 mod source;
 mod store;
+pub mod trust;
 
 pub use at::At;
 pub use chain::{Chain, Retry, Step, When};

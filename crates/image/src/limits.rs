@@ -7,6 +7,24 @@ use crate::{Bytes, Time};
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// Bytes of a trust list.
+pub const TRUST_LIST_BYTES_MAX: usize = 1 << 20;
+
+/// Programs and keys on a trust list: each signature of a program may be checked with each key.
+pub const TRUST_ENTRIES_MAX: usize = 1_000;
+
+/// Characters of a note on a trust list.
+pub const TRUST_NOTE_CHARS_MAX: usize = 200;
+
+/// Bytes of what a program says of its signatures.
+pub const SIGNATURE_BYTES_MAX: usize = 64 << 10;
+
+/// Signatures of one program.
+pub const SIGNATURES_MAX: usize = 16;
+
+/// Parts of a program that are signed for.
+pub const SIGNED_HASHES_MAX: usize = 256;
+
 /// Bytes of a manifest.
 pub const MANIFEST_BYTES_MAX: usize = 1 << 20;
 

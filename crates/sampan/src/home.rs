@@ -15,9 +15,7 @@ const KEY_BYTES: usize = 32;
 /// # Errors
 /// When there is no home directory, or the key cannot be read, written or kept secret there.
 pub(crate) fn seal() -> io::Result<Seal> {
-    let directory = base()?.data_dir().join("sampan");
-    DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
-    let path = directory.join("seal.key");
+    let path = data_directory()?.join("seal.key");
     let key = match read_key(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             make_key(&path)?;
@@ -26,6 +24,16 @@ pub(crate) fn seal() -> io::Result<Seal> {
         key => key?,
     };
     Ok(Seal::new(key))
+}
+
+/// Where this user's own files are: made if it is not there.
+///
+/// # Errors
+/// When there is no home directory, or it cannot be made in it.
+pub(crate) fn data_directory() -> io::Result<PathBuf> {
+    let directory = base()?.data_dir().join("sampan");
+    DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
+    Ok(directory)
 }
 
 /// The user's code cache.

@@ -13,6 +13,7 @@ mod report;
 mod source;
 mod table;
 mod trap;
+mod trust_list;
 mod tuning;
 mod usage;
 mod watchdog;
@@ -49,6 +50,7 @@ enum Command {
     Call(commands::call::Call),
     State(commands::state::State),
     Stop(commands::stop::Stop),
+    Trust(commands::trust::Trust),
     Completions(commands::completions::Completions),
     #[command(hide = true)]
     Worker(commands::worker::Worker),
@@ -70,6 +72,7 @@ fn main() {
         Command::Call(call) => call.execute().map(|()| 0),
         Command::State(state) => state.execute().map(|()| 0),
         Command::Stop(stop) => stop.execute().map(|()| 0),
+        Command::Trust(trust) => trust.execute().map(|()| 0),
         Command::Completions(completions) => completions.execute().map(|()| 0),
         Command::Worker(worker) => worker.execute(),
     };

@@ -11,4 +11,5 @@ pub(crate) mod run;
 pub(crate) mod serve;
 pub(crate) mod state;
 pub(crate) mod stop;
+pub(crate) mod trust;
 pub(crate) mod worker;
