@@ -1,4 +1,7 @@
 //! Signatures: made for a whole program, and found for one.
+//!
+//! The tool of the conventions, `wasmsign2`, writes the length of each set and each signature before it, which their text
+//! does not say. Here it is written as the tool does it, and read either way.
 
 use ring::digest::{Context, SHA256};
 
@@ -28,10 +31,13 @@ pub fn sign(program: &[u8], key: &KeyPair) -> Result<Vec<u8>, NotWasm> {
         }
     }
     let hash = super::digest_of(&rest);
-    let signature = key.sign(&message(&hash));
-    // One set of one hash and one signature, by a key without a name.
-    let mut data = [&FORM[..], &[1, 1], &hash, &[1, 0, ED25519]].concat();
-    put_bytes(&mut data, &signature);
+    // A signature by a key without a name, one set of one hash and that signature, and one set in all.
+    let mut signature = vec![0, ED25519];
+    put_bytes(&mut signature, &key.sign(&message(&hash)));
+    let mut set = [&[1], &hash[..], &[1]].concat();
+    put_bytes(&mut set, &signature);
+    let mut data = [&FORM[..], &[1]].concat();
+    put_bytes(&mut data, &set);
     let mut content = Vec::new();
     put_bytes(&mut content, SECTION.as_bytes());
     content.extend(data);
@@ -49,7 +55,7 @@ pub(super) fn signer<'l>(program: &[u8], list: &'l TrustList) -> Result<&'l Entr
     let Some((_, data)) = first.custom.filter(|_| first.is_called(SECTION)) else {
         return Err(Distrust::Unsigned);
     };
-    let signed = read(data)?;
+    let signed = read(data, true).or_else(|malformed| read(data, false).map_err(|_| malformed))?;
     let mut parts = None;
     let mut found = Distrust::UnknownSigner;
     for Signed { hashes, signatures } in signed {
@@ -110,9 +116,10 @@ struct Signed<'a> {
     signatures: Vec<&'a [u8]>,
 }
 
-/// Reads the content of the section.
-fn read(data: &[u8]) -> Result<Vec<Signed<'_>>, Distrust> {
-    const SHORT: Distrust = Distrust::Malformed("it is cut short");
+const SHORT: Distrust = Distrust::Malformed("it is cut short");
+
+/// Reads the content of the section, where each record may stand behind its length.
+fn read(data: &[u8], has_lengths: bool) -> Result<Vec<Signed<'_>>, Distrust> {
     if data.len() > SIGNATURE_BYTES_MAX {
         return Err(Distrust::Malformed("it is too large"));
     }
@@ -122,22 +129,14 @@ fn read(data: &[u8]) -> Result<Vec<Signed<'_>>, Distrust> {
     }
     let (mut sets, mut signatures_left) = (Vec::new(), SIGNATURES_MAX);
     for _ in 0..bounded(&mut reader, SIGNATURES_MAX)? {
-        let hashes = bounded(&mut reader, SIGNED_HASHES_MAX)?;
-        let hashes = reader.bytes(hashes * HASH_BYTES).ok_or(SHORT)?;
-        let count = bounded(&mut reader, signatures_left)?;
-        signatures_left -= count;
-        let mut signatures = Vec::new();
-        for _ in 0..count {
-            let name_bytes = reader.number().ok_or(SHORT)?;
-            reader.bytes(name_bytes).ok_or(SHORT)?;
-            let algorithm = reader.byte().ok_or(SHORT)?;
-            let signature_bytes = reader.number().ok_or(SHORT)?;
-            let signature = reader.bytes(signature_bytes).ok_or(SHORT)?;
-            if algorithm == ED25519 {
-                signatures.push(signature);
-            }
-        }
-        sets.push(Signed { hashes, signatures });
+        sets.push(record(&mut reader, has_lengths, |reader| {
+            let hashes = bounded(reader, SIGNED_HASHES_MAX)?;
+            let hashes = reader.bytes(hashes * HASH_BYTES).ok_or(SHORT)?;
+            let count = bounded(reader, signatures_left)?;
+            signatures_left -= count;
+            let signatures = (0..count).map(|_| record(reader, has_lengths, signature));
+            Ok(Signed { hashes, signatures: signatures.collect::<Result<_, _>>()? })
+        })?);
     }
     match reader.0.is_empty() {
         true => Ok(sets),
@@ -145,9 +144,34 @@ fn read(data: &[u8]) -> Result<Vec<Signed<'_>>, Distrust> {
     }
 }
 
+/// A signature, which is empty if it is of an unknown kind.
+fn signature<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], Distrust> {
+    let name_bytes = reader.number().ok_or(SHORT)?;
+    reader.bytes(name_bytes).ok_or(SHORT)?;
+    let algorithm = reader.byte().ok_or(SHORT)?;
+    let signature_bytes = reader.number().ok_or(SHORT)?;
+    let signature = reader.bytes(signature_bytes).ok_or(SHORT)?;
+    Ok(if algorithm == ED25519 { signature } else { &[] })
+}
+
+/// What `read` finds, behind its length if it has one.
+fn record<'a, T>(
+    reader: &mut Reader<'a>,
+    has_length: bool,
+    read: impl FnOnce(&mut Reader<'a>) -> Result<T, Distrust>,
+) -> Result<T, Distrust> {
+    let length = if has_length { Some(reader.number().ok_or(SHORT)?) } else { None };
+    let left = reader.0.len();
+    let found = read(reader)?;
+    match length {
+        Some(length) if length != left - reader.0.len() => Err(Distrust::Malformed("its lengths do not fit")),
+        _ => Ok(found),
+    }
+}
+
 fn bounded(reader: &mut Reader<'_>, max: usize) -> Result<usize, Distrust> {
     match reader.number() {
-        None => Err(Distrust::Malformed("it is cut short")),
+        None => Err(SHORT),
         Some(number) if number > max => Err(Distrust::Malformed("it has too many hashes or signatures")),
         Some(number) => Ok(number),
     }

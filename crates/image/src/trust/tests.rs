@@ -38,7 +38,7 @@ fn with_section(data: &[u8], rest: &[u8]) -> Vec<u8> {
     [&b"\0asm\x01\0\0\0\0"[..], &size, &content, rest].concat()
 }
 
-/// A signature of several parts.
+/// A signature of several parts, as the text of the conventions has it: without lengths.
 fn signed_for(hashes: &[[u8; 32]], by: &KeyPair) -> Vec<u8> {
     let hashes: Vec<u8> = hashes.concat();
     let signature = by.sign(&[b"wasmsig\x01\x01\x01", &hashes[..]].concat());
@@ -75,15 +75,15 @@ fn a_program_is_trusted_by_who_signed_it() {
     assert!(is_trusted(&component, &trusts(1)).is_ok());
 }
 
-/// What is written is what the conventions show for one signature of a whole module.
+/// What is written is what `wasmsign2` writes for one signature of a whole module.
 #[test]
-fn a_signature_is_written_as_the_conventions_have_it() {
+fn a_signature_is_written_as_their_tool_does_it() {
     let signed = sign(PROGRAM, &key(1)).unwrap();
     let hash = digest_of(&PROGRAM[8..]);
-    let head = [&b"\0asm\x01\0\0\0\0\x73\x09signature\x01\x01\x01\x01\x01"[..], &hash].concat();
+    let head = [&b"\0asm\x01\0\0\0\0\x75\x09signature\x01\x01\x01\x01\x66\x01"[..], &hash].concat();
     assert_eq!(signed[..head.len()], head);
-    assert_eq!(signed[head.len()..head.len() + 4], [1, 0, 1, 64]);
-    assert_eq!(signed[head.len() + 4 + 64..], PROGRAM[8..]);
+    assert_eq!(signed[head.len()..head.len() + 5], [1, 67, 0, 1, 64]);
+    assert_eq!(signed[head.len() + 5 + 64..], PROGRAM[8..]);
 }
 
 #[test]
@@ -135,7 +135,8 @@ fn what_is_too_much_or_too_little_is_malformed() {
         Err(Distrust::Malformed(why)) => assert!(why.contains(word), "{why}"),
         other => panic!("{data:?}: {other:?}"),
     };
-    let good = signed_for(&[digest_of(b"")], &key(1));
+    // Behind the preamble, the section's number and size, and its name.
+    let good = sign(&PROGRAM[..8], &key(1)).unwrap()[8 + 2 + 10..].to_vec();
     assert!(is_trusted(&with_section(&good, b""), &trusts(1)).is_ok());
     for end in 0..good.len() {
         malformed(&good[..end], "short");
@@ -144,11 +145,16 @@ fn what_is_too_much_or_too_little_is_malformed() {
     malformed(&[2, 1, 1, 0], "version");
     malformed(&[1, 1, 2, 0], "version");
     malformed(&[1, 1, 1, 17], "too many");
-    malformed(&[1, 1, 1, 1, 0xff, 0xff, 0xff, 0xff, 0x0f], "too many");
-    malformed(&[1, 1, 1, 1, 0xff, 0xff, 0xff, 0xff, 0x7f], "short");
-    malformed(&[1, 1, 1, 1, 0, 17], "too many");
-    malformed(&[1, 1, 1, 1, 0, 1, 0xff, 0xff, 0xff, 0xff, 0x0f], "short");
+    malformed(&[1, 1, 1, 1, 5, 0xff, 0xff, 0xff, 0xff, 0x0f], "too many");
+    malformed(&[1, 1, 1, 1, 5, 0xff, 0xff, 0xff, 0xff, 0x7f], "short");
+    malformed(&[1, 1, 1, 1, 2, 0, 17], "too many");
+    malformed(&[1, 1, 1, 1, 8, 0, 1, 6, 0xff, 0xff, 0xff, 0xff, 0x0f], "short");
     malformed(&vec![1; crate::limits::SIGNATURE_BYTES_MAX + 1], "large");
+    for length in [4, 4 + 1 + 1 + 32 + 1] {
+        let mut other = good.clone();
+        other[length] += 1;
+        malformed(&other, "lengths");
+    }
     // Signatures of another kind, or of the wrong length, count for nothing.
     let mut other = good.clone();
     let algorithm = other.len() - 64 - 2;
@@ -204,6 +210,22 @@ fn keys_are_files_of_the_conventions() {
     let secret = hex::decode("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60").unwrap();
     let public = KeyPair::from_random(secret).public().to_string();
     assert_eq!(public, "ed25519:d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a");
+}
+
+/// [`PROGRAM`], signed by `wasmsign2` 0.2.8, and the key that did.
+#[test]
+fn what_another_tool_signed_is_trusted() {
+    let signed = "0061736d010000000075097369676e61747572650101010166017b1fe1a2017663424b97cb44fd3d \
+        57b4644889d96fbe410c7ffb024d976edf050143000140e513b98bbfe577030726c841ccf7672184 \
+        45c9afbe1e0f190d249124ae52fc5fc2e0811614e0101a146a165b379e9de76e58e6c83e304e29dc \
+        81918cec55b7010101000003017807";
+    let digits: String = signed.chars().filter(|char| !char.is_whitespace()).collect();
+    let byte = |at: usize| u8::from_str_radix(&digits[at..at + 2], 16).unwrap();
+    let signed: Vec<u8> = (0..digits.len()).step_by(2).map(byte).collect();
+    let signer = "ed25519:7e98bc3dd7df837a27d11b6aa90c3d007426c9d9e9667cf5ae8f8573751655da";
+    let list = list(&[signer.parse().unwrap()]);
+    assert_eq!(is_trusted(&signed, &list).unwrap().trusted.to_string(), signer);
+    assert_eq!(signed[signed.len() - 8..], PROGRAM[8..]);
 }
 
 #[test]
