@@ -2,13 +2,13 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::{Error, Target};
 
 /// The versions whose LLVM understands the text.
-const VERSION_OLDEST: u32 = 19;
+pub(crate) const VERSION_OLDEST: u32 = 19;
 const VERSION_NEWEST: u32 = 22;
 
 /// Of what clang says, so much is passed on.
@@ -27,21 +27,23 @@ pub enum Output {
 #[derive(Clone, Debug)]
 pub struct Clang {
     program: PathBuf,
+    version: u32,
 }
 
 impl Clang {
     /// Looks for a clang in the directories of `path`, which is written as the variable `PATH` is; the newest first.
     pub fn find(path: &OsStr) -> Result<Self, Error> {
         let directories: Vec<PathBuf> = std::env::split_paths(path).collect();
-        let named = (VERSION_OLDEST..=VERSION_NEWEST).rev().map(|version| format!("clang-{version}"));
+        let named =
+            (VERSION_OLDEST..=VERSION_NEWEST).rev().map(|version| (format!("clang-{version}"), version));
         named
-            .flat_map(|name| directories.iter().map(move |directory| directory.join(&name)))
-            .find(|program| program.is_file())
+            .flat_map(|(name, version)| directories.iter().map(move |dir| (dir.join(&name), version)))
+            .find(|(program, _)| program.is_file())
             .or_else(|| {
                 let unnamed = directories.iter().map(|directory| directory.join("clang"));
-                unnamed.into_iter().find(is_of_known_version)
+                unnamed.into_iter().find_map(|program| Some((program.clone(), known_version(&program)?)))
             })
-            .map(|program| Self { program })
+            .map(|(program, version)| Self { program, version })
             .ok_or(Error::NoClang { oldest: VERSION_OLDEST, newest: VERSION_NEWEST })
     }
 
@@ -56,6 +58,10 @@ impl Clang {
         output: Output,
     ) -> Result<Vec<u8>, Error> {
         let program = || self.program.display().to_string();
+        if self.version < target.clang_oldest {
+            let (triple, oldest) = (target.triple, target.clang_oldest);
+            return Err(Error::ClangTooOld { program: program(), triple, oldest });
+        }
         let run = |source| Error::Run { program: program(), source };
         let directory = tempfile::tempdir().map_err(run)?;
         let (text, object) = (directory.path().join("module.ll"), directory.path().join("module.o"));
@@ -83,9 +89,10 @@ impl Clang {
     }
 }
 
-fn is_of_known_version(program: &PathBuf) -> bool {
-    let Ok(output) = Command::new(program).arg("--version").output() else { return false };
+/// The version of a clang, if it is one that will do.
+fn known_version(program: &Path) -> Option<u32> {
+    let output = Command::new(program).arg("--version").output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout);
-    let version = text.split_once("version ").and_then(|(_, rest)| rest.split('.').next()?.parse().ok());
-    version.is_some_and(|version: u32| (VERSION_OLDEST..=VERSION_NEWEST).contains(&version))
+    let version = text.split_once("version ")?.1.split('.').next()?.parse().ok()?;
+    (VERSION_OLDEST..=VERSION_NEWEST).contains(&version).then_some(version)
 }

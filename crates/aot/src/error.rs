@@ -23,6 +23,16 @@ pub enum Error {
         /// The newest.
         newest: u32,
     },
+    /// The newest clang there is does not guard the stack of the target.
+    #[error("`{program}` is too old for `{triple}`\nhint: install `clang-{oldest}`, or put it in `PATH`")]
+    ClangTooOld {
+        /// What was found.
+        program: String,
+        /// The target.
+        triple: &'static str,
+        /// The oldest version that will do.
+        oldest: u32,
+    },
     /// Clang could not be run, or its files not be written.
     #[error("cannot run `{program}`")]
     Run {

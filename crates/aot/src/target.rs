@@ -1,5 +1,7 @@
 //! Whom the code is for.
 
+use crate::clang::VERSION_OLDEST;
+
 /// Whom the code is for: the facts that the text of the code depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Target {
@@ -16,6 +18,9 @@ pub struct Target {
     pub(crate) convention: &'static str,
     /// Whether there are pages that can be kept from being accessed.
     pub(crate) has_pages: bool,
+    /// The oldest clang whose code touches each page of a large frame, so that none reaches past a page that guards the end
+    /// of the stack. Older ones say nothing, and do not.
+    pub(crate) clang_oldest: u32,
     /// Whether it has instructions for the smaller and larger of two numbers, and for the nearest whole ones.
     pub(crate) has_float_units: bool,
 }
@@ -28,6 +33,7 @@ const X86_64: Target = Target {
     stack_pointer: "rsp",
     convention: TAIL_CALLS,
     has_pages: true,
+    clang_oldest: VERSION_OLDEST,
     has_float_units: true,
 };
 
@@ -51,6 +57,7 @@ impl Target {
             llvm: "riscv64-unknown-linux-gnu",
             stack_pointer: "sp",
             convention: "fastcc",
+            clang_oldest: 22,
             has_float_units: false,
             ..X86_64
         },
@@ -62,6 +69,7 @@ impl Target {
             stack_pointer: "sp",
             convention: TAIL_CALLS,
             has_pages: false,
+            clang_oldest: VERSION_OLDEST,
             has_float_units: false,
         },
         Self {
@@ -72,6 +80,7 @@ impl Target {
             stack_pointer: "sp",
             convention: "fastcc",
             has_pages: false,
+            clang_oldest: VERSION_OLDEST,
             has_float_units: false,
         },
     ];

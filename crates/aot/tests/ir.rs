@@ -98,6 +98,17 @@ fn modules_become_objects_for_every_target() {
     }
 }
 
+/// One that does not touch the pages of large frames would let them reach past those that guard the stack.
+#[test]
+fn a_clang_that_is_too_old_for_a_target_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("clang-19"), "").unwrap();
+    let clang = Clang::find(directory.path().as_os_str()).unwrap();
+    let target = Target::new("riscv64gc-unknown-linux-gnu").unwrap();
+    let refused = clang.compile("", &target, target.cpu, 2, Output::Relocatable).unwrap_err();
+    assert!(matches!(refused, Error::ClangTooOld { oldest: 22, .. }), "{refused}");
+}
+
 /// Blocks in blocks that each have 900 results, and a branch to all of them: 60 KiB that would become gigabytes.
 #[test]
 fn what_becomes_too_much_text_is_refused() {

@@ -14,7 +14,8 @@ pub struct Limits {
     /// Of all tables.
     pub table_elements_max: usize,
     /// Below where the outermost call begins. Where no page guards its end, the stack must have [`FRAME_BYTES_MAX`] more
-    /// twice, for a function that finds just enough and one that it calls, and what functions of the host need.
+    /// twice, for a function that finds just enough and one that it calls, and what functions of the host and of the
+    /// compiler need.
     ///
     /// [`FRAME_BYTES_MAX`]: crate::abi::FRAME_BYTES_MAX
     pub stack_bytes_max: usize,
