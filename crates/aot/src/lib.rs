@@ -10,6 +10,7 @@
 
 mod assembly;
 mod bounds;
+mod callees;
 mod clang;
 mod descriptor;
 mod emit;

@@ -6,3 +6,6 @@ pub(crate) const FUNCTION_TEXT_BYTES_MAX: usize = 256 << 20;
 
 /// The text of all modules of an assembly.
 pub(crate) const TEXT_BYTES_MAX: usize = 4 << 30;
+
+/// A call through a table that can reach no more functions than this names each of them.
+pub(crate) const CALLEES_MAX: usize = 4;

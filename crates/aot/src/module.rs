@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::Error;
 use crate::assembly::START;
+use crate::callees::Functions;
 use rt::abi::{Counts, ELEMENT_NULL, Kind, NO_MAX};
 use wasmparser::{
     CompositeInnerType, ConstExpr, DataKind, ElementItems, ElementKind, ExternalKind, FunctionBody, Operator,
@@ -160,6 +161,8 @@ pub(crate) struct Module<'a> {
     /// The functions that have a record, and which record each of them has.
     pub(crate) recorded: Vec<u32>,
     records: HashMap<u32, usize>,
+    /// What each table refers to, if that never changes.
+    pub(crate) fixed_tables: Vec<Option<Functions>>,
 }
 
 impl<'a> Module<'a> {
@@ -174,6 +177,7 @@ impl<'a> Module<'a> {
         exported.into_iter().for_each(|index| {
             module.record(index);
         });
+        module.fixed_tables = module.fixed_tables().map_err(Error::Invalid)?;
         Ok(module)
     }
 

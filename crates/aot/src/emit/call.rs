@@ -4,6 +4,7 @@
 
 use super::{Emitter, Value, alias};
 use crate::assembly::Options;
+use crate::limits::CALLEES_MAX;
 use crate::module::{Module, Signature, Type};
 use rt::Trap;
 use wasmparser::Operator;
@@ -77,13 +78,14 @@ impl Emitter<'_, '_> {
     }
 
     fn call_indirect(&mut self, ty: u32, table: u32, is_tail: bool) {
-        let index = self.pop();
         let module = self.module;
         let number = module.types[ty as usize];
-        let at = self.element(table, &index, Trap::UndefinedElement);
-        let record = self.pointer(format_args!("load ptr, ptr {at}{}", alias::TABLES));
-        let is_null = self.bit(format_args!("icmp eq ptr {record}, null"));
-        self.trap_if(&is_null, Trap::UninitializedElement);
+        if let Some(callees) = self.callees(table, number).filter(|_| !is_tail) {
+            self.call_one_of(&callees, number, table);
+            return;
+        }
+        let index = self.pop();
+        let record = self.record(table, &index);
         let word = self.options.target.word();
         let wanted = self.once(Type::I64, word, self.layout.type_id(number));
         let [code, instance, type_id] =
@@ -91,6 +93,57 @@ impl Emitter<'_, '_> {
         let differs = self.bit(format_args!("icmp ne {word} {type_id}, {wanted}"));
         self.trap_if(&differs, Trap::IndirectCallType);
         self.call_code(code.text(), instance.text(), &module.signatures[number], is_tail);
+    }
+
+    /// The functions of a type that a table has for good, with their places in it, if they are few.
+    fn callees(&self, table: u32, number: usize) -> Option<Vec<(u64, u32)>> {
+        let functions = self.module.fixed_tables[table as usize].as_ref()?.iter();
+        let of_type = functions.filter(|(_, function)| self.module.functions[**function as usize] == number);
+        let callees: Vec<_> = of_type.map(|(at, function)| (*at, *function)).take(CALLEES_MAX + 1).collect();
+        (callees.len() <= CALLEES_MAX).then_some(callees)
+    }
+
+    /// Calls a function by name, whichever the index means: LLVM knows those, and may put one in its caller.
+    fn call_one_of(&mut self, callees: &[(u64, u32)], number: usize, table: u32) {
+        let index = self.pop();
+        let signature = &self.module.signatures[number];
+        let args = self.pop_many(signature.params.len());
+        let slots: Vec<Value> = signature.results.iter().map(|ty| self.alloca(ty.ir())).collect();
+        let (end, missing) = (self.number(), self.number());
+        let callees: Vec<(u32, u64, u32)> =
+            callees.iter().map(|(at, function)| (self.number(), *at, *function)).collect();
+        let ty = index.ty.ir();
+        let cases: Vec<String> =
+            callees.iter().map(|(label, at, _)| format!("{ty} {}, label %b{label}", *at as i64)).collect();
+        self.line(format_args!("switch {}, label %b{missing} [{}]", index.typed(), cases.join(" ")));
+        for (label, _, function) in callees {
+            self.label(label);
+            self.stack.extend(args.iter().cloned());
+            self.call_direct(function, false);
+            let results = self.pop_many(slots.len());
+            for (result, slot) in results.iter().zip(&slots) {
+                self.line(format_args!("store {}, ptr {slot}", result.typed()));
+            }
+            self.line(format_args!("br label %b{end}"));
+        }
+        self.label(missing);
+        self.record(table, &index);
+        self.traps.insert(Trap::IndirectCallType as u32);
+        self.line(format_args!("br label %trap{}", Trap::IndirectCallType as u32));
+        self.label(end);
+        for (ty, slot) in signature.results.iter().zip(&slots) {
+            let value = self.value(*ty, format_args!("load {}, ptr {slot}", ty.ir()));
+            self.push(value);
+        }
+    }
+
+    /// The record that an element of a table refers to; traps if there is none.
+    fn record(&mut self, table: u32, index: &Value) -> Value {
+        let at = self.element(table, index, Trap::UndefinedElement);
+        let record = self.pointer(format_args!("load ptr, ptr {at}{}", alias::TABLES));
+        let is_null = self.bit(format_args!("icmp eq ptr {record}, null"));
+        self.trap_if(&is_null, Trap::UninitializedElement);
+        record
     }
 
     /// A word of a function's record, which never changes.
