@@ -1,8 +1,9 @@
 //! Differential fuzzing of native code, bounded and seeded: it agrees with Wasmtime on every result, trap, global and
-//! byte of memory of modules that wasm-smith makes up.
+//! byte of memory of modules that wasm-smith makes up, and of loops that walk through memory.
 //!
 //! `SAMPAN_FUZZ_CASES` sets the number of cases, `SAMPAN_FUZZ_SEED` the first seed.
 
+mod loops;
 mod random;
 
 use aot::{Assembly, Clang, Output, Precision, Target};
@@ -81,8 +82,11 @@ fn mode(seed: u64) -> (Policy, Precision) {
     MODES[(seed % MODES.len() as u64) as usize]
 }
 
-/// A module that needs nothing from outside, exports all it has, and ends.
+/// A module that needs nothing from outside, exports all it has, and ends. Of every two, one is all loops.
 fn module(seed: u64) -> Vec<u8> {
+    if seed % 2 == 0 {
+        return loops::module(seed);
+    }
     let mut random = Random::new(seed);
     let size = (2 << 10) + random.below(30 << 10);
     let bytes = random.bytes(size);

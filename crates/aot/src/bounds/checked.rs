@@ -29,3 +29,7 @@ pub(super) fn address(emitter: &mut Emitter<'_, '_>, access: &Access<'_>) -> Val
         offset => emitter.pointer(format_args!("getelementptr inbounds i8, ptr {at}, i64 {offset}")),
     }
 }
+
+pub(super) fn room(emitter: &mut Emitter<'_, '_>, memory: u32) -> Value {
+    emitter.memory_bytes(memory)
+}

@@ -5,16 +5,7 @@ use crate::emit::{Emitter, Value};
 use crate::module::Type;
 
 pub(super) fn address(emitter: &mut Emitter<'_, '_>, access: &Access<'_>) -> Value {
-    let mask = match emitter.is_memory_imported(access.memory) {
-        // Its own type may allow less than the memory has.
-        true => emitter.memory_mask(access.memory),
-        false => {
-            let of =
-                memory_type(&emitter.options.target, rt::Policy::Masked, emitter.memory_of(access.memory));
-            let mask = rt::bounds::mask(&of).expect("a masked memory has a mask");
-            Value::new(Type::I64, &mask.to_string())
-        }
-    };
+    let mask = mask(emitter, access.memory);
     let index = wide(emitter, access.index);
     let sum = match access.offset {
         0 => index,
@@ -23,4 +14,22 @@ pub(super) fn address(emitter: &mut Emitter<'_, '_>, access: &Access<'_>) -> Val
     let at = emitter.value(Type::I64, format_args!("and i64 {sum}, {mask}"));
     let base = emitter.memory_base(access.memory);
     emitter.pointer(format_args!("getelementptr inbounds i8, ptr {base}, i64 {at}"))
+}
+
+/// Up to the mask, it does nothing.
+pub(super) fn room(emitter: &mut Emitter<'_, '_>, memory: u32) -> Value {
+    let mask = mask(emitter, memory);
+    emitter.value(Type::I64, format_args!("add nuw i64 {mask}, 1"))
+}
+
+fn mask(emitter: &mut Emitter<'_, '_>, memory: u32) -> Value {
+    match emitter.is_memory_imported(memory) {
+        // Its own type may allow less than the memory has.
+        true => emitter.memory_mask(memory),
+        false => {
+            let of = memory_type(&emitter.options.target, rt::Policy::Masked, emitter.memory_of(memory));
+            let mask = rt::bounds::mask(&of).expect("a masked memory has a mask");
+            Value::new(Type::I64, &mask.to_string())
+        }
+    }
 }

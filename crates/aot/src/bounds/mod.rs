@@ -48,6 +48,16 @@ pub(crate) fn address(emitter: &mut Emitter<'_, '_>, access: &Access<'_>) -> Val
     }
 }
 
+/// So many bytes of a memory, from its start, can be reached without any check; it does not become less.
+pub(crate) fn room(emitter: &mut Emitter<'_, '_>, memory: u32) -> Value {
+    match policy(emitter.options.policy, emitter.memory_of(memory)) {
+        Policy::Guarded => guarded::room(emitter, memory),
+        Policy::Checked => checked::room(emitter, memory),
+        Policy::Masked => masked::room(emitter, memory),
+        Policy::Unchecked => unchecked::room(emitter, memory),
+    }
+}
+
 /// Whether an access of the memory may fault, so that its place among other effects matters.
 pub(crate) fn is_volatile(emitter: &Emitter<'_, '_>, memory: u32) -> bool {
     let policy = policy(&emitter.options.target, emitter.options.policy, emitter.memory_of(memory));

@@ -12,3 +12,8 @@ pub(super) fn address(emitter: &mut Emitter<'_, '_>, access: &Access<'_>) -> Val
         offset => emitter.pointer(format_args!("getelementptr i8, ptr {at}, i64 {}", offset as i64)),
     }
 }
+
+/// An index must not wrap, that is all.
+pub(super) fn room(_: &mut Emitter<'_, '_>, _: u32) -> Value {
+    Value::i64(1 << 32)
+}

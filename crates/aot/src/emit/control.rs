@@ -65,13 +65,7 @@ impl Emitter<'_, '_> {
                 self.stack.extend(params);
             }
             Operator::Loop { blockty } => {
-                let (params, results) = self.block_type(*blockty);
-                let values = self.pop_many(params.len());
-                let end = self.number();
-                self.begin(Kind::Loop { end }, params, results);
-                self.stack.extend(values);
-                self.branch(0);
-                self.begin_label();
+                self.begin_loop(*blockty, None);
             }
             Operator::If { blockty } => {
                 let condition = self.condition();
@@ -90,10 +84,22 @@ impl Emitter<'_, '_> {
                 self.reachable = false;
             }
             Operator::BrIf { relative_depth } => {
+                self.note_turn(*relative_depth, self.stack.last().cloned());
                 let condition = self.condition();
                 self.leave_values(*relative_depth);
+                if self.turn_in_copy(&condition, *relative_depth) {
+                    return true;
+                }
                 let (label, next) = (self.target_label(*relative_depth), self.number());
-                self.line(format_args!("br i1 {condition}, label %b{label}, label %b{next}"));
+                if self.leaves_fenced(*relative_depth) {
+                    let last = self.number();
+                    self.line(format_args!("br i1 {condition}, label %b{last}, label %b{next}"));
+                    self.label(last);
+                    self.fence();
+                    self.line(format_args!("br label %b{label}"));
+                } else {
+                    self.line(format_args!("br i1 {condition}, label %b{label}, label %b{next}"));
+                }
                 self.label(next);
             }
             Operator::BrTable { targets } => {
@@ -158,17 +164,70 @@ impl Emitter<'_, '_> {
     /// Stores what a branch takes where its target finds it. They stay on the stack, for a branch that is not taken.
     fn leave_values(&mut self, depth: u32) {
         let target = self.frame(depth).target.clone();
-        let first = self.stack.len() - target.len();
-        for (index, (_, slot)) in target.iter().enumerate() {
+        self.store_values(&target);
+    }
+
+    fn store_values(&mut self, slots: &[(Type, Value)]) {
+        let first = self.stack.len() - slots.len();
+        for (index, (_, slot)) in slots.iter().enumerate() {
             let value = self.stack[first + index].typed();
             self.line(format_args!("store {value}, ptr {slot}"));
         }
     }
 
     fn branch(&mut self, depth: u32) {
+        self.note_turn(depth, None);
         self.leave_values(depth);
+        if self.leaves_fenced(depth) {
+            self.fence();
+        }
         let label = self.target_label(depth);
         self.line(format_args!("br label %b{label}"));
+    }
+
+    /// Begins a loop, which is entered at its own label or at `first`. Gives its label.
+    pub(super) fn begin_loop(&mut self, ty: BlockType, first: Option<u32>) -> u32 {
+        let (params, results) = self.block_type(ty);
+        let values = self.pop_many(params.len());
+        let end = self.number();
+        self.begin(Kind::Loop { end }, params, results);
+        self.stack.extend(values);
+        self.leave_values(0);
+        let label = self.frame(0).label;
+        self.line(format_args!("br label %b{}", first.unwrap_or(label)));
+        self.begin_label();
+        label
+    }
+
+    /// Begins the innermost loop once more at `first`; what branches to it goes to `next` from now on.
+    pub(super) fn begin_turns(&mut self, first: u32, next: u32) {
+        self.frame(0).label = first;
+        self.begin_label();
+        self.frame(0).label = next;
+        self.reachable = true;
+    }
+
+    /// The body of the innermost loop ends, by leaving the loop if that is reached.
+    pub(super) fn end_turns(&mut self) {
+        let frame = self.frame(0);
+        let Kind::Loop { end } = frame.kind else { unreachable!("the loop has not ended") };
+        if self.reachable {
+            let results = self.frame(0).results.clone();
+            self.store_values(&results);
+            self.line(format_args!("br label %b{end}"));
+        }
+    }
+
+    /// Ends the innermost loop, of which all turns have been written.
+    pub(super) fn end_loop(&mut self, is_left: bool) {
+        let frame = self.frames.pop().expect("the module was validated");
+        let Kind::Loop { end } = frame.kind else { unreachable!("the loop has not ended") };
+        self.stack.truncate(frame.height);
+        self.reachable = is_left;
+        if is_left {
+            self.label(end);
+            self.load_values(&frame.results);
+        }
     }
 
     /// Begins the code of the innermost loop, with what branches to it left.
@@ -196,6 +255,7 @@ impl Emitter<'_, '_> {
         let Kind::If { otherwise, params } = kind else { unreachable!("the module was validated") };
         let height = frame.height;
         self.label(otherwise);
+        self.meet();
         self.stack.truncate(height);
         self.stack.extend(params);
         self.reachable = true;
@@ -220,6 +280,7 @@ impl Emitter<'_, '_> {
         self.reachable = frame.is_target;
         if self.reachable {
             self.label(frame.label);
+            self.meet();
             self.load_values(&frame.results);
             if matches!(frame.kind, Kind::Body) {
                 let values = self.pop_many(frame.results.len());

@@ -1,6 +1,6 @@
 //! From a body to a function, and all that is no number: locals, globals, constants.
 
-use super::{Emitter, Value, alias, call};
+use super::{Emitter, Value, alias, call, loops};
 use crate::assembly::Options;
 use crate::module::{Module, Signature, Type};
 use crate::{Error, bounds};
@@ -29,8 +29,14 @@ pub(crate) fn function(
         }
     }
     emitter.begin_body(signature.results.clone());
-    for operator in body.get_operators_reader().map_err(Error::Invalid)? {
-        emitter.operator(&operator.map_err(Error::Invalid)?);
+    let mut reader = body.get_operators_reader().map_err(Error::Invalid)?;
+    while !reader.eof() {
+        match reader.read().map_err(Error::Invalid)? {
+            Operator::Loop { blockty } if emitter.reachable && loops::may_be_copied(reader.clone())? => {
+                emitter.loop_twice(blockty, &mut reader)?;
+            }
+            operator => emitter.operator(&operator),
+        }
         if emitter.is_too_large() {
             return Err(Error::TooLarge);
         }
@@ -80,15 +86,18 @@ impl Emitter<'_, '_> {
             Operator::LocalGet { local_index } => {
                 let ty = self.locals[local_index as usize];
                 let value = self.value(ty, format_args!("load {}, ptr %l{local_index}", ty.ir()));
+                self.note_local_read(local_index, &value);
                 self.push(value);
             }
             Operator::LocalSet { local_index } => {
-                let value = self.pop().typed();
-                self.line(format_args!("store {value}, ptr %l{local_index}"));
+                let value = self.pop();
+                self.note_local_set(local_index, &value);
+                self.line(format_args!("store {}, ptr %l{local_index}", value.typed()));
             }
             Operator::LocalTee { local_index } => {
-                let value = self.stack.last().expect("the module was validated").typed();
-                self.line(format_args!("store {value}, ptr %l{local_index}"));
+                let value = self.stack.last().expect("the module was validated").clone();
+                self.note_local_set(local_index, &value);
+                self.line(format_args!("store {}, ptr %l{local_index}", value.typed()));
             }
             Operator::GlobalGet { global_index } => {
                 let value = self.global_value(global_index);

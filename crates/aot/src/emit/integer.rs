@@ -59,6 +59,7 @@ impl Emitter<'_, '_> {
     pub(super) fn binary(&mut self, instruction: &str) {
         let (b, a) = (self.pop(), self.pop());
         let value = self.value(a.ty, format_args!("{instruction} {}, {b}", a.typed()));
+        self.note_binary(instruction, &a, &b, &value);
         self.push(value);
     }
 
@@ -66,6 +67,9 @@ impl Emitter<'_, '_> {
         let (b, a) = (self.pop(), self.pop());
         let bit = self.bit(format_args!("{instruction} {}, {b}", a.typed()));
         self.push_bit(&bit);
+        if let ("icmp ne", Some(value)) = (instruction, self.stack.last().cloned()) {
+            self.note_unequal(&a, &b, &value);
+        }
     }
 
     pub(super) fn convert(&mut self, instruction: &str, to: Type) {
@@ -84,8 +88,9 @@ impl Emitter<'_, '_> {
     /// A shift by more than there are bits is undefined for LLVM; for WebAssembly it wraps.
     fn shift(&mut self, instruction: &str) {
         let (by, a) = (self.pop(), self.pop());
-        let by = self.value(by.ty, format_args!("and {}, {}", by.typed(), bits(a.ty) - 1));
-        let value = self.value(a.ty, format_args!("{instruction} {}, {by}", a.typed()));
+        let within = self.value(by.ty, format_args!("and {}, {}", by.typed(), bits(a.ty) - 1));
+        let value = self.value(a.ty, format_args!("{instruction} {}, {within}", a.typed()));
+        self.note_binary(instruction, &a, &by, &value);
         self.push(value);
     }
 

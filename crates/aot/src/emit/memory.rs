@@ -86,12 +86,14 @@ impl Emitter<'_, '_> {
         self.line(format_args!("store i32 0, ptr {at}{}", alias::LENGTHS));
     }
 
-    /// The address of an access of `bytes`, whose index is the next operand, and `volatile` if it must stay in place.
-    pub(super) fn place(&mut self, memarg: &MemArg, bytes: u64) -> (Value, &'static str) {
+    /// The address of an access of `bytes`, whose index is the next operand, and whether it may fault.
+    fn place(&mut self, memarg: &MemArg, bytes: u64) -> (Value, bool) {
         let index = self.pop();
         let access = Access { memory: memarg.memory, index: &index, offset: memarg.offset, bytes };
-        let at = bounds::address(self, &access);
-        (at, if bounds::is_volatile(self, memarg.memory) { "volatile " } else { "" })
+        match self.known_place(&access) {
+            Some(at) => (at, false),
+            None => (bounds::address(self, &access), bounds::is_volatile(self, memarg.memory)),
+        }
     }
 
     /// Loads `ir` from memory, and makes `ty` of it with `extend` unless that is empty.
@@ -106,7 +108,8 @@ impl Emitter<'_, '_> {
 
     /// Loads `ir` from memory.
     pub(super) fn load_raw(&mut self, memarg: &MemArg, ty: Type, ir: &str) -> Value {
-        let (at, volatile) = self.place(memarg, ir_bytes(ir));
+        let (at, faults) = self.place(memarg, ir_bytes(ir));
+        let volatile = if faults { "volatile " } else { "" };
         self.value(ty, format_args!("load {volatile}{ir}, ptr {at}, align 1{}", alias::MEMORY))
     }
 
@@ -125,7 +128,10 @@ impl Emitter<'_, '_> {
 
     /// Stores a value, which is written with its type.
     pub(super) fn store_raw(&mut self, memarg: &MemArg, ir: &str, value: &str) {
-        let (at, volatile) = self.place(memarg, ir_bytes(ir));
+        let (at, faults) = self.place(memarg, ir_bytes(ir));
+        // What cannot fault still keeps its place among what can.
+        let stays = faults || (bounds::is_volatile(self, memarg.memory) && !self.is_quiet());
+        let volatile = if stays { "volatile " } else { "" };
         self.line(format_args!("store {volatile}{value}, ptr {at}, align 1{}", alias::MEMORY));
     }
 

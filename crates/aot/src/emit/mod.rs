@@ -9,6 +9,8 @@ mod float;
 pub(crate) mod function;
 mod integer;
 mod lanes;
+mod linear;
+mod loops;
 mod memory;
 mod simd;
 mod table;
@@ -22,6 +24,8 @@ use crate::assembly::Options;
 use crate::limits::FUNCTION_TEXT_BYTES_MAX;
 use crate::module::{Memory, Module, Type};
 use control::Frame;
+use linear::Turn;
+use loops::Loop;
 use rt::abi::Builtin;
 use rt::{Layout, Trap};
 
@@ -62,6 +66,10 @@ pub(crate) struct Emitter<'m, 'a> {
     is_leaf: bool,
     /// What was promoted last.
     promoted: Option<Value>,
+    /// Where in the module the operator stands that is being written, in a loop that may be copied.
+    position: usize,
+    turn: Option<Turn>,
+    copied: Option<Loop>,
 }
 
 impl<'m, 'a> Emitter<'m, 'a> {
@@ -89,6 +97,9 @@ impl<'m, 'a> Emitter<'m, 'a> {
             traps: BTreeSet::new(),
             is_leaf: true,
             promoted: None,
+            position: 0,
+            turn: None,
+            copied: None,
         }
     }
 
