@@ -41,21 +41,24 @@ pub enum Source<'a> {
 /// What the supervisor gives a sealed process to run.
 pub struct Supplier<'a> {
     /// With which the engine inside is made.
-    pub settings: &'a Settings,
+    settings: &'a Settings,
     /// The program.
-    pub source: Source<'a>,
+    source: Source<'a>,
     /// Where code is kept, if anywhere.
-    pub cache: Option<&'a CodeCache>,
+    cache: Option<&'a CodeCache>,
     /// Tells precompiled files of this user from others.
-    pub seal: &'a dyn Fn() -> Option<Seal>,
+    seal: &'a dyn Fn() -> Option<Seal>,
+    /// What code must be made for to fit an engine with these settings, worked out while the process seals itself.
+    compatibility: Option<[u8; 32]>,
     /// What is not kept yet: under which name, and how large it may be.
-    pub(super) missing: Option<Missing>,
+    missing: Option<Missing>,
 }
 
 /// Code that the cache lacks.
-pub(super) struct Missing {
+struct Missing {
     key: Key,
-    stamp: Option<Stamp>,
+    /// The program's file, and what engine the code is for.
+    stamp: Option<(Stamp, [u8; 32])>,
     bytes_max: u64,
 }
 
@@ -67,13 +70,20 @@ impl<'a> Supplier<'a> {
         cache: Option<&'a CodeCache>,
         seal: &'a dyn Fn() -> Option<Seal>,
     ) -> Self {
-        Self { settings, source, cache, seal, missing: None }
+        // Where it fails, it fails again when it is needed, and is told.
+        let compatibility = compatibility(settings).ok();
+        Self { settings, source, cache, seal, compatibility, missing: None }
     }
 
     /// Answers with code, or the program's bytes.
     pub(super) fn answer(&mut self, wanted: &Message, channel: &Channel) -> Result<(), Error> {
         let settings = self.settings_of(&wanted.content);
-        let compatibility = compatibility(&settings)?;
+        let is_same = settings.concurrent == self.settings.concurrent
+            && settings.options.interrupt == self.settings.options.interrupt;
+        let compatibility = match self.compatibility {
+            Some(known) if is_same => known,
+            _ => compatibility(&settings)?,
+        };
         let send = |tag, file: Option<&File>| {
             channel.send(tag, &[], file.map(AsFd::as_fd)).map_err(|error| Error::Setup(error.into()))
         };
@@ -107,6 +117,7 @@ impl<'a> Supplier<'a> {
                 return send(Tag::Code, Some(&file));
             }
             let bytes_max = (bytes.len() as u64).saturating_mul(CODE_PER_BYTE_MAX) + CODE_BYTES_MORE;
+            let stamp = stamp.map(|stamp| (stamp, compatibility));
             self.missing = Some(Missing { key, stamp, bytes_max });
         }
         let file = file_in_memory(c"program", &bytes).map_err(|error| Error::Setup(error.into()))?;
@@ -119,8 +130,7 @@ impl<'a> Supplier<'a> {
         // A full or read-only disk costs the next start some time, and this one nothing.
         if let Ok(code) = read(code, missing.bytes_max)
             && cache.put(missing.key, &code).is_ok()
-            && let (Source::File(path), Some(stamp)) = (&self.source, missing.stamp)
-            && let Ok(compatibility) = compatibility(self.settings)
+            && let (Source::File(path), Some((stamp, compatibility))) = (&self.source, missing.stamp)
             && path.metadata().is_ok_and(|now| Stamp::new(&compatibility, &now) == Some(stamp))
         {
             let _ = cache.remember(stamp, missing.key);
@@ -158,6 +168,7 @@ impl Inside {
     /// # Errors
     /// As [`Engine::load_file`].
     pub fn load(&self, engine: &Engine) -> Result<Program, Error> {
+        self.admitted();
         let settings = engine.settings();
         let interrupt = INTERRUPTS.iter().position(|kind| *kind == settings.options.interrupt);
         let kind = [u8::from(settings.concurrent), interrupt.unwrap_or_default() as u8];

@@ -27,6 +27,7 @@ use std::io;
 use std::mem;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use libc::{c_int, c_long};
 
@@ -146,6 +147,7 @@ pub enum Side {
 pub struct Inside {
     channel: Channel,
     plan: Plan,
+    admitted: OnceLock<()>,
 }
 
 /// Makes a sealed process, and returns in both.
@@ -166,20 +168,27 @@ pub fn split(plan: Plan) -> Result<Side, Error> {
             Outside::new(pid, process, outside, cgroup, layers, plan).map(Side::Outside)
         }
         None => {
+            drop(outside);
+            let entered = Layer::from_result("cgroups", cgroup.enter());
+            let is_limited = cgroup.holds_memory();
             // The groups are the supervisor's.
             mem::forget(cgroup);
-            drop(outside);
-            let sealed = Inside::seal(plan, inside, &birth, user);
-            Ok(Side::Inside(sealed.unwrap_or_else(|_| leave())))
+            let sealed = Inside::seal(plan, inside, &birth, user, entered).unwrap_or_else(|_| leave());
+            // The other limit on memory counts what is mapped from when it is set, and an engine maps much beforehand.
+            if !is_limited {
+                sealed.admitted();
+            }
+            Ok(Side::Inside(sealed))
         }
     }
 }
 
 impl Inside {
-    fn seal(mut plan: Plan, channel: Channel, birth: &Birth, user: Ids) -> io::Result<Self> {
+    fn seal(mut plan: Plan, channel: Channel, birth: &Birth, user: Ids, entered: Layer) -> io::Result<Self> {
         control(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64)?;
         let (channel, descriptors) = descriptors::close(channel)?;
         let mut layers = vec![descriptors, descriptors::forget_environment()];
+        layers.extend(Some(entered).filter(Layer::is_refused));
         layers.extend(namespaces::enter(&plan, birth.namespaces, birth.refused.as_deref(), user));
         layers.push(root::enter(&mut plan));
         layers.push(capabilities::drop_all());
@@ -191,8 +200,16 @@ impl Inside {
         // A change of capabilities may have made it forget.
         control(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64)?;
         channel.send(Tag::Layers, &layer::to_bytes(&layers), None)?;
-        channel.expect(Tag::Go)?;
-        Ok(Self { channel, plan })
+        Ok(Self { channel, plan, admitted: OnceLock::new() })
+    }
+
+    /// Waits until the supervisor has seen that all is as it must be: before that, nothing of the program is touched.
+    fn admitted(&self) {
+        self.admitted.get_or_init(|| {
+            if self.channel.expect(Tag::Go).is_err() {
+                leave();
+            }
+        });
     }
 
     /// Where a granted directory is, by its number in the plan.
@@ -206,6 +223,7 @@ impl Inside {
     /// # Errors
     /// When the kernel refuses, or the supervisor is gone.
     pub fn begin(&self, ends_itself: bool) -> io::Result<()> {
+        self.admitted();
         self.channel.send(Tag::Begins, &[u8::from(ends_itself)], None)?;
         let has_paths = !self.plan.dirs.is_empty() || matches!(self.plan.network, Network::Granted { .. });
         match seccomp::lock(has_paths) {

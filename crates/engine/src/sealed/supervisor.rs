@@ -83,7 +83,6 @@ impl Outside {
     ) -> Result<Self, Error> {
         let process_bytes_max = plan.process_bytes_max();
         let mut outside = Self { pid, process, channel, cgroup, layers, process_bytes_max, reaped: false };
-        outside.cgroup.add(pid)?;
         let inside = outside.channel.expect(Tag::Layers)?;
         let inside =
             layer::from_bytes(&inside.content).ok_or(io::ErrorKind::InvalidData).map_err(io::Error::from)?;
@@ -94,7 +93,8 @@ impl Outside {
         if !outside.cgroup.holds_memory() {
             limits::limit_data(pid, outside.process_bytes_max)?;
         }
-        outside.channel.send(Tag::Go, &[], None)?;
+        // It may have ended by now, which is told when it is supervised.
+        let _ = outside.channel.send(Tag::Go, &[], None);
         Ok(outside)
     }
 
@@ -135,7 +135,8 @@ impl Outside {
                 match self.channel.receive() {
                     // Its end is closed.
                     Ok(None) => channel = -1,
-                    Err(error) if error.kind() == io::ErrorKind::ConnectionReset => channel = -1,
+                    // It ended before it read everything. What it said comes next.
+                    Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
                     Ok(Some(message)) if messages < MESSAGES_MAX => {
                         messages += 1;
                         match message.tag {

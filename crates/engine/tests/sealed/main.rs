@@ -28,7 +28,7 @@ fn main() {
             if words.contains(&"--list") {
                 return;
             }
-            let wanted = words.iter().find(|word| !word.starts_with('-')).copied().unwrap_or_default();
+            let wanted = words.first().filter(|word| !word.starts_with('-')).copied().unwrap_or_default();
             scene::run_all(wanted);
         }
     }

@@ -125,13 +125,20 @@ fn answer_all(
 ) -> Result<(), Error> {
     let failed = |source: io::Error| Error::Worker { function: name.to_string(), reason: source.to_string() };
     let declared = manifest.functions.get_mut(&**name as &str);
+    let calls = declared.as_ref().map_or(1, |function| *function.limits.concurrency as usize);
     for (index, text) in declared.into_iter().flat_map(|function| &mut function.grants.dirs).enumerate() {
         // It has another place here, and the same name for the program.
         if let (Some(place), Ok(dir)) = (inside.dir(index), text.parse::<host::grants::Dir>()) {
             *text = moved(&dir, &place).into();
         }
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;
+    // More threads than calls would only wake each other.
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(processors.min(calls).max(1))
+        .enable_all()
+        .build()
+        .map_err(failed)?;
     let stream = stdin().as_fd().try_clone_to_owned().map(UnixStream::from).map_err(failed)?;
     let inside = Arc::new(inside);
     runtime.block_on(async {

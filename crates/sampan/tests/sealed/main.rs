@@ -56,7 +56,7 @@ fn every_layer_is_told() {
     let ended = sealed(&Place::of("(module (func (export \"_start\")))"), &["--verbose"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     for layer in LAYERS {
-        assert!(ended.stderr.contains(&format!("sampan: {layer}: held\n")), "{layer}: {ended:?}");
+        assert!(ended.stderr.contains(&format!("sampan: {layer}: held")), "{layer}: {ended:?}");
     }
     for controller in ["memory", "pids"] {
         assert!(ended.stderr.contains(&format!("sampan: {controller} cgroup: ")), "{ended:?}");
