@@ -9,7 +9,7 @@ use wasmtime::{Config, GcHeapOutOfMemory, Store, Trap, WasmCoreDump};
 
 use crate::limits::{EPOCH_TICK, Limits, SLICE_FUEL};
 use crate::meter::{Meter, Metered};
-use crate::options::{Codegen, Interrupt, Options, Pool};
+use crate::options::{Bounds, Codegen, Interrupt, Options, Pool};
 use crate::ticker::{Busy, Ticker};
 use crate::{
     CodeCache, Error, Interrupts, Limit, Profile, Program, dense, language, native, portable, signal,
@@ -86,11 +86,9 @@ impl Engine {
     /// [`pool_refused`](Self::pool_refused) then says why.
     ///
     /// # Errors
-    /// [`Error::ProfileNotBuilt`], [`Error::Option`] for options that do not go together, and [`Error::Setup`] when the machine refuses what the profile needs.
+    /// [`Error::Option`] for options that do not go together, and [`Error::Setup`] when the machine refuses what the profile
+    /// needs.
     pub fn new(settings: Settings) -> Result<Self, Error> {
-        if settings.profile == Profile::Trusted {
-            return Err(Error::ProfileNotBuilt(settings.profile));
-        }
         settings.options.check(settings.profile)?;
         if settings.options.codegen == Codegen::Native
             && (settings.limits.fuel_max.is_some() || settings.sample)
@@ -133,6 +131,15 @@ impl Engine {
     pub fn with_concurrency(&self) -> Option<Result<Self, Error>> {
         let settings = Settings { concurrent: true, ..self.settings.clone() };
         (!self.settings.concurrent).then(|| Self::new(settings))
+    }
+
+    /// The same engine with Wasmtime's own code, behind guard pages, for a program that [cannot become](Error::NotNative)
+    /// native code. `None` where it has no other.
+    pub fn without_native(&self) -> Option<Result<Self, Error>> {
+        let mut settings = self.settings.clone();
+        settings.options.codegen = Codegen::Cranelift;
+        settings.options.bounds = Bounds::Guarded;
+        (self.settings.options.codegen == Codegen::Native).then(|| Self::new(settings))
     }
 
     /// The same engine, but for how programs are interrupted: with any other way than by signals it runs

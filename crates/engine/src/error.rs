@@ -11,9 +11,6 @@ pub enum Error {
     /// No profile has this name.
     #[error("unknown profile `{0}`")]
     UnknownProfile(String),
-    /// The profile is planned and cannot be used.
-    #[error("profile `{0}` is not built yet")]
-    ProfileNotBuilt(crate::Profile),
     /// An option of the profile is unknown, malformed, or breaks the profile's promise.
     #[error("option `{option}`: {reason}")]
     Option {

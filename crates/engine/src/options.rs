@@ -122,12 +122,12 @@ pub const HELP: [Help; 12] = [
     Help {
         key: "codegen",
         values: "cranelift | native | pulley",
-        summary: "how code is made (dense: cranelift, portable: pulley); `native` needs clang, and is quickest to run",
+        summary: "how code is made (dense: cranelift, portable: pulley, trusted: native, which needs clang)",
     },
     Help {
         key: "bounds",
-        values: "guarded | checked | masked",
-        summary: "how an access outside memory is caught (dense: guarded, portable: checked); `masked` code is native",
+        values: "guarded | checked | masked | unchecked",
+        summary: "how an access outside memory is caught (dense: guarded, portable: checked, trusted: masked)",
     },
     Help {
         key: "interrupt",
@@ -178,7 +178,8 @@ impl Options {
     pub fn of(profile: Profile) -> Self {
         let (codegen, bounds) = match profile {
             Profile::Portable => (Codegen::Pulley, Bounds::Checked),
-            Profile::Dense | Profile::Sealed | Profile::Trusted => (Codegen::Cranelift, Bounds::Guarded),
+            Profile::Dense | Profile::Sealed => (Codegen::Cranelift, Bounds::Guarded),
+            Profile::Trusted => (Codegen::Native, Bounds::Masked),
         };
         Self {
             codegen,
@@ -228,8 +229,10 @@ impl Options {
         if self.codegen == Codegen::Native {
             return self.check_native();
         }
-        if self.bounds == Bounds::Masked {
-            return refuse("bounds=masked".to_owned(), "only native code can: add `-O codegen=native`");
+        let only_native = [(Bounds::Masked, "masked"), (Bounds::Unchecked, "unchecked")];
+        if let Some((_, bounds)) = only_native.iter().find(|(bounds, _)| *bounds == self.bounds) {
+            let reason = "only native code can: it goes with `codegen=native`";
+            return refuse(format!("bounds={bounds}"), reason);
         }
         match (self.codegen, self.bounds, self.pool) {
             (Codegen::Pulley, Bounds::Guarded, _) => {
@@ -285,9 +288,10 @@ impl Settings {
             ("bounds", "guarded") => options.bounds = Bounds::Guarded,
             ("bounds", "checked") => options.bounds = Bounds::Checked,
             ("bounds", "masked") => options.bounds = Bounds::Masked,
-            ("bounds", "unchecked") => {
+            ("bounds", "unchecked") if self.profile != Profile::Trusted => {
                 return Err(refuse(format!("profile `{}` promises isolation", self.profile)));
             }
+            ("bounds", "unchecked") => options.bounds = Bounds::Unchecked,
             ("codegen", "native") if self.profile == Profile::Sealed => {
                 return Err(refuse("a sealed process cannot load it yet".to_owned()));
             }

@@ -13,7 +13,8 @@ pub enum Profile {
     Dense,
     /// Isolation and performance: an operating-system process of its own.
     Sealed,
-    /// Performance and efficiency: relaxed bounds checks, for programs on a trust list.
+    /// Performance and efficiency: native code with relaxed bounds checks, for programs on a trust list, which whoever makes
+    /// the engine has asked.
     Trusted,
     /// Reach: the Pulley interpreter; no machine code is made at run time.
     Portable,
@@ -41,7 +42,7 @@ impl Profile {
             }
             Profile::Sealed => "isolation + performance: a process of its own, which can do nothing else",
             Profile::Trusted => {
-                "performance + efficiency: relaxed checks for trusted programs (not built yet)"
+                "performance + efficiency: native code with relaxed checks, for programs that you trust"
             }
             Profile::Portable => "reach: an interpreter, no machine code made at run time",
         }

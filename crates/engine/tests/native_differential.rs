@@ -84,7 +84,7 @@ fn mode(seed: u64) -> (Policy, Precision) {
 
 /// A module that needs nothing from outside, exports all it has, and ends. Of every two, one is all loops.
 fn module(seed: u64) -> Vec<u8> {
-    if seed % 2 == 0 {
+    if seed.is_multiple_of(2) {
         return loops::module(seed);
     }
     let mut random = Random::new(seed);

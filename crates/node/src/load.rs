@@ -13,6 +13,7 @@ use engine::{CodeCache, Engine, Limits, Profile, Seal};
 use host::bindings::{Connections, Database, Siblings};
 use host::grants::Peer;
 use host::{Authorities, Bindings, Grants};
+use image::trust::{TrustList, is_trusted};
 use image::{Manifest, Name, Problem, Secret};
 use state::{Blobs, Durability, Sql, SqlLimits, Store};
 
@@ -39,6 +40,8 @@ pub struct Machine {
     pub cache: Option<CodeCache>,
     /// The seal of precompiled programs.
     pub seal: Option<Seal>,
+    /// Reads the trust list, for functions under profile `trusted`.
+    pub trust: fn() -> Result<TrustList, String>,
     /// Reads an environment variable, for secrets.
     pub variable: fn(&str) -> Option<String>,
     /// Whom encrypted connections trust.
@@ -149,12 +152,17 @@ impl Loader {
         let mut settings = self.settings(declared)?;
         let limits = settings.limits.clone();
         let path = self.machine.dir.join(&*declared.program);
+        let trusted = match *declared.profile {
+            image::Profile::Trusted => Some(self.trusted(name, declared, &path)?),
+            _ => None,
+        };
         let load = |settings: &engine::Settings| {
             let engine = self.engine(settings.clone())?;
             let seal = || self.machine.seal.clone();
-            let program = match &self.machine.inside {
-                Some(inside) => inside.load(&engine)?,
-                None => engine.load_file(&path, self.machine.cache.as_ref(), seal)?,
+            let program = match (&self.machine.inside, &trusted) {
+                (Some(inside), _) => inside.load(&engine)?,
+                (None, Some(bytes)) => engine.load(bytes, self.machine.cache.as_ref())?,
+                (None, None) => engine.load_file(&path, self.machine.cache.as_ref(), seal)?,
             };
             let interrupts = engine.interrupts(&program, self.machine.cache.as_ref()).transpose()?;
             Ok(Loaded { engine, program, interrupts })
@@ -189,6 +197,20 @@ impl Loader {
             }
             _ => Ok(function),
         }
+    }
+
+    /// The bytes of a program that is on the trust list.
+    fn trusted(&self, name: &Name, declared: &image::Function, path: &Path) -> Result<Vec<u8>, Error> {
+        let read = engine::read(path);
+        let bytes = read.map_err(|source| Error::Program { function: name.to_string(), source })?;
+        let distrusted = |why: String| {
+            let problem = Problem::new(declared.profile.span(), format!("`{name}` is not trusted: {why}"));
+            let hint = format!("`sampan trust add {}` trusts this very program", path.display());
+            Error::from(self.manifest.error(vec![problem.hint(hint)]))
+        };
+        let list = (self.machine.trust)().map_err(distrusted)?;
+        is_trusted(&bytes, &list).map_err(|why| distrusted(why.to_string()))?;
+        Ok(bytes)
     }
 
     /// How calls of a function run.

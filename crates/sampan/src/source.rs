@@ -4,10 +4,10 @@ use std::io::{self, ErrorKind, stdin};
 use std::path::Path;
 
 use engine::options::Interrupt;
-use engine::{CodeCache, Engine, Error, Program, wasmtime};
+use engine::{CodeCache, Engine, Error, Profile, Program, wasmtime};
 
-use crate::home;
 use crate::report::Report;
+use crate::{home, trust_list};
 
 /// The bytes of the program at `path`; `-` is standard input.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Report> {
@@ -18,11 +18,22 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Report> {
     engine::read(path).map_err(|error| explain(path, &error))
 }
 
+/// The same, of a program that is on the trust list.
+fn read_trusted(path: &Path) -> Result<Vec<u8>, Report> {
+    let bytes = read(path)?;
+    trust_list::require(path, &bytes)?;
+    Ok(bytes)
+}
+
 /// The program at `path`, ready to run on `engine`, which becomes one for programs that do several things at once if
 /// the program does, one that does not interrupt it if no signal may, and loses its pool if the program does not fit it; `-` is standard input.
 pub(crate) fn load(engine: &mut Engine, path: &Path, cache: Option<&CodeCache>) -> Result<Program, Report> {
-    let piped = if is_stdin(path) { Some(read(path)?) } else { None };
-    load_with(engine, path, |engine| match &piped {
+    let at_hand = match engine.settings().profile {
+        Profile::Trusted => Some(read_trusted(path)?),
+        _ if is_stdin(path) => Some(read(path)?),
+        _ => None,
+    };
+    load_with(engine, path, |engine| match &at_hand {
         Some(bytes) => engine.load(bytes, cache),
         None => engine.load_file(path, cache, || home::seal().ok()),
     })
@@ -35,6 +46,14 @@ pub(crate) fn load_with(
     load: impl Fn(&Engine) -> Result<Program, Error>,
 ) -> Result<Program, Report> {
     let mut program = load(engine);
+    if let Err(Error::NotNative(why)) = &program
+        && engine.settings().profile == Profile::Trusted
+        && let Some(other) = engine.without_native()
+    {
+        eprintln!("sampan: {} is compiled as under `dense`: {why}", shown(path));
+        *engine = other.map_err(|error| explain(path, &error))?;
+        program = load(engine);
+    }
     if let Err(Error::Concurrent) = program
         && let Some(other) = engine.with_concurrency()
     {

@@ -121,9 +121,6 @@ fn explain(error: &Error) -> Report {
         Error::Option { option, reason } => Report::usage(format!("cannot use `-O {option}`"))
             .cause(reason)
             .hint("`-O help` lists the options"),
-        Error::ProfileNotBuilt(_) => {
-            Report::usage(error).hint("use `--profile dense`, `--profile sealed` or `--profile portable`")
-        }
         Error::Setup(source) => Report::usage(error).cause(format!("{source:#}")),
         error => Report::from_error(error),
     }

@@ -50,7 +50,7 @@ pub(crate) fn address(emitter: &mut Emitter<'_, '_>, access: &Access<'_>) -> Val
 
 /// So many bytes of a memory, from its start, can be reached without any check; it does not become less.
 pub(crate) fn room(emitter: &mut Emitter<'_, '_>, memory: u32) -> Value {
-    match policy(emitter.options.policy, emitter.memory_of(memory)) {
+    match policy(&emitter.options.target, emitter.options.policy, emitter.memory_of(memory)) {
         Policy::Guarded => guarded::room(emitter, memory),
         Policy::Checked => checked::room(emitter, memory),
         Policy::Masked => masked::room(emitter, memory),

@@ -16,6 +16,7 @@ use http_body_util::BodyExt;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use image::trust::TrustList;
 use image::{Function, Manifest, Name};
 use state::Memory;
 use tokio::sync::broadcast::error::RecvError;
@@ -148,6 +149,7 @@ fn answer_all(
             sql: PathBuf::new(),
             cache: None,
             seal: None,
+            trust: || Ok(TrustList::default()),
             variable: |_| None,
             authorities,
             telemetry: None,

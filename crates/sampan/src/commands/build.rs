@@ -8,8 +8,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use engine::Error;
 use engine::options::Interrupt;
+use engine::{Error, Profile};
 
 use crate::report::Report;
 use crate::source;
@@ -53,6 +53,11 @@ impl Build {
         };
         self.check_output(output)?;
         let mut engine = engine(self.tuning.settings()?, false)?;
+        if self.tuning.profile == Profile::Trusted {
+            return Err(Report::usage("cannot build for profile `trusted`")
+                .cause("what is built bears no signature, and a signature is what that profile asks for")
+                .hint("run the program itself: its code is kept in the code cache"));
+        }
         let bytes = source::read(&self.program)?;
         let seal = home::seal().map_err(|error| Report::usage("cannot seal the code").cause(error))?;
         let mut built = engine.build(&bytes, output, &seal);

@@ -22,7 +22,7 @@ use crate::commands;
 use crate::commands::build::build_missing;
 use crate::registry::{self, Entry};
 use crate::report::Report;
-use crate::{authorities, collector, home, manifest};
+use crate::{authorities, collector, home, manifest, trust_list};
 
 /// Serve an app: the functions, routes and buckets of a `sampan.toml`
 #[derive(Args)]
@@ -123,6 +123,7 @@ impl Serve {
             sql: state.join("sql"),
             cache: home::cache().ok(),
             seal: home::seal().ok(),
+            trust: || trust_list::read().map_err(|report| report.to_string()),
             worker: commands::worker::command(),
             inside: None,
             variable: |name| std::env::var(name).ok(),
