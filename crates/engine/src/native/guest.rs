@@ -1,7 +1,7 @@
 //! An instance of native code behind a [shim](super::shim): its memories are Wasmtime's, and each call into it runs on a
 //! stack of its own, which it leaves whenever it needs WebAssembly: to call an import, to grow a memory, to give way.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
 use std::ptr;
 use std::slice;
@@ -51,7 +51,12 @@ struct Shared {
     exchange: *mut u8,
     /// By which the call that runs now leaves its stack.
     yielder: Cell<*const Yielder<bool, Pause>>,
+    /// Tables that are small, for which the system need not be asked.
+    tables: RefCell<Vec<Box<[u128]>>>,
 }
+
+/// Up to so many bytes a table is small.
+const SMALL_TABLE_BYTES_MAX: usize = 64 << 10;
 
 /// An import as native code calls it.
 #[repr(C)]
@@ -151,7 +156,12 @@ impl Guest {
             let descriptor = code.descriptor();
             let types = (*descriptor).memories.get();
             let lent = memories.iter().zip(types).map(|(base, ty)| rt::Memory::lent(*base, REACH_BYTES, ty));
-            let shared = Shared { memories: lent.collect(), exchange, yielder: Cell::new(ptr::null()) };
+            let shared = Shared {
+                memories: lent.collect(),
+                exchange,
+                yielder: Cell::new(ptr::null()),
+                tables: RefCell::default(),
+            };
             let shared = Box::into_raw(Box::new(shared));
             // Who uses the store lets it go before the platform.
             let platform: &'static dyn Platform = &*shared;
@@ -398,6 +408,12 @@ impl Shared {
         }
     }
 
+    /// Whether an address is in a table that is small.
+    fn is_small_table(&self, at: *mut u8) -> bool {
+        let holds = |table: &Box<[u128]>| table.as_ptr_range().contains(&at.cast_const().cast());
+        self.tables.borrow().iter().any(holds)
+    }
+
     /// Leaves the stack of the call that runs now until something is done for it.
     fn pause(&self, why: Pause) -> bool {
         // SAFETY: a call runs, which has said by what it leaves.
@@ -424,7 +440,13 @@ extern "C" fn pause(shared: *mut c_void, _: *mut c_void) {
 
 impl Platform for Shared {
     fn reserve(&self, bytes: usize) -> *mut u8 {
-        Linux::get().reserve(bytes)
+        if bytes > SMALL_TABLE_BYTES_MAX {
+            return Linux::get().reserve(bytes);
+        }
+        let mut table = vec![0_u128; bytes.div_ceil(size_of::<u128>())].into_boxed_slice();
+        let start = table.as_mut_ptr();
+        self.tables.borrow_mut().push(table);
+        start.cast()
     }
 
     unsafe fn commit(&self, start: *mut u8, bytes: usize) -> bool {
@@ -437,14 +459,17 @@ impl Platform for Shared {
                 let pages = bytes as u64 >> self.memories[memory].page_bytes_log2();
                 self.pause(Pause::Grow { memory, pages })
             }
+            None if self.is_small_table(start) => true,
             // SAFETY: as the trait asks for.
             None => unsafe { Linux::get().commit(start, bytes) },
         }
     }
 
     unsafe fn release(&self, start: *mut u8, bytes: usize) {
-        // SAFETY: as the trait asks for.
-        unsafe { Linux::get().release(start, bytes) }
+        if !self.is_small_table(start) {
+            // SAFETY: as the trait asks for.
+            unsafe { Linux::get().release(start, bytes) }
+        }
     }
 
     fn activate(&self, activation: *mut rt::Activation) -> *mut rt::Activation {
