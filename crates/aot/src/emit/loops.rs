@@ -145,9 +145,11 @@ impl Emitter<'_, '_> {
         let until = seen.until.take().filter(|_| seen.turns == 1);
         let copy = self.streams(&turn, seen);
         self.label(first);
-        match copy.streams.is_empty() || copy.turns == 0 {
-            true => self.line(format_args!("br label %b{again}")),
-            false => {
+        // Where an access is checked by no code, it is no gain to count turns that end for another reason.
+        let is_gain = until.is_some() || copy.streams.iter().any(|of| bounds::has_code(self, of.memory));
+        match copy.turns > 0 && is_gain && !copy.streams.is_empty() {
+            false => self.line(format_args!("br label %b{again}")),
+            true => {
                 self.begin_copy(copy, until, again);
                 self.body(&mut body)?;
                 if self.reachable {

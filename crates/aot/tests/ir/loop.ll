@@ -96,8 +96,6 @@ b2:
 
 define internal tailcc void @m.f1(ptr %instance, i32 %p0) #0 section "sampan_text" {
   %l0 = alloca i32
-  %s34 = alloca i64, align 16
-  %s36 = alloca i64, align 16
   %o6 = getelementptr inbounds i8, ptr %instance, i64 32
   %o7 = load ptr, ptr %o6, !invariant.load !0
   store i32 %p0, ptr %l0
@@ -118,56 +116,7 @@ b13:
   store volatile i8 %t15, ptr %t17, align 1, !alias.scope !6, !noalias !10
   br label %b3
 b2:
-  %t18 = load i32, ptr %l0
-  %t19 = mul i32 %t18, 1
-  %t20 = add i32 %t19, 0
-  %t21 = zext i32 %t20 to i64
-  %t26 = getelementptr inbounds i8, ptr %instance, i64 56
-  %t27 = load i64, ptr %t26, !alias.scope !9, !noalias !13
-  %t28 = call i64 @llvm.usub.sat.i64(i64 %t27, i64 1)
-  %t29 = call i64 @llvm.usub.sat.i64(i64 %t28, i64 %t21)
-  %t30 = icmp eq i64 %t29, 0
-  %t31 = select i1 %t30, i64 0, i64 4611686018427387904
-  %t32 = call i64 @llvm.umin.i64(i64 4611686018427387904, i64 %t31)
-  %t33 = icmp eq i64 %t32, 0
-  br i1 %t33, label %b4, label %b22
-b22:
-  store i64 0, ptr %s34
-  %t35 = getelementptr inbounds i8, ptr %o7, i64 %t21
-  store i64 0, ptr %s36
-  br label %b25
-b23:
-  %t37 = load i64, ptr %s34
-  %t38 = add nuw nsw i64 %t37, 1
-  store i64 %t38, ptr %s34
-  %t39 = icmp ne i64 %t38, %t32
-  br i1 %t39, label %b25, label %b24
-b24:
-  fence syncscope("singlethread") seq_cst
   br label %b4
-b25:
-  %t40 = load i32, ptr %l0
-  %t41 = load i64, ptr %s36
-  %t42 = getelementptr inbounds i8, ptr %t35, i64 %t41
-  %t43 = load i8, ptr %t42, align 1, !alias.scope !6, !noalias !10
-  %t44 = zext i8 %t43 to i32
-  %t45 = icmp ne i32 %t44, 0
-  %t46 = load i64, ptr %s34
-  %t47 = add nuw nsw i64 %t46, 1
-  store i64 %t47, ptr %s34
-  %t48 = icmp ne i64 %t47, %t32
-  %t51 = and i1 %t45, %t48
-  br i1 %t51, label %b25, label %b49
-b49:
-  br i1 %t45, label %b24, label %b50
-b50:
-  %t52 = load i32, ptr %l0
-  %t53 = load i64, ptr %s36
-  %t54 = trunc i32 0 to i8
-  %t55 = getelementptr inbounds i8, ptr %t35, i64 %t53
-  store i8 %t54, ptr %t55, align 1, !alias.scope !6, !noalias !10
-  fence syncscope("singlethread") seq_cst
-  br label %b3
 b3:
   br label %b1
 b1:
