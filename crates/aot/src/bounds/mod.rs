@@ -60,7 +60,10 @@ pub(crate) fn room(emitter: &mut Emitter<'_, '_>, memory: u32) -> Value {
 
 /// Whether an access of the memory has code that keeps it inside.
 pub(crate) fn has_code(emitter: &Emitter<'_, '_>, memory: u32) -> bool {
-    matches!(policy(emitter.options.policy, emitter.memory_of(memory)), Policy::Checked | Policy::Masked)
+    matches!(
+        policy(&emitter.options.target, emitter.options.policy, emitter.memory_of(memory)),
+        Policy::Checked | Policy::Masked
+    )
 }
 
 /// Whether an access of the memory may fault, so that its place among other effects matters.
