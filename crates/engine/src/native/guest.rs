@@ -410,8 +410,8 @@ impl Shared {
 
     /// Whether an address is in a table that is small.
     fn is_small_table(&self, at: *mut u8) -> bool {
-        let holds = |table: &Box<[u128]>| table.as_ptr_range().contains(&at.cast_const().cast());
-        self.tables.borrow().iter().any(holds)
+        let at = at.cast_const().cast();
+        self.tables.borrow().iter().any(|table| table.as_ptr_range().contains(&at))
     }
 
     /// Leaves the stack of the call that runs now until something is done for it.
