@@ -54,7 +54,12 @@ const FOREIGN_TARGETS: [&str; 4] = [
 /// Everything that any verb needs.
 pub(crate) fn run() -> Result<()> {
     tools(&[C, RUST, NPM, PIP, BENCH, FOREIGN])?;
-    foreign_targets()?;
+    if let Err(error) = foreign_targets() {
+        // Everything else can be had without them.
+        eprintln!(
+            "cannot fetch Rust's libraries for other processors, whose code is not tested here: {error:#}"
+        );
+    }
     sysroot::c()?;
     sysroot::rust()?;
     Ok(())
@@ -62,16 +67,25 @@ pub(crate) fn run() -> Result<()> {
 
 /// Rust's own libraries for other processors.
 fn foreign_targets() -> Result<()> {
+    let missing = missing_targets();
+    match missing.is_empty() {
+        true => Ok(()),
+        false => process::run(Command::new("rustup").args(["target", "add"]).args(missing)),
+    }
+}
+
+/// Whether code for other processors can be linked here.
+pub(crate) fn has_foreign_targets() -> bool {
+    missing_targets().is_empty()
+}
+
+fn missing_targets() -> Vec<&'static str> {
     let is_missing = |target: &&str| {
         let directory = Command::new("rustc").args(["--print", "target-libdir", "--target", target]).output();
         let path = directory.map(|output| String::from_utf8_lossy(&output.stdout).trim_end().to_owned());
         path.map_or(true, |path| !Path::new(&path).is_dir())
     };
-    let missing: Vec<&str> = FOREIGN_TARGETS.into_iter().filter(is_missing).collect();
-    match missing.is_empty() {
-        true => Ok(()),
-        false => process::run(Command::new("rustup").args(["target", "add"]).args(missing)),
-    }
+    FOREIGN_TARGETS.into_iter().filter(is_missing).collect()
 }
 
 /// A browser, and where the package is that drives it.

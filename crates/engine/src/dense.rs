@@ -3,8 +3,8 @@
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, Strategy};
 
 use crate::limits::GROWTH_RESERVED_BYTES;
-use crate::native;
 use crate::options::{Bounds, Codegen, Options};
+use crate::shim;
 
 /// Bytes of address space that one memory slot reserves; also the largest memory that fits a slot.
 pub(crate) const SLOT_BYTES: usize = 4 << 30;
@@ -28,10 +28,10 @@ const KEEP_RESIDENT_BYTES: usize = 1 << 20;
 pub(crate) fn code(config: &mut Config, options: &Options) {
     config.strategy(Strategy::Cranelift);
     if options.codegen == Codegen::Native {
-        // Native code counts on it: see `native::REACH_BYTES`. Its own policy is not Wasmtime's.
+        // Native code counts on it: see `shim::REACH_BYTES`. Its own policy is not Wasmtime's.
         config
             .memory_reservation(SLOT_BYTES as u64)
-            .memory_guard_size((native::REACH_BYTES - SLOT_BYTES) as u64)
+            .memory_guard_size((shim::REACH_BYTES - SLOT_BYTES) as u64)
             .memory_may_move(false);
         return;
     }

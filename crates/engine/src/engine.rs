@@ -11,9 +11,7 @@ use crate::limits::{EPOCH_TICK, Limits, SLICE_FUEL};
 use crate::meter::{Meter, Metered};
 use crate::options::{Bounds, Codegen, Interrupt, Options, Pool};
 use crate::ticker::{Busy, Ticker};
-use crate::{
-    CodeCache, Error, Interrupts, Limit, Profile, Program, dense, language, native, portable, signal,
-};
+use crate::{CodeCache, Error, Interrupts, Limit, Profile, Program, dense, language, portable, shim, signal};
 
 /// How an [`Engine`] is to be made.
 #[derive(Clone, Debug)]
@@ -279,7 +277,7 @@ fn names(engine: &wasmtime::Engine, settings: &Settings) -> [u8; 32] {
     engine.precompile_compatibility_hash().hash(&mut hasher);
     settings.profile.name().hash(&mut hasher);
     if settings.options.codegen == Codegen::Native {
-        native::compatibility(settings).hash(&mut hasher);
+        shim::compatibility(settings).hash(&mut hasher);
     }
     hasher.0.finalize().into()
 }

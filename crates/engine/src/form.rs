@@ -1,6 +1,6 @@
 //! What the bytes of a file are. Nobody has to say it: every form of program begins in its own way.
 
-use crate::native;
+use crate::shim;
 
 /// The form of a program at rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl Form {
                 Some(version) => format!("unknown version {}", u32::from_le_bytes(*version)),
                 None => "the file ends within its first eight bytes".to_owned(),
             }),
-            _ if native::parts(bytes).is_some() || wasmtime::Engine::detect_precompiled(bytes).is_some() => {
+            _ if shim::parts(bytes).is_some() || wasmtime::Engine::detect_precompiled(bytes).is_some() => {
                 Ok(Form::Compiled)
             }
             [0x7f, b'E', b'L', b'F', _, _, _, ELFOSABI_WASMTIME, ..] => {

@@ -38,6 +38,7 @@ mod sampler;
 mod seal;
 #[cfg(target_os = "linux")]
 pub mod sealed;
+mod shim;
 mod signal;
 mod ticker;
 mod unfold;
@@ -54,6 +55,7 @@ pub use profile::Profile;
 pub use program::{Compiled, Program, binary, bounded, read};
 pub use sampler::Sampler;
 pub use seal::Seal;
+pub use shim::is_shim;
 pub use signal::{Interruptible, Interrupts, is_interruption};
 pub use ticker::Busy;
 pub use wasmtime;

@@ -6,7 +6,7 @@ use wasmtime::ResourceLimiter;
 
 use crate::Limit;
 use crate::limits::{INSTANCES_MAX, Limits, TABLE_ELEMENT_BYTES};
-use crate::native::Guests;
+use crate::shim::Guests;
 
 /// The data of a [`Store`](wasmtime::Store) that this crate can hold to its limits.
 pub trait Metered: Send + 'static {

@@ -4,7 +4,7 @@ use crate::limits::{
     CPU_NAME_BYTES_MAX, HANDLES_MAX, HANDLES_MIN, POOL_SLOTS_MAX, PROCESSORS_MAX, PROCESSORS_MIN,
     STACK_BYTES_MAX, STACK_BYTES_MIN, parse_bytes,
 };
-use crate::{Error, Profile, Settings, native, signal};
+use crate::{Error, Profile, Settings, shim, signal};
 
 /// How a program's code is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -207,7 +207,7 @@ impl Options {
     /// What native code cannot be asked for.
     fn check_native(&self) -> Result<(), Error> {
         let reason = match self {
-            _ if !native::is_supported() => "needs Linux on x86-64",
+            _ if !shim::is_supported() => "needs Linux on x86-64",
             Self { interrupt: Interrupt::Fuel, .. } => "does not count fuel: use `interrupt=signal`",
             Self { deterministic: true, .. } => {
                 "has the processor's own NaNs: it goes with `deterministic=no`"

@@ -15,7 +15,7 @@ use crate::limits::PROGRAM_BYTES_MAX;
 use crate::meter::Metered;
 use crate::options::{Codegen, Precompiled};
 use crate::seal::Seal;
-use crate::{Engine, Error, anatomy, native, unfold};
+use crate::{Engine, Error, anatomy, shim, unfold};
 
 /// The purpose for which a built file is sealed, so that it cannot stand in for a file of the cache.
 const BUILT: &[u8] = b"built";
@@ -29,7 +29,7 @@ const UNSTOPPABLE: &[u8] = b"unstoppable";
 #[derive(Clone)]
 pub struct Program {
     compiled: Compiled,
-    native: Vec<Arc<native::Code>>,
+    native: Vec<Arc<shim::Code>>,
 }
 
 /// What Wasmtime makes instances of.
@@ -57,7 +57,7 @@ impl Program {
     /// # Errors
     /// When that is there already.
     pub fn link_native<T: Metered>(&self, linker: &mut wasmtime::Linker<T>) -> wasmtime::Result<()> {
-        if self.native.is_empty() { Ok(()) } else { native::link(linker, &self.native) }
+        if self.native.is_empty() { Ok(()) } else { shim::link(linker, &self.native) }
     }
 
     /// The same for a component.
@@ -68,7 +68,7 @@ impl Program {
         &self,
         linker: &mut wasmtime::component::Linker<T>,
     ) -> wasmtime::Result<()> {
-        if self.native.is_empty() { Ok(()) } else { native::link_component(linker, &self.native) }
+        if self.native.is_empty() { Ok(()) } else { shim::link_component(linker, &self.native) }
     }
 }
 
@@ -212,19 +212,19 @@ impl Engine {
     fn compile(&self, bytes: &[u8]) -> Result<Vec<u8>, Error> {
         match Form::detect(bytes).map_err(Error::NotWasm)? {
             Form::Module if self.settings().options.codegen == Codegen::Native => {
-                let (shim, object) = native::compile(bytes, self.settings())?;
+                let (shim, object) = shim::compile(bytes, self.settings())?;
                 let shim =
                     self.wasmtime().precompile_module(&shim).map_err(|error| self.refused(bytes, error))?;
-                Ok(native::join(&shim, &object))
+                Ok(shim::join(&shim, &object))
             }
             Form::Component if self.settings().options.codegen == Codegen::Native => {
                 unfold::check(bytes).map_err(Error::Invalid)?;
-                let (shims, object) = native::compile_component(bytes, self.settings())?;
+                let (shims, object) = shim::compile_component(bytes, self.settings())?;
                 let shims = self
                     .wasmtime()
                     .precompile_component(&shims)
                     .map_err(|error| self.refused(bytes, error))?;
-                Ok(native::join(&shims, &object))
+                Ok(shim::join(&shims, &object))
             }
             Form::Module => {
                 self.wasmtime().precompile_module(bytes).map_err(|error| self.refused(bytes, error))
@@ -238,10 +238,10 @@ impl Engine {
         }
     }
 
-    /// A program whose code is that of an object, which was made by [`native::compile`].
+    /// A program whose code is that of an object, which was made by [`shim::compile`].
     fn with_native(&self, shim: Program, object: &[u8]) -> Result<Program, Error> {
         // SAFETY: the object was made here a moment ago, or lay under a seal.
-        let native = unsafe { native::load(object, self.settings()) }?;
+        let native = unsafe { shim::load(object, self.settings()) }?;
         Ok(Program { native, ..shim })
     }
 
@@ -258,7 +258,7 @@ impl Engine {
 
     /// A program from code that [`compile`](Self::compile) made in this process.
     fn load_code(&self, code: &[u8]) -> Result<Program, Error> {
-        if let Some((shim, object)) = native::parts(code) {
+        if let Some((shim, object)) = shim::parts(code) {
             return self.with_native(self.load_code(shim)?, object);
         }
         // SAFETY: the bytes are Wasmtime's own, made a moment ago and held in memory since.
@@ -302,9 +302,9 @@ impl Engine {
 
     /// A program from a file of code whose seal was found to hold, or whose maker is trusted by the user's word.
     fn load_sealed(&self, path: &Path, file: File) -> Result<Program, Error> {
-        if native::is_code(&file) {
+        if shim::is_code(&file) {
             let code = read(path)?;
-            let (shim, object) = native::parts(&code).ok_or(Error::Unsealed)?;
+            let (shim, object) = shim::parts(&code).ok_or(Error::Unsealed)?;
             return self.with_native(self.load_code(shim)?, object);
         }
         let form = wasmtime::Engine::detect_precompiled_file(path).map_err(Error::Incompatible)?;

@@ -1,8 +1,7 @@
 //! What a user reads when a program did not come to its own end.
 
-use engine::native::is_shim;
 use engine::wasmtime::{self, FrameInfo, FrameSymbol, Trap, WasmBacktrace};
-use engine::{Limit, Settings, is_interruption};
+use engine::{Limit, Settings, is_interruption, is_shim};
 use host::{Denial, Denials, Error};
 
 use crate::report::Report;

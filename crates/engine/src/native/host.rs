@@ -84,6 +84,12 @@ pub(super) fn slots(letters: &[u8]) -> usize {
     letters.iter().map(|letter| if *letter == b'v' { 2 } else { 1 }).sum()
 }
 
+/// How many slots arguments and results of a type take, in the same place.
+pub(crate) fn slots_of(signature: &[u8]) -> usize {
+    let (params, results) = split(signature);
+    slots(params).max(slots(results))
+}
+
 /// Values of these types from slots.
 ///
 /// # Safety

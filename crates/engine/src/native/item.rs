@@ -66,7 +66,7 @@ impl Func {
         if !host::fits(args, params) || !args.iter().all(native) {
             return Err(Error::Arguments);
         }
-        let mut slots = vec![0_u64; host::slots(params).max(host::slots(results))];
+        let mut slots = vec![0_u64; host::slots_of(&signature)];
         // SAFETY: the slots are as many as the type needs; the record is of the store.
         unsafe {
             host::save(args, slots.as_mut_ptr());

@@ -79,7 +79,7 @@ impl Drop for Object {
 }
 
 impl Module {
-    pub(super) const fn descriptor(&self) -> *const abi::Module {
+    pub(crate) const fn descriptor(&self) -> *const abi::Module {
         self.descriptor
     }
 

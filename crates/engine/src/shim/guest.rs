@@ -1,4 +1,4 @@
-//! An instance of native code behind a [shim](super::shim): its memories are Wasmtime's, and each call into it runs on a
+//! An instance of native code behind a [shim](super::module): its memories are Wasmtime's, and each call into it runs on a
 //! stack of its own, which it leaves whenever it needs WebAssembly: to call an import, to grow a memory, to give way.
 
 use std::cell::{Cell, RefCell};
@@ -14,7 +14,7 @@ use rt::linux::Linux;
 use rt::{Extern, Parked, Platform, Trap};
 
 use super::code::{Code, REACH_BYTES};
-use super::shim::{
+use super::module::{
     ASKED_AT, BEGIN, DONE, ENTER, EXCHANGE_PAGES_MAX, GROW, IMPORT, NUMBER_AT, SIZES_AT, SLOTS_AT, STATE_AT,
     TICK,
 };

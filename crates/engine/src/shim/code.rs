@@ -7,10 +7,8 @@ use corosensei::stack::DefaultStack;
 use rt::abi::{ABI_VERSION, Kind};
 use rt::linux::Linux;
 
-use super::error::Error;
-use super::host;
-use super::object::{Module, Object};
 use crate::limits::{NATIVE_STACK_BYTES, NATIVE_STACKS_KEPT_MAX, NATIVE_TABLE_ELEMENTS_MAX};
+use crate::native::{Error, Module, Object, slots_of};
 use crate::signal;
 
 /// What a module is called in the object, by its number among those that are native code.
@@ -79,8 +77,7 @@ impl Code {
             }
             let slots = |function: usize| {
                 let ty = &of.types.get()[of.functions.get()[function].type_index];
-                let (params, results) = host::split(ty.signature.get());
-                host::slots(params).max(host::slots(results))
+                slots_of(ty.signature.get())
             };
             let exports = of.exports.get().iter().map(|export| match export.kind {
                 Kind::Function => slots(export.index),

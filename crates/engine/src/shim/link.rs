@@ -1,4 +1,4 @@
-//! The function of the host that a [shim](super::shim) imports, which makes an instance of native code for it.
+//! The function of the host that a [shim](super::module) imports, which makes an instance of native code for it.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use wasmtime::{AsContextMut, Caller, Linker, Memory, StoreContextMut};
 
 use super::code::Code;
 use super::component::{INTERFACE, LAST};
-use super::shim::{EXCHANGE, MODULE, memory_name};
+use super::module::{EXCHANGE, MODULE, memory_name};
 use crate::meter::Metered;
 
 /// Puts native code behind the shim that imports it.

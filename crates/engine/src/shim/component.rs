@@ -1,4 +1,4 @@
-//! A component whose modules are [shims](super::shim), where they can be.
+//! A component whose modules are [shims](super::module), where they can be.
 //!
 //! Components give a module its imports from among their own, so one import is added, and given to each shim. What a host
 //! function of a component cannot do is to look into the instance that calls it. But it can be passed a list, which lies in
@@ -21,7 +21,7 @@ use wasmparser::{
     CanonicalFunction, ComponentAlias, ComponentExternalKind, ExternalKind, Instance, Parser, Payload,
 };
 
-use super::shim::{EXCHANGE, INITIALIZE, MODULE, PREFIX, memory_name};
+use super::module::{EXCHANGE, INITIALIZE, MODULE, PREFIX, memory_name};
 
 /// What the component imports.
 pub(super) const INTERFACE: &str = "sampan:native/code";

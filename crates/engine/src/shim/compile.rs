@@ -10,7 +10,7 @@ use rt::abi::ABI_VERSION;
 
 use super::code::{self, Code};
 use super::component::{self, Shim};
-use super::shim::{self, Within};
+use super::module::{self, Within};
 use crate::options::{Bounds, Interrupt, Options, Traps};
 use crate::{Error, Settings};
 
@@ -42,7 +42,7 @@ pub(crate) fn compile_component(component: &[u8], settings: &Settings) -> Result
         modules.ok_or_else(|| Error::NotNative("it uses names that are kept for the host".to_owned()))?;
     for module in modules {
         let number = maker.modules as u32;
-        shims.push(match shim::has_memory(module).then(|| maker.add(module, Within::Component(number))) {
+        shims.push(match module::has_memory(module).then(|| maker.add(module, Within::Component(number))) {
             Some(Ok((wasm, memories))) => Some(Shim { wasm, memories }),
             Some(Err(Error::NotNative(why))) => {
                 refusal = why;
@@ -82,7 +82,7 @@ impl<'a> Maker<'a> {
             Traps::Precise => Precision::Precise,
             Traps::Relaxed => Precision::Relaxed,
         };
-        let shim = shim::shim(module, within).map_err(Error::NotNative)?;
+        let shim = module::shim(module, within).map_err(Error::NotNative)?;
         let name = code::name(self.modules);
         self.assembly.add_guest(&name, module, policy(options), precision).map_err(refused)?;
         self.modules += 1;
