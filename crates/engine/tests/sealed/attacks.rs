@@ -50,6 +50,7 @@ impl Phase {
 }
 
 const BOTH: &[Phase] = &[Phase::SettingUp, Phase::Running];
+const SETTING_UP: &[Phase] = &[Phase::SettingUp];
 const RUNNING: &[Phase] = &[Phase::Running];
 
 const fn attack(
@@ -72,6 +73,16 @@ macro_rules! call {
     };
 }
 
+/// A question to the kernel, which it answers only while the process is set up.
+macro_rules! ask {
+    ($name:literal, $question:ident, $answer:literal) => {
+        Attack {
+            phases: SETTING_UP,
+            ..attack($name, "asks the kernel", Nothing, |_| ask(libc::$question), &[$answer])
+        }
+    };
+}
+
 /// No path leads anywhere.
 const NO_PATH: &[&str] = &["failed: ENOENT", "failed: EACCES"];
 const NO_WRITE: &[&str] = &["failed: EROFS", "failed: EACCES"];
@@ -85,7 +96,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
     attack("read the supervisor's environment", "reads secrets of the host's processes", Nothing,
         |host| read(&text(format!("/proc/{}/environ", host.supervisor))), NO_PATH),
     attack("read /proc/1/environ", "reads secrets of a process of the host", Dirs, |_| read(c"/proc/1/environ"), NO_PATH),
-    attack("read /proc/self/root", "leaves by the root of a process", Dirs, |_| read(c"/proc/self/root/etc/passwd"), NO_PATH),
+    attack("read /proc/self/root", "leaves by the root of a process", Dirs, |_| read(c"/proc/self/root"), NO_PATH),
     attack("open a device", "reads the memory of the machine", Dirs, |_| read(c"/dev/mem"), NO_PATH),
     attack("open a control group", "changes its own limits", Dirs, |_| read(c"/sys/fs/cgroup/cgroup.procs"), NO_PATH),
     attack("read with a grant", "what was granted must work, or nothing here proves anything", Dirs,
@@ -103,6 +114,15 @@ pub(crate) const ATTACKS: &[Attack] = &[
         told(unsafe { libc::syscall(libc::SYS_mknodat, libc::AT_FDCWD, c"/0/mem".as_ptr(), libc::S_IFCHR | 0o600, 0x101) })
     }, &["ended: mknodat"]),
     attack("execute with a grant", "runs a program that it wrote", Dirs, |_| execute(), &["ended: execve"]),
+
+    attack("read what only the mighty may", "reads a file whose mode lets nobody, as root can", Dirs,
+        |_| read(c"/0/closed"), &["failed: EACCES"]),
+
+    // What is left of its rights, as the kernel tells.
+    ask!("has capabilities to gain", PR_CAPBSET_READ, "reached: 0"),
+    ask!("may gain rights by a program", PR_GET_NO_NEW_PRIVS, "reached: 1"),
+    ask!("can be looked into", PR_GET_DUMPABLE, "reached: 0"),
+    attack("sees the host's processes", "asks for its own number", Nothing, |_| std::process::id().to_string(), &["1"]),
 
     // What was inherited.
     attack("read a descriptor that was left open", "reads what the host had open", Nothing, |_| read_from(LEFT_OPEN),
@@ -170,6 +190,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
     // The network.
     attack("connect", "reaches a server on the host", Nothing, |host| connect([127, 0, 0, 1], host.port),
         &["failed: ENETUNREACH", "failed: ECONNREFUSED", "failed: EACCES"]),
+    attack("send", "sends a datagram to the host", Nothing, |host| send(host.port), &["failed: ENETUNREACH"]),
     attack("connect to the cloud", "reaches the server that gives keys to machines", Nothing,
         |_| connect([169, 254, 169, 254], 80), &["failed: ENETUNREACH", "failed: EACCES"]),
     attack("connect past a grant", "reaches a port that was not granted", OtherPort,
@@ -269,6 +290,11 @@ fn failed() -> String {
         number => return format!("failed: {number}"),
     };
     format!("failed: {name}")
+}
+
+fn ask(question: c_int) -> String {
+    // SAFETY: the questions take numbers only.
+    told(unsafe { libc::prctl(question, 0, 0, 0, 0) }.into())
 }
 
 fn text(path: String) -> std::ffi::CString {
@@ -409,15 +435,30 @@ fn socket(family: c_int, kind: c_int) -> String {
     told(unsafe { libc::socket(family, kind, 0) }.into())
 }
 
+fn send(port: u16) -> String {
+    let to = at([127, 0, 0, 1], port);
+    // SAFETY: the byte and the address live until the call returns.
+    told(unsafe {
+        let socket = libc::socket(libc::AF_INET, libc::SOCK_DGRAM, 0);
+        libc::sendto(socket, b"!".as_ptr().cast(), 1, 0, (&raw const to).cast(), size_of_val(&to) as u32)
+    } as c_long)
+}
+
+fn at(address: [u8; 4], port: u16) -> libc::sockaddr_in {
+    // SAFETY: a plain structure for which zero is a value.
+    let mut at: libc::sockaddr_in = unsafe { std::mem::zeroed() };
+    at.sin_family = libc::AF_INET as u16;
+    at.sin_port = port.to_be();
+    at.sin_addr.s_addr = u32::from_ne_bytes(address);
+    at
+}
+
 fn connect(address: [u8; 4], port: u16) -> String {
+    let to = at(address, port);
     // SAFETY: the address lives until the call returns, and is as long as it says.
     told(
         unsafe {
             let socket = libc::socket(libc::AF_INET, libc::SOCK_STREAM, 0);
-            let mut to: libc::sockaddr_in = std::mem::zeroed();
-            to.sin_family = libc::AF_INET as u16;
-            to.sin_port = port.to_be();
-            to.sin_addr.s_addr = u32::from_ne_bytes(address);
             libc::connect(socket, (&raw const to).cast(), size_of_val(&to) as u32)
         }
         .into(),

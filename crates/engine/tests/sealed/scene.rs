@@ -111,6 +111,8 @@ fn set(user: User) -> std::io::Result<tempfile::TempDir> {
     for name in ["granted", "read-only"] {
         fs::create_dir(at(name))?;
         fs::write(at(name).join("own"), "its own")?;
+        fs::write(at(name).join("closed"), SECRET)?;
+        fs::set_permissions(at(name).join("closed"), fs::Permissions::from_mode(0o000))?;
         std::os::unix::fs::symlink("../secret", at(name).join("up"))?;
         std::os::unix::fs::symlink(at("secret"), at(name).join("absolute"))?;
     }

@@ -125,11 +125,18 @@ async fn start(starting: &Starting) -> Result<SendRequest<WasiBody>, String> {
     let log = Arc::clone(&starting.log);
     tokio::spawn(async move {
         let ended = connection.await;
+        let status = timeout(WORKER_PAUSE, child.wait()).await;
         // Where nobody asks any more, it is let go of, which is not worth a word.
-        match (ended, timeout(WORKER_PAUSE, child.wait()).await) {
-            (Ok(()), Ok(Ok(status))) if status.success() => {}
-            (Err(error), Err(_)) => log.line(Level::Error, &format!("its process is ended: {error}")),
-            _ => log.line(Level::Error, &last_words(&mut child).await),
+        if ended.is_ok() && matches!(status, Ok(Ok(status)) if status.success()) {
+            return;
+        }
+        let words = last_words(&mut child).await;
+        match ended {
+            Err(error) if error.is_timeout() => {
+                let text = format!("its process said nothing for {WORKER_SILENCE_MAX:?}, and is ended");
+                log.line(Level::Error, &text);
+            }
+            _ => log.line(Level::Error, &words),
         }
     });
     Ok(asking)

@@ -187,7 +187,7 @@ fn a_process_that_hangs_is_told_of_and_replaced() {
     let first = sealed_process(&served);
     signal(first, "STOP");
     assert_eq!(served.ask(&Request::new("GET", "/remember?a").header("host", "other")).well(), "");
-    served.says("alone | its process is ended: ");
+    served.says("alone | its process said nothing for 10s, and is ended\n");
     answers_again(&served);
     assert_ne!(sealed_process(&served), first);
 }
