@@ -97,9 +97,9 @@ async fn start(starting: &Starting) -> Result<SendRequest<WasiBody>, String> {
         .stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs)))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        // What stops the node from a terminal lets requests come to their end first.
+        // What stops the node from a terminal lets requests come to their end first. The worker ends, and tidies up, when
+        // the other end of its socket is closed.
         .process_group(0)
-        .kill_on_drop(true)
         .spawn()
         .map_err(said)?;
     let length = (starting.task.len() as u32).to_le_bytes();
