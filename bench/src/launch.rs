@@ -15,7 +15,7 @@ pub(crate) struct Launch {
 
 impl Launch {
     /// `program` with `args`, which must print something with `expected` in it. Its environment is empty but for
-    /// `state`, the directory that it takes for its home.
+    /// `state`, the directory that it takes for its home, and where to look for compilers.
     pub(crate) fn new(program: &Path, args: Vec<PathBuf>, state: &Path, expected: &str) -> Self {
         let mut command = Command::new(env!("LAUNCH"));
         command
@@ -25,6 +25,7 @@ impl Launch {
             .env("HOME", state)
             .env("XDG_CACHE_HOME", state.join("cache"))
             .env("XDG_DATA_HOME", state.join("data"))
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("RUST_BACKTRACE", "0")
             .stdin(Stdio::null());
         Self { command, expected: expected.to_owned() }

@@ -40,6 +40,7 @@
 // args: exit 256
 // exit: 0
 // case: abort is no exit
+// profile: dense portable sealed
 // args: abort
 // exit: 1
 // stderr~: args.wasm` trapped

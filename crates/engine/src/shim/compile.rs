@@ -17,6 +17,9 @@ use crate::{Error, Settings};
 /// What native code at rest begins with: then come the bytes of the shim's code as a number, that code, and the object.
 const MAGIC: &[u8; 16] = b"sampan native 1\n";
 
+/// Raised whenever shims change, or the code that `aot` makes: what is in the cache was made by another one.
+const SHIM_VERSION: u32 = 2;
+
 /// Optimizing as much as clang can.
 const LEVEL: u8 = 3;
 
@@ -119,7 +122,7 @@ fn policy(options: &Options) -> Policy {
 pub(crate) fn compatibility(settings: &Settings) -> String {
     let Options { bounds, traps, cpu, .. } = &settings.options;
     let version = env!("CARGO_PKG_VERSION");
-    format!("native {version} {ABI_VERSION} {bounds:?} {traps:?} {cpu}")
+    format!("native {version} {ABI_VERSION} {SHIM_VERSION} {bounds:?} {traps:?} {cpu}")
 }
 
 /// Native code at rest: the code of a shim, and an object.
