@@ -42,7 +42,12 @@ impl Meter {
 
     /// Bytes held now.
     pub fn bytes(&self) -> usize {
-        self.bytes
+        self.bytes.saturating_add(self.guests.table_bytes())
+    }
+
+    /// Bytes that may still be held.
+    pub(crate) fn bytes_left(&self) -> usize {
+        self.bytes_max.saturating_sub(self.bytes).saturating_sub(self.guests.table_bytes())
     }
 
     /// Whether the time is over.
@@ -54,11 +59,11 @@ impl Meter {
         if maximum_passed {
             return Ok(false);
         }
-        let total = self.bytes.saturating_add(bytes);
+        let total = self.bytes.saturating_add(self.guests.table_bytes()).saturating_add(bytes);
         if total > self.bytes_max {
             return Err(Limit::Memory { bytes_max: self.bytes_max, asked: total }.into());
         }
-        self.bytes = total;
+        self.bytes = self.bytes.saturating_add(bytes);
         Ok(true)
     }
 }

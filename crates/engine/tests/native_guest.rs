@@ -315,6 +315,27 @@ fn limits_hold_for_native_code() {
     assert!(matches!(engine.limit_in(&error), Some(Limit::Memory { .. })), "{error:?}");
 }
 
+/// Tables are not Wasmtime's, and count all the same.
+#[test]
+fn tables_of_native_code_count_as_memory() {
+    let small = |settings: &mut Settings| settings.limits.memory_bytes_max = 4 << 20;
+    let engine = engine(&["codegen=native"], small);
+    let mut side = Side::new(
+        &engine,
+        "(module (memory 1) (table 1 funcref)
+            (func (export \"table\") (param i32) (result i32) (table.grow (ref.null func) (local.get 0)))
+            (func (export \"memory\") (param i32) (result i32) (memory.grow (local.get 0))))",
+    )
+    .unwrap();
+    assert_eq!(side.call("table", &[Val::I32(1 << 20)]), "[I32(-1)]");
+    assert_eq!(side.call("table", &[Val::I32(400_000)]), "[I32(1)]");
+    // Three of the four MiB are the table's.
+    assert_eq!(side.call("memory", &[Val::I32(8)]), "[I32(1)]");
+    let grow = side.instance.get_typed_func::<i32, i32>(&mut side.store, "memory").unwrap();
+    let error = grow.call(&mut side.store, 16).unwrap_err();
+    assert!(matches!(engine.limit_in(&error), Some(Limit::Memory { .. })), "{error:?}");
+}
+
 /// What a module has that only Wasmtime's own code can share.
 const REFUSED: [(&str, &str); 10] = [
     ("(table (export \"t\") 1 funcref)", "exports a table"),

@@ -7,7 +7,7 @@ use corosensei::stack::DefaultStack;
 use rt::abi::{ABI_VERSION, Kind};
 use rt::linux::Linux;
 
-use crate::limits::{NATIVE_STACK_BYTES, NATIVE_STACKS_KEPT_MAX, NATIVE_TABLE_ELEMENTS_MAX};
+use crate::limits::{NATIVE_STACK_BYTES, NATIVE_STACKS_KEPT_MAX};
 use crate::native::{Error, Module, Object, slots_of};
 use crate::signal;
 
@@ -108,12 +108,8 @@ impl Code {
     }
 
     /// Memories are held to theirs by Wasmtime.
-    pub(super) const fn limits(&self) -> rt::Limits {
-        rt::Limits {
-            memory_bytes_max: usize::MAX,
-            table_elements_max: NATIVE_TABLE_ELEMENTS_MAX,
-            stack_bytes_max: self.stack_bytes,
-        }
+    pub(super) const fn limits(&self, table_elements_max: usize) -> rt::Limits {
+        rt::Limits { memory_bytes_max: usize::MAX, table_elements_max, stack_bytes_max: self.stack_bytes }
     }
 
     pub(super) const fn gives_way(&self) -> bool {

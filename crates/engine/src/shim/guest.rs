@@ -18,7 +18,7 @@ use super::module::{
     ASKED_AT, BEGIN, DONE, ENTER, EXCHANGE_PAGES_MAX, GROW, IMPORT, NUMBER_AT, SIZES_AT, SLOTS_AT, STATE_AT,
     TICK,
 };
-use crate::limits::NATIVE_CALLS_MAX;
+use crate::limits::{NATIVE_CALLS_MAX, NATIVE_TABLE_ELEMENTS_MAX, TABLE_ELEMENT_BYTES};
 use crate::signal::NativeCode;
 
 /// By which the exchange is known when it grows.
@@ -41,6 +41,7 @@ pub(super) struct Guest {
     imports: *mut [Import],
     _room: Box<[u128]>,
     instance: rt::Instance,
+    table_elements_max: usize,
     calls: Vec<Option<Call>>,
 }
 
@@ -111,15 +112,24 @@ impl Guests {
         memories.push(memory);
     }
 
-    /// Makes the instance, whose arguments and results cross in `exchange`.
+    /// Makes the instance, whose arguments and results cross in `exchange`, and whose tables take at most so many bytes.
     ///
     /// # Safety
     /// That, and all memories lent, stay where they are for as long as calls are made.
-    pub(super) unsafe fn finish(&mut self, exchange: *mut u8) -> wasmtime::Result<()> {
+    pub(super) unsafe fn finish(
+        &mut self,
+        exchange: *mut u8,
+        table_bytes_max: usize,
+    ) -> wasmtime::Result<()> {
         let (code, memories) = self.next.take().expect("as above");
         // SAFETY: the caller promises it.
-        self.all.push(unsafe { Guest::new(&code, &memories, exchange) }?);
+        self.all.push(unsafe { Guest::new(&code, &memories, exchange, table_bytes_max) }?);
         Ok(())
+    }
+
+    /// Bytes of all tables, which Wasmtime does not see.
+    pub(crate) fn table_bytes(&self) -> usize {
+        self.all.iter().map(Guest::table_bytes).sum()
     }
 
     /// Does what a shim asks for by growing its exchange, if it is that what grows: a memory of at most so many bytes.
@@ -149,7 +159,13 @@ impl std::fmt::Debug for Guests {
 }
 
 impl Guest {
-    unsafe fn new(code: &Arc<Code>, memories: &[*mut u8], exchange: *mut u8) -> wasmtime::Result<Self> {
+    unsafe fn new(
+        code: &Arc<Code>,
+        memories: &[*mut u8],
+        exchange: *mut u8,
+        table_bytes_max: usize,
+    ) -> wasmtime::Result<Self> {
+        let table_elements_max = NATIVE_TABLE_ELEMENTS_MAX.min(table_bytes_max / TABLE_ELEMENT_BYTES);
         // SAFETY: the descriptor lives as long as the code, which the guest keeps; the rest the caller promises. What is
         // boxed here is freed when the guest is dropped, after the instance that points to it was released.
         unsafe {
@@ -165,7 +181,11 @@ impl Guest {
             let shared = Box::into_raw(Box::new(shared));
             // Who uses the store lets it go before the platform.
             let platform: &'static dyn Platform = &*shared;
-            let store = Box::into_raw(Box::new(rt::Store::new(platform, code.limits(), ptr::null())));
+            let store = Box::into_raw(Box::new(rt::Store::new(
+                platform,
+                code.limits(table_elements_max),
+                ptr::null(),
+            )));
 
             let module = &*descriptor;
             let functions = module.functions.get();
@@ -212,6 +232,7 @@ impl Guest {
                     imports,
                     _room: room,
                     instance,
+                    table_elements_max,
                     calls: Vec::new(),
                 }),
                 Err(error) => {
@@ -220,6 +241,12 @@ impl Guest {
                 }
             }
         }
+    }
+
+    fn table_bytes(&self) -> usize {
+        // SAFETY: the store lives as long as the guest.
+        let left = unsafe { (*self.store).limits().table_elements_max };
+        (self.table_elements_max - left) * TABLE_ELEMENT_BYTES
     }
 
     /// Whether its shim asks for something.

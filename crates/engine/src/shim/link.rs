@@ -39,12 +39,13 @@ fn bind<T: Metered>(
     (memory, start): (u32, WasmList<u8>),
 ) -> wasmtime::Result<()> {
     let start = start.as_le_slice(&store).as_ptr().cast_mut();
-    let guests = &mut store.data_mut().meter().guests;
+    let meter = store.data_mut().meter();
     if memory == LAST {
+        let left = meter.bytes_left();
         // SAFETY: Wasmtime, as the engine has set it up, moves no memory.
-        return unsafe { guests.finish(start) };
+        return unsafe { meter.guests.finish(start, left) };
     }
-    guests.lend(start);
+    meter.guests.lend(start);
     Ok(())
 }
 
@@ -56,8 +57,10 @@ fn make<T: Metered>(caller: &mut Caller<'_, T>, code: &Arc<Code>) -> wasmtime::R
         caller.data_mut().meter().guests.lend(memory);
     }
     let exchange = start_of(caller, EXCHANGE)?;
+    let meter = caller.data_mut().meter();
+    let left = meter.bytes_left();
     // SAFETY: as above.
-    unsafe { caller.data_mut().meter().guests.finish(exchange) }
+    unsafe { meter.guests.finish(exchange, left) }
 }
 
 /// Where a memory of the shim that calls begins.
