@@ -12,6 +12,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response};
+use serde::{Deserialize, Serialize};
+use state::sql::{Done, Rows, Statement};
 use state::{Blobs, Bucket, Store};
 use wasmtime::component::{ComponentType, Lift, Lower};
 use wasmtime_wasi_http::WasiBody;
@@ -33,7 +35,7 @@ pub struct Bindings {
     /// The names of the granted containers; they are made.
     pub containers: BTreeSet<String>,
     /// The app's SQL database; `None` where it was not granted. The functions of an app share one.
-    pub sql: Option<Arc<Database>>,
+    pub sql: Option<Arc<dyn Sql>>,
     /// What `wasi:config` returns.
     pub config: BTreeMap<String, String>,
     /// The names of the functions and chains that may be called.
@@ -75,7 +77,7 @@ pub trait Log: Send + Sync {
 }
 
 /// What a function is told of an error of the state. What is the operator's business goes to the log instead.
-pub(crate) fn told(log: &dyn Log, error: &state::Error) -> String {
+pub fn told(log: &dyn Log, error: &state::Error) -> String {
     let Some(plain) = error.fault() else { return error.to_string() };
     let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
     log.fault(&format!("{error}{cause}"));
@@ -83,7 +85,7 @@ pub(crate) fn told(log: &dyn Log, error: &state::Error) -> String {
 }
 
 /// A line of a log, and what is told beside it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// How grave it is.
     pub level: Level,
@@ -94,7 +96,7 @@ pub struct Record {
 }
 
 /// What a function tells beside the line of a [`Record`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Context {
     /// When it happened, in nanoseconds since the Unix epoch, if that is told.
     pub time_ns: Option<u64>,
@@ -109,7 +111,7 @@ pub struct Context {
 }
 
 /// How grave a line of a log is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Level {
     /// For those who follow each step.
     Trace,
@@ -155,7 +157,7 @@ impl Call {
 }
 
 /// What goes into a call, and what comes out of it.
-#[derive(Clone, Debug, PartialEq, Eq, ComponentType, Lift, Lower)]
+#[derive(Clone, Debug, PartialEq, Eq, ComponentType, Lift, Lower, Serialize, Deserialize)]
 #[component(variant)]
 pub enum Payload {
     /// Any bytes.
@@ -170,7 +172,9 @@ pub enum Payload {
 }
 
 /// Why a call has no result.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, ComponentType, Lift, Lower)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, thiserror::Error, ComponentType, Lift, Lower, Serialize, Deserialize,
+)]
 #[component(variant)]
 pub enum CallError {
     /// The caller was not granted the callee.
@@ -223,6 +227,32 @@ pub trait Next: Send + Sync {
     fn answer(&self, call: Call, request: Request<WasiBody>) -> Calling<Response<WasiBody>>;
 }
 
+/// The SQL database of an app.
+pub trait Sql: Send + Sync {
+    /// Does `work`. When nobody waits for it any more, it is cancelled.
+    fn run(&self, work: SqlWork) -> Calling<Result<SqlDone, state::Error>>;
+}
+
+/// What is to be done on a database.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum SqlWork {
+    /// A statement that returns no rows.
+    Execute(Statement),
+    /// A statement that returns rows.
+    Query(Statement),
+    /// Statements that return no rows, all of them or none.
+    Batch(Vec<Statement>),
+}
+
+/// What was done.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum SqlDone {
+    /// What each statement changed.
+    Changed(Vec<Done>),
+    /// What a statement found.
+    Found(Rows),
+}
+
 /// The open WebSockets of an app, by their names.
 pub trait Connections: Send + Sync {
     /// Puts a message at the end of a connection's queue.
@@ -245,7 +275,7 @@ pub enum Message {
 }
 
 /// Why a message was not sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum SendError {
     /// The connection is not open any more.
     #[error("the connection is closed")]
@@ -265,7 +295,7 @@ pub trait Telemetry: Send + Sync {
 }
 
 /// A part of a call, as the function that answers it tells of it. The sizes are bounded, the words are the function's.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Span {
     /// The chain of the call.
     pub trace_id: u128,
@@ -295,7 +325,7 @@ pub fn traceparent(trace_id: u128, span_id: u64) -> HeaderValue {
 }
 
 /// How a [`Span`] ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Status {
     /// It does not say.
     Unset,

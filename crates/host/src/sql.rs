@@ -8,6 +8,7 @@ use state::sql::{Done, Statement};
 use wasmtime::component::Linker;
 
 use crate::Host;
+use crate::bindings::{Calling, Sql, SqlDone, SqlWork};
 use crate::denials::Denial;
 use crate::host::{App, AppView};
 
@@ -21,7 +22,8 @@ mod generated {
 
 use generated::sampan::sql::database::{self, Changes, Error, Rows, Value};
 
-/// The SQL database of an app.
+/// The SQL database of an app, in this process.
+#[derive(Clone)]
 pub struct Database {
     sql: Arc<state::Sql>,
     turn: Arc<tokio::sync::Mutex<()>>,
@@ -54,6 +56,22 @@ impl Database {
         let worked = working.await;
         drop(waited_for);
         worked.unwrap_or(Err(state::Error::Closed))
+    }
+}
+
+impl Sql for Database {
+    fn run(&self, work: SqlWork) -> Calling<Result<SqlDone, state::Error>> {
+        let this = self.clone();
+        Box::pin(async move {
+            let run = move |sql: &state::Sql| match work {
+                SqlWork::Execute(statement) => {
+                    sql.execute(&statement).map(|done| SqlDone::Changed(vec![done]))
+                }
+                SqlWork::Query(statement) => sql.query(&statement).map(SqlDone::Found),
+                SqlWork::Batch(statements) => sql.transaction(&statements).map(SqlDone::Changed),
+            };
+            this.work(run).await
+        })
     }
 }
 
@@ -127,23 +145,15 @@ fn changes(done: Done) -> Changes {
     Changes { rows: done.rows_affected, last_insert_rowid: done.last_rowid }
 }
 
-impl<'a> AppView<'a> {
-    fn database(&self) -> Result<&'a Database, Error> {
-        self.bindings.and_then(|bindings| bindings.sql.as_deref()).ok_or_else(|| {
-            self.denials.record(Denial::Sql);
-            Error::Denied
-        })
-    }
-}
-
 impl AppView<'_> {
     /// Does `work` on the database.
-    async fn work<T: Send + 'static>(
-        &mut self,
-        work: impl FnOnce(&state::Sql) -> Result<T, state::Error> + Send + 'static,
-    ) -> Result<T, Error> {
+    async fn work(&mut self, work: SqlWork) -> Result<SqlDone, Error> {
         use state::Error as State;
-        self.database()?.work(work).await.map_err(|error| match error {
+        let Some(sql) = self.bindings.and_then(|bindings| bindings.sql.as_ref()) else {
+            self.denials.record(Denial::Sql);
+            return Err(Error::Denied);
+        };
+        sql.run(work).await.map_err(|error| match error {
             State::Sql(why) if why.contains("constraint failed") => Error::Constraint(why),
             State::Sql(why) => Error::Invalid(why),
             State::SqlDenied(_) => Error::Invalid(error.to_string()),
@@ -152,25 +162,32 @@ impl AppView<'_> {
             error => Error::Other(self.told(&error)),
         })
     }
+
+    /// The same, for work that finds nothing.
+    async fn change(&mut self, work: SqlWork) -> Result<Vec<Changes>, Error> {
+        match self.work(work).await? {
+            SqlDone::Changed(done) => Ok(done.into_iter().map(changes).collect()),
+            SqlDone::Found(_) => Ok(Vec::new()),
+        }
+    }
 }
 
 impl database::Host for AppView<'_> {
     async fn execute(&mut self, sql: String, parameters: Vec<Value>) -> Result<Changes, Error> {
-        let statement = statement((sql, parameters));
-        self.work(move |sql| sql.execute(&statement)).await.map(changes)
+        let mut done = self.change(SqlWork::Execute(statement((sql, parameters)))).await?;
+        done.pop().ok_or_else(|| Error::Other("nothing was done".to_owned()))
     }
 
     async fn query(&mut self, sql: String, parameters: Vec<Value>) -> Result<Rows, Error> {
-        let statement = statement((sql, parameters));
-        let found = self.work(move |sql| sql.query(&statement)).await?;
+        let SqlDone::Found(found) = self.work(SqlWork::Query(statement((sql, parameters)))).await? else {
+            return Err(Error::Other("nothing was looked for".to_owned()));
+        };
         let row = |row: Vec<_>| row.into_iter().map(Value::from).collect();
         Ok(Rows { columns: found.columns, rows: found.rows.into_iter().map(row).collect() })
     }
 
     async fn batch(&mut self, statements: Vec<(String, Vec<Value>)>) -> Result<Vec<Changes>, Error> {
-        let statements: Vec<_> = statements.into_iter().map(statement).collect();
-        let done = self.work(move |sql| sql.transaction(&statements)).await?;
-        Ok(done.into_iter().map(changes).collect())
+        self.change(SqlWork::Batch(statements.into_iter().map(statement).collect())).await
     }
 }
 

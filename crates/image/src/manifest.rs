@@ -71,7 +71,8 @@ impl Manifest {
         if problems.is_empty() { Ok(manifest) } else { Err(manifest.error(problems)) }
     }
 
-    /// A manifest with nothing but one function, changed, as text: what a process is told that runs only that.
+    /// A manifest with nothing but one function, changed, and its buckets, as text: what a process is told that runs only
+    /// that. What it may call is not in it.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -82,11 +83,14 @@ impl Manifest {
     ) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
         let mut function = self.functions[&**name as &str].clone();
         change(&mut function);
+        function.grants.calls.clear();
+        let named = |name: &Name| function.grants.buckets.iter().any(|granted| **granted == *name);
+        let buckets = self.buckets.iter().filter(|(name, _)| named(name));
         Ok(toml::to_string(&Self {
             app: self.app.clone(),
+            buckets: buckets.map(|(name, bucket)| (name.clone(), bucket.clone())).collect(),
             functions: BTreeMap::from([(At::from(name.clone()), function)]),
             routes: Vec::new(),
-            buckets: BTreeMap::new(),
             blobs: BTreeMap::new(),
             chains: BTreeMap::new(),
             source: Source::default(),

@@ -141,6 +141,7 @@ impl Function {
         place: Place,
         settings: Settings,
     ) -> Self {
+        let is_middleware = apart.abilities().is_middleware;
         Self {
             name: name.into(),
             engine,
@@ -149,7 +150,7 @@ impl Function {
             chain: None,
             socket: None,
             watcher: None,
-            is_middleware: false,
+            is_middleware,
             command: None,
             apart: Some(apart),
             place,
@@ -159,6 +160,11 @@ impl Function {
             warm_exports: Warm::new(0),
             settings,
         }
+    }
+
+    /// Whether it can be told of changes.
+    pub(crate) fn is_watcher(&self) -> bool {
+        self.watcher.is_some() || self.apart.as_ref().is_some_and(|apart| apart.abilities().is_watcher)
     }
 
     /// Whether an instance can answer several requests at once. Middleware cannot: what it passes on would not be known

@@ -163,7 +163,7 @@ impl Function {
         };
         let request = Request::from_parts(parts, ahead.into_body());
         let answered = match (&self.apart, &self.command, self.settings.share) {
-            (Some(apart), ..) => self.in_time(call, apart.answer(request)).await,
+            (Some(apart), ..) => self.in_time(call, apart.answer(call, next, request)).await,
             (None, Some(command), _) => self.in_time(call, self.answer_command(command, call, request)).await,
             (None, None, Some(share)) => {
                 let concurrent = self.concurrent.get_or_init(|| Concurrent::new(self, share));
@@ -260,6 +260,10 @@ impl Function {
 
     /// Answers a call through `sampan:chain`.
     pub(crate) async fn call(&self, call: Call, input: Payload) -> Result<Payload, CallError> {
+        if let Some(apart) = &self.apart {
+            let output = self.invoke_apart(call, apart.call(call, input)).await;
+            return output.unwrap_or_else(|failure| Err(self.call_error(failure)));
+        }
         if let Some(command) = &self.command {
             let begun = Instant::now();
             let _entered = self.enter(call).await.map_err(|failure| self.call_error(failure))?;
@@ -323,6 +327,19 @@ impl Function {
             Ok(Err(error)) => Err(self.trapped(error)),
             Err(_) => Err(self.late()),
         };
+        self.ended(begun, result.as_ref().err());
+        result
+    }
+
+    /// The same, in the function's own process.
+    pub(crate) async fn invoke_apart<R>(
+        &self,
+        call: Call,
+        work: impl Future<Output = Result<R, Failure>>,
+    ) -> Result<R, Failure> {
+        let begun = Instant::now();
+        let _entered = self.enter(call).await?;
+        let result = self.in_time(call, work).await;
         self.ended(begun, result.as_ref().err());
         result
     }

@@ -116,6 +116,28 @@ pub const WORKER_SILENCE_MAX: Duration = Duration::from_secs(10);
 /// Time between two starts of such a process, at the least; also what its end may take.
 pub const WORKER_PAUSE: Duration = Duration::from_millis(200);
 
+/// Event loops of such a process at the most.
+pub const WORKER_LANES_MAX: usize = 16;
+
+/// Bytes of a message between such a process and its node: the largest result of SQL, and some.
+pub const WORKER_MESSAGE_BYTES_MAX: usize = 80 << 20;
+
+/// Bytes of the questions of such a process that wait for answers; each counts as its own bytes and
+/// [`WORKER_QUESTION_BYTES`].
+pub const WORKER_QUESTIONS_BYTES_MAX: usize = 160 << 20;
+
+/// Requests that such a process makes at once.
+pub const WORKER_QUESTIONS_MAX: u32 = 1_024;
+
+/// Bytes that a question takes beside what it says.
+pub const WORKER_QUESTION_BYTES: usize = 4 << 10;
+
+/// Bytes of answers that such a process may leave where they are.
+pub const WORKER_ANSWERS_BYTES_MAX: usize = 512 << 20;
+
+/// Turns of tasks between two looks at what has come from outside. Tokio's sixty would be many time slices.
+pub const POLLS_BETWEEN_EVENTS: u32 = 8;
+
 /// Bytes of a line that such a process says, and of its last words.
 pub const WORKER_WORDS_BYTES_MAX: u64 = 16 << 10;
 

@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::SystemTime;
 
 use engine::options::{Interrupt, Pool};
-use engine::sealed::Inside;
 use engine::{CodeCache, Engine, Limits, Profile, Seal};
 use host::bindings::{Connections, Database, Siblings};
 use host::grants::Peer;
@@ -19,9 +18,9 @@ use state::{Blobs, Durability, Sql, SqlLimits, Store};
 
 use crate::function::{Function, Loaded, Settings};
 use crate::gate::{Gate, Place};
-use crate::limits::{RUNNING_MAX, SLOTS_MAX, SLOTS_SPARE};
+use crate::limits::{RUNNING_MAX, SLOTS_MAX, SLOTS_SPARE, WORKER_LANES_MAX};
 use crate::log::{FunctionLog, Logs};
-use crate::sealed::{Apart, Starting};
+use crate::sealed::{Apart, Order, Starting, Within};
 use crate::telemetry::Telemetry;
 use crate::websocket::Sockets;
 use tokio::runtime::Handle;
@@ -49,8 +48,8 @@ pub struct Machine {
     /// The command that works for a sealed function: what it runs calls [`work`](crate::sealed::work). Empty where none is
     /// started.
     pub worker: Vec<OsString>,
-    /// Where the programs come from, in a process that is sealed itself.
-    pub inside: Option<Arc<Inside>>,
+    /// Where the program comes from and what is behind it, in a process that is sealed itself.
+    pub within: Option<Arc<Within>>,
     /// Where spans go; `None` where nothing is traced.
     pub telemetry: Option<Arc<Telemetry>>,
 }
@@ -67,7 +66,10 @@ impl Shared {
     fn open(manifest: &Manifest, machine: &Machine, before: Option<&Shared>) -> Result<Self, Error> {
         let app: &str = &manifest.app.name;
         let mut shared = Self { sql: before.and_then(|before| before.sql.clone()), blobs: None };
-        if shared.sql.is_none() && manifest.functions.values().any(|function| function.grants.sql) {
+        if machine.within.is_none()
+            && shared.sql.is_none()
+            && manifest.functions.values().any(|function| function.grants.sql)
+        {
             std::fs::create_dir_all(&machine.sql)
                 .map_err(|source| Error::Read { path: machine.sql.clone(), source })?;
             let sql = Sql::open(&machine.sql.join(format!("{app}.sqlite")), SqlLimits::default())?;
@@ -145,8 +147,9 @@ impl Loader {
     /// The function called `name`, compiled and linked. It takes the place of the `old` one, if there is one.
     pub(crate) fn function(&self, name: &Name, old: Option<&Function>) -> Result<Function, Error> {
         let declared = &self.manifest.functions[&**name as &str];
-        if *declared.profile == image::Profile::Sealed && self.machine.inside.is_none() {
-            return self.sealed(name, declared, old);
+        if *declared.profile == image::Profile::Sealed && self.machine.within.is_none() {
+            let function = self.sealed(name, declared, old)?;
+            return self.checked(name, declared, function);
         }
         let failed = |source| Error::Program { function: name.to_string(), source };
         let mut settings = self.settings(declared)?;
@@ -159,8 +162,8 @@ impl Loader {
         let load = |settings: &engine::Settings| {
             let engine = self.engine(settings.clone())?;
             let seal = || self.machine.seal.clone();
-            let program = match (&self.machine.inside, &trusted) {
-                (Some(inside), _) => inside.load(&engine)?,
+            let program = match (&self.machine.within, &trusted) {
+                (Some(within), _) => within.inside.load(&engine)?,
                 (None, Some(bytes)) => engine.load(bytes, self.machine.cache.as_ref())?,
                 (None, None) => engine.load_file(&path, self.machine.cache.as_ref(), seal)?,
             };
@@ -182,16 +185,27 @@ impl Loader {
         let loaded = loaded.map_err(failed)?;
         let settings = self.calls(name, declared, limits)?;
         let place = self.place(declared, old);
-        let function = Function::link(name, loaded, place, settings)?;
+        self.checked(name, declared, Function::link(name, loaded, place, settings)?)
+    }
+
+    /// The function, if it can be what it is declared to be.
+    fn checked(
+        &self,
+        name: &Name,
+        declared: &image::Function,
+        function: Function,
+    ) -> Result<Function, Error> {
         let problem = |span, text: &str, hint| {
             Err(self.manifest.error(vec![Problem::new(span, format!("`{name}` {text}")).hint(hint)]).into())
         };
         match (declared.watches.first(), &declared.share) {
-            (Some(watched), _) if function.watcher.is_none() => {
+            (Some(watched), _) if !function.is_watcher() => {
                 let hint = "what watches a bucket exports `wasi:keyvalue/watcher@0.2.0-draft2`";
                 problem(watched.span(), "cannot be told of changes", hint)
             }
-            (_, Some(share)) if function.settings.share.is_some() && !function.can_share() => {
+            (_, Some(share))
+                if function.apart.is_none() && function.settings.share.is_some() && !function.can_share() =>
+            {
                 let hint = "only a function of WASI 0.3 HTTP that is no middleware can share its instances";
                 problem(share.span(), "answers one request at a time", hint)
             }
@@ -239,17 +253,10 @@ impl Loader {
         declared: &image::Function,
         old: Option<&Function>,
     ) -> Result<Function, Error> {
-        let granted = &declared.grants;
-        let kept = [
-            ("buckets", !granted.buckets.is_empty()),
-            ("blobs", !granted.blobs.is_empty()),
-            ("sql", granted.sql),
-            ("calls", !granted.calls.is_empty()),
-        ];
-        if let Some((grant, _)) = kept.into_iter().find(|(_, is_granted)| *is_granted) {
+        if !declared.grants.blobs.is_empty() {
             let problem = Problem::new(
                 declared.profile.span(),
-                format!("`{name}` cannot be granted `{grant}` under profile `sealed` yet"),
+                format!("`{name}` cannot be granted `blobs` under profile `sealed` yet"),
             );
             let hint = "take the grant away, or serve it under `dense`";
             return Err(self.manifest.error(vec![problem.hint(hint)]).into());
@@ -259,7 +266,9 @@ impl Loader {
         let settings = self.calls(name, declared, limits)?;
         let env = settings.grants.env.clone();
         let failed = |reason| Error::Worker { function: name.to_string(), reason };
-        let task = self.manifest.alone(name, |function| {
+        let bindings =
+            settings.grants.bindings.clone().ok_or_else(|| failed("it has no bindings".to_owned()))?;
+        let manifest = self.manifest.alone(name, |function| {
             function.program = self.machine.dir.join(&*function.program).into();
             function.build = None;
             function.secrets.clear();
@@ -267,11 +276,20 @@ impl Loader {
             let dirs = settings.grants.dirs.iter().map(|dir| moved(dir, &dir.host).into());
             function.grants.dirs = dirs.collect();
         });
-        let log = FunctionLog::new(Arc::clone(&self.logs), name);
+        // More event loops than calls, or processors, would only take room.
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let calls = *declared.limits.concurrency as usize;
+        let order = Order {
+            manifest: manifest.map_err(|error| failed(error.to_string()))?,
+            calls: bindings.calls.clone(),
+            is_traced: bindings.telemetry.is_some(),
+            lanes: processors.min(calls).clamp(1, WORKER_LANES_MAX),
+        };
         let starting = Starting {
             command: self.machine.worker.clone(),
-            task: task.map_err(|error| failed(error.to_string()))?,
-            log: Arc::new(log),
+            lanes: order.lanes,
+            order: serde_json::to_string(&order).map_err(|error| failed(error.to_string()))?,
+            bindings,
         };
         let apart = Handle::current().block_on(Apart::start(starting)).map_err(failed)?;
         // It runs nothing, and so needs no pool and no clock.
@@ -365,19 +383,23 @@ impl Loader {
         let config = granted.config.iter().map(|(key, value)| ((**key).clone(), (**value).clone()));
         let calls: BTreeSet<String> = granted.calls.iter().map(|name| name.to_string()).collect();
         let log = FunctionLog::new(Arc::clone(&self.logs), name);
-        Ok(Bindings {
+        let bindings = Bindings {
             name: name.to_string(),
             store: Arc::clone(&self.machine.store),
             buckets,
             config: config.collect(),
             calls,
             siblings: Arc::clone(&self.siblings),
-            sql: self.shared.sql.clone().filter(|_| granted.sql),
+            sql: self.shared.sql.clone().filter(|_| granted.sql).map(|sql| sql as _),
             blobs: self.shared.blobs.clone().filter(|_| !granted.blobs.is_empty()),
             containers: granted.blobs.iter().map(|name| name.to_string()).collect(),
             connections: Some(Arc::clone(&self.sockets) as Arc<dyn Connections>),
             log: Arc::new(log),
             telemetry: self.machine.telemetry.clone().map(|telemetry| telemetry as _),
+        };
+        Ok(match &self.machine.within {
+            Some(within) => within.node.reach(bindings, granted.sql),
+            None => bindings,
         })
     }
 

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Weak;
 
+use host::Host;
 use host::bindings::{Call, CallError};
 use state::{Bucket, Change, Watch};
 use tokio::sync::oneshot;
@@ -15,6 +16,7 @@ use crate::app::{App, random_id};
 use crate::current::Current;
 use crate::function::Function;
 use crate::instance::Failure;
+use crate::sealed::Task;
 use crate::{bucket, telemetry};
 
 /// All that is told in an app. Dropped, it ends.
@@ -129,22 +131,45 @@ impl Telling {
         call: Call,
         change: &Change,
     ) -> Result<(), CallError> {
-        let watcher = function.watcher.as_ref().ok_or(Failure::NoEntry);
-        let watcher = watcher.map_err(|failure| function.call_error(failure))?;
         let name = &self.bucket.spec().name;
         let key = String::from_utf8_lossy(&change.key).into_owned();
-        let told: Result<(), Failure> = if change.present {
+        let mut value = None;
+        if change.present {
             let entry = app.store().get(&self.bucket, &change.key);
             // What is gone by now was removed by a later change, which is told in its turn, or has expired.
             let Some(entry) = entry.map_err(|error| CallError::Failed(error.to_string()))? else {
                 return Ok(());
             };
-            let given = |host: &mut host::Host| Ok((host.hand_bucket(name)?, key, entry.value));
-            function.invoke_with(call, &watcher.on_set, given).await
-        } else {
-            let given = |host: &mut host::Host| Ok((host.hand_bucket(name)?, key));
-            function.invoke_with(call, &watcher.on_delete, given).await
-        };
+            value = Some(entry.value);
+        }
+        let told = function.changed(call, name, key, value).await;
         told.map_err(|failure| function.call_error(failure))
+    }
+}
+
+impl Function {
+    /// Tells of a key that was set, or deleted where it has no value.
+    pub(crate) async fn changed(
+        &self,
+        call: Call,
+        bucket: &str,
+        key: String,
+        value: Option<Vec<u8>>,
+    ) -> Result<(), Failure> {
+        if let Some(apart) = &self.apart {
+            let task = Task::Changed { bucket: bucket.to_owned(), key, value };
+            return self.invoke_apart(call, apart.invoke(call, &task)).await;
+        }
+        let watcher = self.watcher.as_ref().ok_or(Failure::NoEntry)?;
+        match value {
+            Some(value) => {
+                let given = |host: &mut Host| Ok((host.hand_bucket(bucket)?, key, value));
+                self.invoke_with(call, &watcher.on_set, given).await
+            }
+            None => {
+                let given = |host: &mut Host| Ok((host.hand_bucket(bucket)?, key));
+                self.invoke_with(call, &watcher.on_delete, given).await
+            }
+        }
     }
 }

@@ -14,6 +14,7 @@ use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -26,6 +27,7 @@ use crate::function::Function;
 use crate::instance::Failure;
 use crate::limits::{SOCKET_GOODBYE, SOCKET_MESSAGE_BYTES_MAX, SOCKET_QUEUE_MAX, SOCKET_SILENCE};
 use crate::respond::say;
+use crate::sealed::Task;
 
 /// The open connections of an app.
 #[derive(Default)]
@@ -37,9 +39,9 @@ pub(crate) struct Sockets {
 }
 
 /// A message as a function gets it.
-#[derive(ComponentType, Lift, Lower)]
+#[derive(ComponentType, Lift, Lower, Serialize, Deserialize)]
 #[component(variant)]
-enum Received {
+pub(crate) enum Received {
     #[component(name = "text")]
     Text(String),
     #[component(name = "binary")]
@@ -131,6 +133,50 @@ pub(crate) async fn accept(app: Arc<App>, name: &str, parts: Parts, body: Incomi
     response
 }
 
+impl Function {
+    /// Asks whether a connection may be opened, which is refused with the function's words.
+    pub(crate) async fn opened(
+        &self,
+        call: Call,
+        connection: String,
+        path: String,
+        headers: Vec<(String, String)>,
+    ) -> Result<Result<(), String>, Failure> {
+        if let Some(apart) = &self.apart {
+            let task = Task::Opened { connection, path, headers };
+            return self.invoke_apart(call, apart.invoke(call, &task)).await;
+        }
+        let socket = self.socket.as_ref().ok_or(Failure::NoEntry)?;
+        let (answer,): (Result<(), String>,) =
+            self.invoke(call, &socket.opened, (connection, path, headers)).await?;
+        Ok(answer)
+    }
+
+    /// Hands over a message.
+    pub(crate) async fn received(
+        &self,
+        call: Call,
+        connection: String,
+        message: Received,
+    ) -> Result<(), Failure> {
+        if let Some(apart) = &self.apart {
+            let task = Task::Received { connection, message };
+            return self.invoke_apart(call, apart.invoke(call, &task)).await;
+        }
+        let socket = self.socket.as_ref().ok_or(Failure::NoEntry)?;
+        self.invoke(call, &socket.received, (connection, message)).await
+    }
+
+    /// Tells of the end of a connection.
+    pub(crate) async fn closed(&self, call: Call, connection: String) -> Result<(), Failure> {
+        if let Some(apart) = &self.apart {
+            return self.invoke_apart(call, apart.invoke(call, &Task::Closed { connection })).await;
+        }
+        let socket = self.socket.as_ref().ok_or(Failure::NoEntry)?;
+        self.invoke(call, &socket.closed, (connection,)).await
+    }
+}
+
 /// One connection.
 struct Open {
     app: Arc<App>,
@@ -145,15 +191,11 @@ impl Open {
     }
 
     async fn opened(&self, parts: &Parts) -> Result<Result<(), String>, Failure> {
-        let socket = self.function.socket.as_ref().ok_or(Failure::NoEntry)?;
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
         let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let headers: Vec<(String, String)> =
             parts.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
-        let given = (self.connection.clone(), path.to_owned(), headers);
-        let (answer,): (Result<(), String>,) =
-            self.function.invoke(self.call(), &socket.opened, given).await?;
-        Ok(answer)
+        self.function.opened(self.call(), self.connection.clone(), path.to_owned(), headers).await
     }
 
     /// Hands messages over, in both directions, until one side ends.
@@ -211,18 +253,12 @@ impl Open {
 
     /// What fails here is in the function's log.
     async fn received(&self, message: Received) {
-        if let Some(socket) = &self.function.socket {
-            let given = (self.connection.clone(), message);
-            let _: Result<(), _> = self.function.invoke(self.call(), &socket.received, given).await;
-        }
+        let _ = self.function.received(self.call(), self.connection.clone(), message).await;
     }
 
     async fn closed(&self) {
         self.forget();
-        if let Some(socket) = &self.function.socket {
-            let given = (self.connection.clone(),);
-            let _: Result<(), _> = self.function.invoke(self.call(), &socket.closed, given).await;
-        }
+        let _ = self.function.closed(self.call(), self.connection.clone()).await;
     }
 
     fn forget(&self) {

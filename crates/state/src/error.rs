@@ -4,11 +4,13 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::limits;
 use crate::room::is_full;
 
-/// Why the store did not do what it was asked.
-#[derive(Clone, Debug, thiserror::Error)]
+/// Why the store did not do what it was asked. What is for the operator of this machine only is not written down.
+#[derive(Clone, Debug, thiserror::Error, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Error {
     /// The name of an app or bucket is empty, too long, or not for programs to use.
@@ -109,12 +111,14 @@ pub enum Error {
         missed: u64,
     },
     /// Another process has the store open.
+    #[serde(skip)]
     #[error("the store `{}` is in use by another process", path.display())]
     InUse {
         /// The directory of the store.
         path: PathBuf,
     },
     /// The file is damaged, or was not written by a store. It was left as it is.
+    #[serde(skip)]
     #[error("the store file `{}` is damaged", path.display())]
     Corrupt {
         /// The file.
@@ -123,6 +127,7 @@ pub enum Error {
         source: Arc<io::Error>,
     },
     /// The directory or file could not be opened or made.
+    #[serde(skip)]
     #[error("cannot open the store `{}`", path.display())]
     Open {
         /// The directory or file.
@@ -130,9 +135,13 @@ pub enum Error {
         /// What the operating system said.
         source: Arc<io::Error>,
     },
+    /// The store itself failed, elsewhere: what a program may know of it.
+    #[error("{0}")]
+    Fault(String),
     /// Reading or writing the file failed. A batch that fails with this was applied whole or not at all; most often
     /// not, but only reading can tell.
     #[error("cannot read or write the store file `{}`", path.display())]
+    #[serde(skip)]
     Io {
         /// The file.
         path: PathBuf,
@@ -159,6 +168,7 @@ pub enum Error {
     #[error("line {0} is no entry: a JSON object with `key` or `key_base64`, and `value` or `value_base64`")]
     Line(u64),
     /// The other side of an export or import failed.
+    #[serde(skip)]
     #[error("cannot go on with the export or import")]
     Transfer(#[source] Arc<io::Error>),
     /// A statement is not valid, or failed. It changed nothing.

@@ -41,7 +41,8 @@ impl Pending {
         matches!(self.0, State::Done(Some(Err(_))))
     }
 
-    pub(crate) fn waiting(receiver: oneshot::Receiver<Result<Receipt, Error>>) -> Self {
+    /// A write that is done elsewhere; that nobody tells of its end is [`Error::Closed`].
+    pub fn waiting(receiver: oneshot::Receiver<Result<Receipt, Error>>) -> Self {
         Self(State::Waiting(receiver))
     }
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, ToSql};
+use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::embedded::private;
@@ -48,7 +49,7 @@ impl Default for SqlLimits {
 }
 
 /// A value of a row or a parameter.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Value {
     /// Nothing.
     Null,
@@ -63,7 +64,7 @@ pub enum Value {
 }
 
 /// A statement and its parameters, the first of which is `?1`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Statement {
     /// One statement.
     pub sql: String,
@@ -72,7 +73,7 @@ pub struct Statement {
 }
 
 /// What a statement did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Done {
     /// Rows that it inserted, updated or deleted.
     pub rows_affected: u64,
@@ -81,7 +82,7 @@ pub struct Done {
 }
 
 /// What a statement found.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rows {
     /// The names of the columns.
     pub columns: Vec<String>,

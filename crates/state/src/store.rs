@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use serde::{Deserialize, Serialize};
+
 use crate::limits::{KEY_BYTES_MAX, NAME_BYTES_MAX, VALUE_BYTES_MAX};
 use crate::{Error, Pending, Watch};
 
@@ -71,7 +73,7 @@ pub trait Store: Send + Sync {
 pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
 /// What a write survives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Durability {
     /// Nothing: it is gone with the process.
     Memory,
@@ -189,7 +191,7 @@ pub(crate) fn reserved(name: &str) -> bool {
 }
 
 /// What is under a key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// The value.
     pub value: Vec<u8>,
@@ -198,7 +200,7 @@ pub struct Entry {
 }
 
 /// What a bucket holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// How many keys.
     pub keys: u64,
@@ -218,7 +220,7 @@ pub struct Range<'a> {
 }
 
 /// A part of a listing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Page<T> {
     /// What was found. May be empty when there is more behind it.
     pub items: Vec<T>,
@@ -227,14 +229,14 @@ pub struct Page<T> {
 }
 
 /// Operations that are applied all or not at all, in their order.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Batch {
     /// The operations.
     pub ops: Vec<Op>,
 }
 
 /// One operation of a batch.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Op {
     /// Sets a key.
     Put {
@@ -277,7 +279,7 @@ pub enum Op {
 }
 
 /// What a compare-and-swap expects.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Expected {
     /// Nothing.
     Absent,
@@ -327,7 +329,7 @@ impl Batch {
 }
 
 /// What a batch did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
     /// The version of every entry that it wrote.
     pub version: u64,

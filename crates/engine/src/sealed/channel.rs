@@ -81,24 +81,7 @@ impl Channel {
     }
 
     pub(super) fn send(&self, tag: Tag, content: &[u8], file: Option<BorrowedFd<'_>>) -> io::Result<()> {
-        let bytes = [&[tag as u8], content].concat();
-        let mut part = iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
-        let mut control = Control([0; CONTROL_BYTES]);
-        let mut message = header(&mut part);
-        // SAFETY: everything that the header points to lives until the call returns; the room for control messages is
-        // as large as one with a descriptor.
-        unsafe {
-            if let Some(file) = file {
-                message.msg_control = control.0.as_mut_ptr().cast();
-                message.msg_controllen = CONTROL_BYTES;
-                let first = CMSG_FIRSTHDR(&message);
-                (*first).cmsg_level = libc::SOL_SOCKET;
-                (*first).cmsg_type = libc::SCM_RIGHTS;
-                (*first).cmsg_len = CMSG_LEN(size_of::<RawFd>() as u32) as usize;
-                CMSG_DATA(first).cast::<RawFd>().write_unaligned(file.as_raw_fd());
-            }
-            check(libc::sendmsg(self.0.as_raw_fd(), &message, libc::MSG_NOSIGNAL) as i64).map(drop)
-        }
+        send(self.0.as_fd(), &[&[tag as u8], content].concat(), file)
     }
 
     /// Waits for a message. `None` where the other end is closed.
@@ -107,26 +90,10 @@ impl Channel {
     /// Also for what is no message.
     pub(super) fn receive(&self) -> io::Result<Option<Message>> {
         let mut bytes = vec![0; MESSAGE_BYTES_MAX];
-        let mut part = iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
-        let mut control = Control([0; CONTROL_BYTES]);
-        let mut message = header(&mut part);
-        message.msg_control = control.0.as_mut_ptr().cast();
-        message.msg_controllen = CONTROL_BYTES;
-        // SAFETY: as in `send`; a descriptor that came is owned by nobody else.
-        let (len, file) = unsafe {
-            let flags = libc::MSG_CMSG_CLOEXEC;
-            let len = check(libc::recvmsg(self.0.as_raw_fd(), &mut message, flags) as i64)? as usize;
-            let first = CMSG_FIRSTHDR(&message);
-            let file = (!first.is_null()
-                && (*first).cmsg_type == libc::SCM_RIGHTS
-                && (*first).cmsg_len == CMSG_LEN(size_of::<RawFd>() as u32) as usize)
-                .then(|| OwnedFd::from_raw_fd(CMSG_DATA(first).cast::<RawFd>().read_unaligned()));
-            (len, file)
-        };
-        bytes.truncate(len);
+        let (is_whole, file) = receive(self.0.as_fd(), &mut bytes)?;
         let Some(first) = bytes.first() else { return Ok(None) };
         let tag = TAGS.into_iter().find(|tag| *tag as u8 == *first);
-        let tag = tag.filter(|_| message.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) == 0);
+        let tag = tag.filter(|_| is_whole);
         let tag = tag.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no message"))?;
         Ok(Some(Message { tag, content: bytes.split_off(1), file }))
     }
@@ -139,6 +106,65 @@ impl Channel {
             None => Err(io::ErrorKind::UnexpectedEof.into()),
         }
     }
+}
+
+/// Sends a descriptor through a socket, with one byte of its stream.
+///
+/// # Errors
+/// When the socket takes no more, or its other end is closed.
+pub fn send_descriptor(through: BorrowedFd<'_>, descriptor: BorrowedFd<'_>) -> io::Result<()> {
+    send(through, &[0], Some(descriptor))
+}
+
+/// Waits for a descriptor that [`send_descriptor`] sent.
+///
+/// # Errors
+/// When something else comes, or nothing any more.
+pub fn receive_descriptor(through: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let (_, descriptor) = receive(through, &mut vec![0])?;
+    descriptor.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no descriptor"))
+}
+
+fn send(through: BorrowedFd<'_>, bytes: &[u8], file: Option<BorrowedFd<'_>>) -> io::Result<()> {
+    let mut part = iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+    let mut control = Control([0; CONTROL_BYTES]);
+    let mut message = header(&mut part);
+    // SAFETY: everything that the header points to lives until the call returns; the room for control messages is
+    // as large as one with a descriptor.
+    unsafe {
+        if let Some(file) = file {
+            message.msg_control = control.0.as_mut_ptr().cast();
+            message.msg_controllen = CONTROL_BYTES;
+            let first = CMSG_FIRSTHDR(&message);
+            (*first).cmsg_level = libc::SOL_SOCKET;
+            (*first).cmsg_type = libc::SCM_RIGHTS;
+            (*first).cmsg_len = CMSG_LEN(size_of::<RawFd>() as u32) as usize;
+            CMSG_DATA(first).cast::<RawFd>().write_unaligned(file.as_raw_fd());
+        }
+        check(libc::sendmsg(through.as_raw_fd(), &message, libc::MSG_NOSIGNAL) as i64).map(drop)
+    }
+}
+
+/// Fills `bytes`, which then are as many as came: whether that is all of the message, and what came with it.
+fn receive(through: BorrowedFd<'_>, bytes: &mut Vec<u8>) -> io::Result<(bool, Option<OwnedFd>)> {
+    let mut part = iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
+    let mut control = Control([0; CONTROL_BYTES]);
+    let mut message = header(&mut part);
+    message.msg_control = control.0.as_mut_ptr().cast();
+    message.msg_controllen = CONTROL_BYTES;
+    // SAFETY: as in `send`; a descriptor that came is owned by nobody else.
+    let (len, file) = unsafe {
+        let flags = libc::MSG_CMSG_CLOEXEC;
+        let len = check(libc::recvmsg(through.as_raw_fd(), &mut message, flags) as i64)? as usize;
+        let first = CMSG_FIRSTHDR(&message);
+        let file = (!first.is_null()
+            && (*first).cmsg_type == libc::SCM_RIGHTS
+            && (*first).cmsg_len == CMSG_LEN(size_of::<RawFd>() as u32) as usize)
+            .then(|| OwnedFd::from_raw_fd(CMSG_DATA(first).cast::<RawFd>().read_unaligned()));
+        (len, file)
+    };
+    bytes.truncate(len);
+    Ok((message.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) == 0, file))
 }
 
 /// Sends what a handler of a signal has to say. Everything here may be done in one.

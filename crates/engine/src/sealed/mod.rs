@@ -34,6 +34,7 @@ use libc::{c_int, c_long};
 use crate::Settings;
 use crate::options::Seal;
 use channel::{Channel, Tag};
+pub use channel::{receive_descriptor, send_descriptor};
 pub use code::{Source, Supplier};
 use layer::plain;
 pub use layer::{Layer, State};

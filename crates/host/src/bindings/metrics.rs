@@ -1,7 +1,9 @@
 //! What a function measures, as plain data: the metrics of OpenTelemetry without their exemplars.
 
+use serde::{Deserialize, Serialize};
+
 /// A metric, with the words of the function that measured it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Metric {
     /// What is measured.
     pub name: String,
@@ -18,7 +20,7 @@ pub struct Metric {
 }
 
 /// The points of a [`Metric`], by their kind.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Data {
     /// Values as they are now.
     Gauge(Vec<Point<Number>>),
@@ -31,7 +33,7 @@ pub enum Data {
 }
 
 /// One value of a metric, and what sets it apart from the others.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Point<T> {
     /// Names and values; a value is JSON (RFC 8259).
     pub attributes: Vec<(String, String)>,
@@ -40,7 +42,7 @@ pub struct Point<T> {
 }
 
 /// What a value counts from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Temporality {
     /// From the start.
     Cumulative,
@@ -49,7 +51,7 @@ pub enum Temporality {
 }
 
 /// A measured number.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Number {
     /// With a fraction.
     Float(f64),
@@ -58,7 +60,7 @@ pub enum Number {
 }
 
 /// How values are spread over buckets.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Histogram {
     /// How many values there were.
     pub count: u64,
@@ -75,7 +77,7 @@ pub struct Histogram {
 }
 
 /// How values are spread over buckets that end at the powers of `2 ^ (2 ^ -scale)`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ExponentialHistogram {
     /// How many values there were.
     pub count: u64,
@@ -98,7 +100,7 @@ pub struct ExponentialHistogram {
 }
 
 /// Buckets without a gap.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Buckets {
     /// The index of the first.
     pub offset: i32,

@@ -1,33 +1,65 @@
-//! A worker: reads what it is to run, seals itself, and answers requests until nobody sends any more.
+//! A worker: reads what it is to run, seals itself, and answers calls until nobody sends any more.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::io::{self, Read, Write, stdin, stdout};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use engine::sealed::{self, Dir, Ending, Inside, Network, Plan, Side, Source, Supplier};
 use engine::{CodeCache, Seal};
 use host::Authorities;
 use host::bindings::Call;
+use http::Request;
 use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::client;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use image::trust::TrustList;
-use image::{Function, Manifest, Name};
-use state::Memory;
+use image::{Manifest, Name};
+use serde::{Deserialize, Serialize};
+use tokio::net::unix::OwnedReadHalf;
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::broadcast::error::RecvError;
 use wasmtime_wasi_http::{Error as HttpError, WasiBody};
 
-use super::failure::to_response;
-use super::{READY, TASK_BYTES_MAX};
+use super::asked::COVER;
+use super::failure::{self, to_response};
+use super::line::{Line, read, written};
+use super::remote::Remote;
+use super::words::{Cover, Part, Task, To};
+use super::{Abilities, ORDER_BYTES_MAX, READY};
 use crate::app::random_id;
-use crate::limits::{DEADLINE_MAX, HEAD_BYTES_MAX, RUNNING_MAX};
+use crate::function::Function;
+use crate::limits::{DEADLINE_MAX, HEAD_BYTES_MAX, POLLS_BETWEEN_EVENTS, RUNNING_MAX};
 use crate::load::{moved, settings};
 use crate::{App, Error, Logs, Machine};
+
+/// What a worker is told on its standard input: a text in JSON, with its length before it.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Order {
+    /// The manifest of its one function.
+    pub(crate) manifest: String,
+    /// What the function may call.
+    pub(crate) calls: BTreeSet<String>,
+    /// Whether somebody hears of spans and metrics.
+    pub(crate) is_traced: bool,
+    /// Event loops.
+    pub(crate) lanes: usize,
+}
+
+/// A process that is sealed, as its app finds it.
+pub struct Within {
+    /// Where the program comes from.
+    pub(crate) inside: Inside,
+    /// What stands behind the function.
+    pub(crate) node: Arc<Remote>,
+}
 
 /// What became of a worker.
 pub enum Ended {
@@ -63,7 +95,8 @@ pub fn work(
     seal: &dyn Fn() -> Option<Seal>,
     authorities: Authorities,
 ) -> Result<Ended, Failed> {
-    let manifest = Manifest::parse(&task()?, "sampan.toml").map_err(Error::from)?;
+    let order: Order = serde_json::from_str(&order()?).map_err(io::Error::from)?;
+    let manifest = Manifest::parse(&order.manifest, "sampan.toml").map_err(Error::from)?;
     let (name, declared) =
         manifest.functions.first_key_value().ok_or(io::ErrorKind::InvalidData).map_err(io::Error::from)?;
     let name: Name = (**name).clone();
@@ -84,17 +117,17 @@ pub fn work(
             let leash = stdin();
             Ok(Ended::Outside(outside.supervise(Some(supplier), None, Some(leash.as_fd()))?))
         }
-        Side::Inside(inside) => Ok(Ended::Inside(answer_all(manifest, &name, inside, authorities))),
+        Side::Inside(inside) => Ok(Ended::Inside(answer_all(order, manifest, &name, inside, authorities))),
     }
 }
 
-/// The manifest of the one function, with its length before it.
-fn task() -> io::Result<String> {
+/// What comes first on standard input.
+fn order() -> io::Result<String> {
     let mut input = UnixStream::from(stdin().as_fd().try_clone_to_owned()?);
     let mut length = [0; 4];
     input.read_exact(&mut length)?;
     let length = u32::from_le_bytes(length);
-    if length > TASK_BYTES_MAX {
+    if length > ORDER_BYTES_MAX {
         return Err(io::ErrorKind::InvalidData.into());
     }
     let mut text = vec![0; length as usize];
@@ -103,7 +136,7 @@ fn task() -> io::Result<String> {
 }
 
 /// What the process keeps for the grants of its function.
-fn granted(declared: &Function) -> Result<(Vec<Dir>, Network), host::grants::Malformed> {
+fn granted(declared: &image::Function) -> Result<(Vec<Dir>, Network), host::grants::Malformed> {
     let grants = &declared.grants;
     let dir = |text: &image::At<String>| {
         let dir: host::grants::Dir = text.parse()?;
@@ -117,8 +150,16 @@ fn granted(declared: &Function) -> Result<(Vec<Dir>, Network), host::grants::Mal
     Ok((dirs, if peers.is_empty() { Network::None } else { Network::granted(ports, [].into_iter()) }))
 }
 
+/// What leads to one event loop.
+struct Lane {
+    http: UnixStream,
+    line: Arc<Line>,
+    from: OwnedReadHalf,
+}
+
 /// What the sealed process does.
 fn answer_all(
+    order: Order,
     mut manifest: Manifest,
     name: &Name,
     inside: Inside,
@@ -126,26 +167,22 @@ fn answer_all(
 ) -> Result<(), Error> {
     let failed = |source: io::Error| Error::Worker { function: name.to_string(), reason: source.to_string() };
     let declared = manifest.functions.get_mut(&**name as &str);
-    let calls = declared.as_ref().map_or(1, |function| *function.limits.concurrency as usize);
     for (index, text) in declared.into_iter().flat_map(|function| &mut function.grants.dirs).enumerate() {
         // It has another place here, and the same name for the program.
         if let (Some(place), Ok(dir)) = (inside.dir(index), text.parse::<host::grants::Dir>()) {
             *text = moved(&dir, &place).into();
         }
     }
-    // More threads than calls would only wake each other.
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(processors.min(calls).max(1))
-        .enable_all()
-        .build()
-        .map_err(failed)?;
-    let stream = stdin().as_fd().try_clone_to_owned().map(UnixStream::from).map_err(failed)?;
-    let inside = Arc::new(inside);
-    runtime.block_on(async {
+    // What comes for one event loop is read, run and answered by one thread: to wake others takes longer than most calls.
+    let runtimes: Vec<Runtime> =
+        (0..order.lanes).map(|_| event_loop()).collect::<io::Result<_>>().map_err(failed)?;
+    let [first, others @ ..] = &runtimes[..] else { return Err(failed(io::ErrorKind::InvalidData.into())) };
+    let (node, mut lanes) = first.block_on(connect(&order, &runtimes)).map_err(failed)?;
+    let function = first.block_on(async {
+        let within = Arc::new(Within { inside, node: Arc::clone(&node) });
         let machine = Machine {
             dir: PathBuf::from("/"),
-            store: Arc::new(Memory::new(Arc::new(SystemTime::now))),
+            store: Arc::clone(&node) as _,
             sql: PathBuf::new(),
             cache: None,
             seal: None,
@@ -154,36 +191,131 @@ fn answer_all(
             authorities,
             telemetry: None,
             worker: Vec::new(),
-            inside: Some(Arc::clone(&inside)),
+            within: Some(Arc::clone(&within)),
         };
         let app = App::load(manifest, machine).await?;
-        let function =
-            app.function(name).filter(|function| function.http.is_some() || function.command.is_some());
-        let function = function.ok_or_else(|| Error::NoEntry { function: name.to_string() })?;
+        let function = app.function(name).ok_or_else(|| Error::NoEntry { function: name.to_string() })?;
         tokio::spawn(tell(Arc::clone(app.logs())));
-        inside.begin(true).map_err(failed)?;
-        say(READY, "").map_err(failed)?;
-        stream.set_nonblocking(true).map_err(failed)?;
-        let stream = tokio::net::UnixStream::from_std(stream).map_err(failed)?;
-        let service = service_fn(|request| {
-            let function = Arc::clone(&function);
-            async move {
-                let request =
-                    request.map(|body: hyper::body::Incoming| WasiBody::new(body.map_err(HttpError::from)));
-                let deadline = function.deadline().min(Instant::now() + DEADLINE_MAX);
-                let call = Call { chain: random_id(), span: 0, depth: 0, deadline };
-                let answered = function.answer(call, None, request).await;
-                Ok::<_, Infallible>(answered.unwrap_or_else(|failure| to_response(&failure)))
-            }
-        });
-        let mut http = http2::Builder::new(TokioExecutor::new());
-        http.timer(TokioTimer::new())
-            .max_header_list_size(HEAD_BYTES_MAX as u32 * 2)
-            .max_concurrent_streams(RUNNING_MAX);
-        // However it ends, nobody asks any more.
-        let _ = http.serve_connection(TokioIo::new(stream), service).await;
-        Ok(())
-    })
+        within.inside.begin(true).map_err(failed)?;
+        Ok::<_, Error>((app, function))
+    });
+    let (_app, function) = function?;
+    let mine = lanes.remove(0);
+    for (index, (lane, runtime)) in lanes.into_iter().zip(others).enumerate() {
+        let (function, node) = (Arc::clone(&function), Arc::clone(&node));
+        let handle = runtime.handle().clone();
+        std::thread::Builder::new()
+            .name(format!("lane {}", index + 1))
+            .spawn(move || {
+                Remote::enter(index + 1);
+                handle.block_on(answer_lane(lane, function, node));
+            })
+            .map_err(failed)?;
+    }
+    let abilities =
+        Abilities { is_middleware: function.is_middleware, is_watcher: function.watcher.is_some() };
+    say(READY, &abilities.words()).map_err(failed)?;
+    first.block_on(answer_lane(mine, function, node));
+    Ok(())
+}
+
+fn event_loop() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().event_interval(POLLS_BETWEEN_EVENTS).build()
+}
+
+/// Takes the sockets that the node gives: one for requests to it, and three for each event loop.
+async fn connect(order: &Order, runtimes: &[Runtime]) -> io::Result<(Arc<Remote>, Vec<Lane>)> {
+    let stdin = stdin();
+    let next = || sealed::receive_descriptor(stdin.as_fd()).map(UnixStream::from);
+    let back = asynchronous(next()?)?;
+    let (http, connection) = client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(back))
+        .await
+        .map_err(io::Error::other)?;
+    tokio::spawn(connection);
+    let (mut lanes, mut lines, mut direct) = (Vec::new(), Vec::new(), Vec::new());
+    for runtime in runtimes {
+        let http = next()?;
+        let entered = runtime.enter();
+        let (line, from) = Line::new(asynchronous(next()?)?);
+        drop(entered);
+        direct.push(next()?);
+        lines.push(Arc::clone(&line));
+        lanes.push(Lane { http, line, from });
+    }
+    Ok((Remote::new(lines, direct, http, order.calls.clone(), order.is_traced), lanes))
+}
+
+fn asynchronous(stream: UnixStream) -> io::Result<tokio::net::UnixStream> {
+    stream.set_nonblocking(true)?;
+    tokio::net::UnixStream::from_std(stream)
+}
+
+/// Answers what comes for one event loop, until nothing comes any more.
+async fn answer_lane(lane: Lane, function: Arc<Function>, node: Arc<Remote>) {
+    let Lane { http: stream, line, from } = lane;
+    let Ok(stream) = asynchronous(stream) else { return };
+    let service = service_fn(|request| {
+        let (function, node) = (Arc::clone(&function), Arc::clone(&node));
+        async move { Ok::<_, Infallible>(answer_request(&function, &node, request).await) }
+    });
+    let mut http = http2::Builder::new(TokioExecutor::new());
+    http.timer(TokioTimer::new())
+        .max_header_list_size(HEAD_BYTES_MAX as u32 * 2)
+        .max_concurrent_streams(RUNNING_MAX);
+    let serving = http.serve_connection(TokioIo::new(stream), service);
+    let given = Arc::clone(&function);
+    let messages = line.serve(from, move |said| do_task(Arc::clone(&given), said));
+    // However one of them ends, nobody asks any more.
+    tokio::select! {
+        _ = serving => {}
+        () = messages => {}
+    }
+}
+
+async fn answer_request(
+    function: &Arc<Function>,
+    node: &Arc<Remote>,
+    mut request: Request<Incoming>,
+) -> http::Response<WasiBody> {
+    let cover = request.headers_mut().remove(COVER).as_ref().and_then(Cover::from_header);
+    let (call, next) = match cover {
+        Some(Cover { part, to: To::Next(number) }) => (within(part, function), Some(node.next(number))),
+        Some(Cover { part, to: To::Function(_) }) => (within(part, function), None),
+        None => {
+            let deadline = function.deadline().min(Instant::now() + DEADLINE_MAX);
+            (Call { chain: random_id(), span: 0, depth: 0, deadline }, None)
+        }
+    };
+    let request = request.map(|body| WasiBody::new(body.map_err(HttpError::from)));
+    let answered = function.answer(call, next, request).await;
+    answered.unwrap_or_else(|failure| to_response(&failure::Failed::from(failure)))
+}
+
+/// The call that the node gives.
+fn within(part: Part, function: &Function) -> Call {
+    let call = Call::from(part);
+    Call { deadline: call.deadline.min(function.deadline()), ..call }
+}
+
+/// Does what a message says, and returns what is answered.
+async fn do_task(function: Arc<Function>, said: Vec<u8>) -> Vec<u8> {
+    let Ok((part, task)) = read::<(Part, Task)>(&said) else { return Vec::new() };
+    let call = within(part, &function);
+    let failed = failure::Failed::from;
+    let answer = match task {
+        Task::Call(input) => written(&function.call(call, input).await),
+        Task::Opened { connection, path, headers } => {
+            written(&function.opened(call, connection, path, headers).await.map_err(failed))
+        }
+        Task::Received { connection, message } => {
+            written(&function.received(call, connection, message).await.map_err(failed))
+        }
+        Task::Closed { connection } => written(&function.closed(call, connection).await.map_err(failed)),
+        Task::Changed { bucket, key, value } => {
+            written(&function.changed(call, &bucket, key, value).await.map_err(failed))
+        }
+    };
+    answer.unwrap_or_default()
 }
 
 /// Hands on what the function says.

@@ -83,9 +83,6 @@ const CONSOLE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 808
 
 const TOKEN_BYTES: usize = 32;
 
-/// After so many turns of tasks it is looked what arrived meanwhile. A turn may take a whole time slice.
-const POLLS_BETWEEN_EVENTS: u32 = 8;
-
 /// The signal for a file that becomes larger than it may, as Linux and macOS number it.
 const SIGXFSZ: i32 = 25;
 
@@ -105,7 +102,7 @@ impl Serve {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             // Functions that use up their time slices must not keep others' requests from being read.
-            .event_interval(POLLS_BETWEEN_EVENTS)
+            .event_interval(node::limits::POLLS_BETWEEN_EVENTS)
             .build()
             .map_err(|error| Report::failure("cannot start").cause(error))?;
         outlive_full_files(&runtime)?;
@@ -125,7 +122,7 @@ impl Serve {
             seal: home::seal().ok(),
             trust: || trust_list::read().map_err(|report| report.to_string()),
             worker: commands::worker::command(),
-            inside: None,
+            within: None,
             variable: |name| std::env::var(name).ok(),
             authorities: if connects { authorities::trusted()? } else { Authorities::default() },
             telemetry,

@@ -54,7 +54,10 @@ impl App {
     /// Gives it another manifest, of this version.
     pub(crate) fn change(&self, version: &str, manifest: &str) {
         let guests = std::env::var("SAMPAN_GUESTS").expect("$SAMPAN_GUESTS is set: run `cargo xtask test`");
-        let manifest = manifest.replace("$GUESTS", &guests);
+        let mut manifest = manifest.replace("$GUESTS", &guests);
+        if std::env::var_os("SAMPAN_SEALED").is_some() {
+            manifest = sealed(&manifest);
+        }
         let manifest = format!("[app]\nname = \"tested\"\nversion = \"{version}\"\n{manifest}");
         // In one step: half a manifest is another one.
         std::fs::write(self.path("new.toml"), manifest).expect("a file is written");
@@ -150,6 +153,20 @@ impl App {
             .stderr(Stdio::piped());
         command
     }
+}
+
+/// The manifest with each function under profile `sealed` that names no other.
+fn sealed(manifest: &str) -> String {
+    let parts: Vec<_> = manifest.split("[functions.").collect();
+    let declared = |part: &str| part.split("\n    [").next().is_some_and(|own| own.contains("profile ="));
+    let sealed = parts.iter().enumerate().map(|(index, part)| match part.split_once(']') {
+        Some((name, rest)) if index > 0 && !declared(part) => {
+            format!("[functions.{name}]\n    profile = \"sealed\"{rest}")
+        }
+        _ if index > 0 => format!("[functions.{part}"),
+        _ => (*part).to_owned(),
+    });
+    sealed.collect()
 }
 
 impl Served {

@@ -222,14 +222,8 @@ fn what_cannot_be_had_yet_is_refused() {
         assert!(said.contains(says), "{said}");
     };
     refused(
-        "grants = { buckets = [\"b\"] }\n[buckets.b]",
-        "`f` cannot be granted `buckets` under profile `sealed` yet",
-    );
-    refused("grants = { sql = true }", "`f` cannot be granted `sql` under profile `sealed` yet");
-    refused("grants = { calls = [\"f\"] }", "`f` cannot be granted `calls` under profile `sealed` yet");
-    refused(
-        "[functions.g]\nprogram = \"$GUESTS/app/step.wasm\"\nprofile = \"sealed\"",
-        "cannot seal function `g`",
+        "grants = { blobs = [\"b\"] }\n[blobs.b]",
+        "`f` cannot be granted `blobs` under profile `sealed` yet",
     );
     refused("[functions.g]\nprogram = \"none.wasm\"\nprofile = \"sealed\"", "cannot seal function `g`");
 }

@@ -1,0 +1,212 @@
+//! What a sealed process may ask of its node: what its function was granted, on behalf of calls that it was given.
+//!
+//! The process is believed nothing: what was granted is looked up here, and limits hold here as for any function.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use host::Bindings;
+use host::bindings::{Call, CallError, Message, Next, Payload, SendError, told};
+use http::{HeaderName, Request, Response};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use serde::Serialize;
+use state::{Bucket, Error, Range};
+use tokio::time::timeout_at;
+use wasmtime_wasi_http::{Error as HttpError, WasiBody};
+
+use super::failure::to_response;
+use super::line::{read, written};
+use super::words::{Cover, Listed, Part, Sent, To, Wish};
+
+/// The header field in which a request has its [`Cover`].
+pub(super) const COVER: HeaderName = HeaderName::from_static("sampan-cover");
+
+/// What stands behind one function.
+pub(super) struct Asked {
+    bindings: Arc<Bindings>,
+    /// The calls that the process was given, by their numbers.
+    running: Mutex<HashMap<u64, Running>>,
+    last: AtomicU64,
+}
+
+struct Running {
+    call: Call,
+    next: Option<Arc<dyn Next>>,
+}
+
+/// A call that the process was given, until this is dropped.
+pub(super) struct Given {
+    asked: Arc<Asked>,
+    pub(super) number: u64,
+}
+
+impl Drop for Given {
+    fn drop(&mut self) {
+        self.asked.running().remove(&self.number);
+    }
+}
+
+impl Asked {
+    pub(super) fn new(bindings: Arc<Bindings>) -> Arc<Self> {
+        Arc::new(Self { bindings, running: Mutex::default(), last: AtomicU64::new(0) })
+    }
+
+    fn running(&self) -> MutexGuard<'_, HashMap<u64, Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives a call to the process. What it passes on as middleware goes to `next`.
+    pub(super) fn give(self: &Arc<Self>, call: Call, next: Option<Arc<dyn Next>>) -> Given {
+        let number = self.last.fetch_add(1, Ordering::Relaxed);
+        self.running().insert(number, Running { call, next });
+        Given { asked: Arc::clone(self), number }
+    }
+
+    /// The call that the process says it makes, if it is below one that it was given, and no later than that.
+    fn below(&self, part: Part) -> Result<Call, CallError> {
+        let call = Call::from(part);
+        let running = self.running();
+        let above = running.values().map(|running| running.call);
+        let above = above.filter(|above| above.chain == call.chain && above.depth < call.depth);
+        let deadline = above.map(|above| above.deadline).max().ok_or(CallError::Late)?;
+        Ok(Call { deadline: call.deadline.min(deadline), ..call })
+    }
+
+    /// Answers what the process asks in a message.
+    pub(super) async fn answer(self: Arc<Self>, wish: Vec<u8>) -> Vec<u8> {
+        match read(&wish) {
+            Ok(wish) => self.grant(wish).await,
+            // Nothing reads as an answer to what is no question.
+            Err(_) => Vec::new(),
+        }
+    }
+
+    async fn grant(&self, wish: Wish) -> Vec<u8> {
+        let Bindings { store, sql, connections, .. } = &*self.bindings;
+        match wish {
+            Wish::Get { bucket, key } => self.kept(&bucket, |bucket| store.get(bucket, &key)),
+            Wish::Scan { bucket, part } => self.kept(&bucket, |bucket| store.scan(bucket, part.range())),
+            Wish::Keys { bucket, part } => self.kept(&bucket, |bucket| store.keys(bucket, part.range())),
+            Wish::Usage { bucket } => self.kept(&bucket, |bucket| store.usage(bucket)),
+            Wish::Write { bucket, batch } => {
+                let writing = self.bucket(&bucket).map(|bucket| store.write(bucket, batch));
+                let result = match writing {
+                    Ok(writing) => writing.await,
+                    Err(error) => Err(error),
+                };
+                said(&result.map_err(|error| self.fault(error)))
+            }
+            Wish::Sql(work) => {
+                let result = match sql {
+                    Some(sql) => sql.run(work).await,
+                    None => Err(Error::SqlDenied("it was not granted".to_owned())),
+                };
+                said(&result.map_err(|error| self.fault(error)))
+            }
+            Wish::Call { part, name, input } => said(&self.call(part, &name, input).await),
+            Wish::Send { connection, message } => said(&match connections {
+                Some(connections) => connections.send(&connection, message.into()),
+                None => Err(SendError::Closed),
+            }),
+            Wish::Close { connection } => {
+                if let Some(connections) = connections {
+                    connections.close(&connection);
+                }
+                said(&())
+            }
+            Wish::Span(span) => {
+                // It tells of its own calls only.
+                let is_known = self.running().values().any(|running| running.call.chain == span.trace_id);
+                if let Some(telemetry) = self.bindings.telemetry.as_ref().filter(|_| is_known) {
+                    telemetry.span(span);
+                }
+                said(&())
+            }
+            Wish::Metrics(metrics) => {
+                if let Some(telemetry) = &self.bindings.telemetry {
+                    telemetry.metrics(&self.bindings.name, metrics);
+                }
+                said(&())
+            }
+        }
+    }
+
+    fn bucket(&self, name: &str) -> Result<&Bucket, Error> {
+        self.bindings.buckets.get(name).ok_or_else(|| Error::NoBucket(name.to_owned()))
+    }
+
+    /// What a bucket has.
+    fn kept<T: Serialize>(&self, name: &str, look: impl FnOnce(&Bucket) -> Result<T, Error>) -> Vec<u8> {
+        said(&self.bucket(name).and_then(look).map_err(|error| self.fault(error)))
+    }
+
+    /// An error as the process may know it: what is for the operator goes to the log.
+    fn fault(&self, error: Error) -> Error {
+        match error.fault() {
+            Some(_) => Error::Fault(told(&*self.bindings.log, &error)),
+            None => error,
+        }
+    }
+
+    async fn call(&self, part: Part, name: &str, input: Payload) -> Result<Payload, CallError> {
+        let call = self.callable(part, name)?;
+        let calling = self.bindings.siblings.call(name, call, input);
+        timeout_at(call.deadline.into(), calling).await.unwrap_or(Err(CallError::Late))
+    }
+
+    fn callable(&self, part: Part, name: &str) -> Result<Call, CallError> {
+        match self.bindings.calls.contains(name) {
+            true => self.below(part),
+            false => Err(CallError::Denied),
+        }
+    }
+
+    /// Answers what the process asks as a request: of a sibling, or of what comes after it.
+    pub(super) async fn request(self: Arc<Self>, mut request: Request<Incoming>) -> Response<WasiBody> {
+        let cover = request.headers_mut().remove(COVER);
+        let Some(Cover { part, to }) = cover.as_ref().and_then(Cover::from_header) else {
+            return to_response(&CallError::Denied);
+        };
+        let request = request.map(|body| WasiBody::new(body.map_err(HttpError::from)));
+        let answered = match to {
+            To::Function(name) => match self.callable(part, &name) {
+                Ok(call) => {
+                    let answering = self.bindings.siblings.request(&name, call, request);
+                    timeout_at(call.deadline.into(), answering).await.unwrap_or(Err(CallError::Late))
+                }
+                Err(error) => Err(error),
+            },
+            To::Next(number) => {
+                let next = self.running().get(&number).and_then(|running| running.next.clone());
+                match (next, self.below(part)) {
+                    (Some(next), Ok(call)) => Ok(next.answer(call, request).await),
+                    (None, _) => Err(CallError::Denied),
+                    (_, Err(error)) => Err(error),
+                }
+            }
+        };
+        answered.unwrap_or_else(|error| to_response(&error))
+    }
+}
+
+impl Listed {
+    fn range(&self) -> Range<'_> {
+        Range { prefix: &self.prefix, after: self.after.as_deref(), limit: self.limit }
+    }
+}
+
+impl From<Sent> for Message {
+    fn from(sent: Sent) -> Self {
+        match sent {
+            Sent::Text(text) => Self::Text(text.into()),
+            Sent::Binary(bytes) => Self::Binary(bytes.into()),
+        }
+    }
+}
+
+fn said(answer: &impl Serialize) -> Vec<u8> {
+    // What cannot be written is not read either.
+    written(answer).unwrap_or_default()
+}

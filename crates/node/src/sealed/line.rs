@@ -1,0 +1,203 @@
+//! Messages between a sealed process and its node: questions in both directions, and their answers in any order.
+//!
+//! A message is its length, a number, and what it says (postcard). An answer has the number of its question, and the
+//! highest bit. The node reads each as one from an enemy: how much of it there may be is bounded.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::{Notify, Semaphore, oneshot};
+
+use crate::limits::{
+    WORKER_ANSWERS_BYTES_MAX, WORKER_MESSAGE_BYTES_MAX, WORKER_QUESTION_BYTES, WORKER_QUESTIONS_BYTES_MAX,
+};
+
+/// Bytes before what a message says.
+pub(super) const HEAD_BYTES: usize = 12;
+
+/// Set in the number of an answer.
+const ANSWER: u64 = 1 << 63;
+
+/// There is no answer: the other side is gone, or does not say what it should.
+#[derive(Debug, thiserror::Error)]
+#[error("the other process does not answer")]
+pub(super) struct Gone;
+
+/// One end.
+pub(super) struct Line {
+    to: tokio::sync::Mutex<OwnedWriteHalf>,
+    asked: Mutex<Asked>,
+    /// Bytes of answers that the other side has not taken yet.
+    unsent: AtomicUsize,
+    broken: Notify,
+}
+
+/// Questions that have no answer yet, by their numbers.
+#[derive(Default)]
+struct Asked {
+    last: u64,
+    waiting: HashMap<u64, oneshot::Sender<Vec<u8>>>,
+    is_closed: bool,
+}
+
+/// A question that nobody waits for any more is forgotten.
+struct Waiting<'a> {
+    line: &'a Line,
+    number: u64,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.line.asked().waiting.remove(&self.number);
+    }
+}
+
+impl Line {
+    /// An end, and where it reads.
+    pub(super) fn new(stream: UnixStream) -> (Arc<Self>, OwnedReadHalf) {
+        let (from, to) = stream.into_split();
+        let (to, asked) = (tokio::sync::Mutex::new(to), Mutex::default());
+        (Arc::new(Self { to, asked, unsent: AtomicUsize::new(0), broken: Notify::new() }), from)
+    }
+
+    fn asked(&self) -> MutexGuard<'_, Asked> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks, and waits for the answer.
+    pub(super) async fn ask<R: DeserializeOwned>(&self, question: &impl Serialize) -> Result<R, Gone> {
+        let (answer, answered) = oneshot::channel();
+        let number = {
+            let mut asked = self.asked();
+            if asked.is_closed {
+                return Err(Gone);
+            }
+            asked.last += 1;
+            let number = asked.last;
+            asked.waiting.insert(number, answer);
+            number
+        };
+        let _waiting = Waiting { line: self, number };
+        self.send(&message(number, question).map_err(|_| Gone)?).await.map_err(|_| Gone)?;
+        read(&answered.await.map_err(|_| Gone)?)
+    }
+
+    async fn send(&self, message: &[u8]) -> io::Result<()> {
+        self.to.lock().await.write_all(message).await
+    }
+
+    async fn answer(&self, number: u64, answer: &[u8]) {
+        // Who asks, and takes no answers, is no use, or means harm.
+        let unsent = self.unsent.fetch_add(answer.len(), Ordering::Relaxed) + answer.len();
+        match unsent <= WORKER_ANSWERS_BYTES_MAX {
+            true => drop(self.send(&framed(number | ANSWER, answer)).await),
+            false => self.broken.notify_one(),
+        }
+        self.unsent.fetch_sub(answer.len(), Ordering::Relaxed);
+    }
+
+    /// Reads until nothing comes any more, and has each question answered in a task of its own.
+    pub(super) async fn serve<F>(self: Arc<Self>, from: OwnedReadHalf, answer: impl Fn(Vec<u8>) -> F)
+    where
+        F: Future<Output = Vec<u8>> + Send + 'static,
+    {
+        let room = Arc::new(Semaphore::new(WORKER_QUESTIONS_BYTES_MAX));
+        let mut from = BufReader::new(from);
+        let reading = async {
+            while let Ok((number, said)) = receive(&mut from).await {
+                if number & ANSWER != 0 {
+                    let waiting = self.asked().waiting.remove(&(number & !ANSWER));
+                    // Nobody may wait for it any more.
+                    let _ = waiting.map(|waiting| waiting.send(said));
+                    continue;
+                }
+                let bytes = (said.len() + WORKER_QUESTION_BYTES) as u32;
+                let Ok(taken) = Arc::clone(&room).acquire_many_owned(bytes).await else { return };
+                let (line, answering) = (Arc::clone(&self), answer(said));
+                tokio::spawn(async move {
+                    line.answer(number, &answering.await).await;
+                    drop(taken);
+                });
+            }
+        };
+        tokio::select! {
+            () = reading => {}
+            () = self.broken.notified() => {}
+        }
+        let mut asked = self.asked();
+        asked.is_closed = true;
+        asked.waiting.clear();
+    }
+}
+
+/// Reads questions until none comes any more, and answers each before it reads the next.
+pub(super) async fn serve_in_turn<F>(stream: UnixStream, answer: impl Fn(Vec<u8>) -> F)
+where
+    F: Future<Output = Vec<u8>>,
+{
+    let (from, mut to) = stream.into_split();
+    let mut from = BufReader::new(from);
+    while let Ok((number, said)) = receive(&mut from).await {
+        if to.write_all(&framed(number, &answer(said).await)).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// The next message: its number, and what it says.
+async fn receive(from: &mut BufReader<OwnedReadHalf>) -> io::Result<(u64, Vec<u8>)> {
+    let mut head = [0; HEAD_BYTES];
+    from.read_exact(&mut head).await?;
+    let (length, number) = parse(head)?;
+    let mut said = Vec::new();
+    // It takes no more room than has come.
+    let read = from.take(length as u64).read_to_end(&mut said).await?;
+    match read == length {
+        true => Ok((number, said)),
+        false => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+}
+
+/// The length of a message, and its number.
+pub(super) fn parse(head: [u8; HEAD_BYTES]) -> io::Result<(usize, u64)> {
+    let [a, b, c, d, number @ ..] = head;
+    let length = u32::from_le_bytes([a, b, c, d]) as usize;
+    match length <= WORKER_MESSAGE_BYTES_MAX {
+        true => Ok((length, u64::from_le_bytes(number))),
+        false => Err(io::ErrorKind::InvalidData.into()),
+    }
+}
+
+/// A message that says `what`.
+pub(super) fn message(number: u64, what: &impl Serialize) -> io::Result<Vec<u8>> {
+    let said = written(what)?;
+    match said.len() <= WORKER_MESSAGE_BYTES_MAX {
+        true => Ok(framed(number, &said)),
+        false => Err(io::ErrorKind::InvalidData.into()),
+    }
+}
+
+fn framed(number: u64, said: &[u8]) -> Vec<u8> {
+    let mut message = Vec::with_capacity(HEAD_BYTES + said.len());
+    message.extend((said.len() as u32).to_le_bytes());
+    message.extend(number.to_le_bytes());
+    message.extend(said);
+    message
+}
+
+/// What is said, as bytes.
+pub(super) fn written(what: &impl Serialize) -> io::Result<Vec<u8>> {
+    postcard::to_allocvec(what).map_err(io::Error::other)
+}
+
+/// What bytes say.
+pub(super) fn read<T: DeserializeOwned>(said: &[u8]) -> Result<T, Gone> {
+    postcard::from_bytes(said).map_err(|_| Gone)
+}

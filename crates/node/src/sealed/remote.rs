@@ -1,0 +1,273 @@
+//! The node, as it is seen from inside a sealed process: what stands behind the function's imports.
+
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+use host::Bindings;
+use host::bindings::{
+    self, Call, CallError, Calling, Connections, Message, Metric, Next, Payload, SendError, Siblings, Span,
+    Sql, SqlDone, SqlWork,
+};
+use http::{Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use hyper::client::conn::http2::SendRequest;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use state::{Batch, Bucket, Entry, Error, Page, Pending, Range, Store, Usage, Watch};
+use tokio::sync::oneshot;
+use wasmtime_wasi_http::{Error as HttpError, WasiBody};
+
+use super::asked::COVER;
+use super::failure::in_response;
+use super::line::{Gone, HEAD_BYTES, Line, message, parse, read};
+use super::words::{Cover, Listed, Part, Sent, To, Wish};
+use crate::respond::say;
+
+thread_local! {
+    /// Which event loop this thread has.
+    static LANE: Cell<usize> = const { Cell::new(0) };
+}
+
+/// The way to the node.
+pub(crate) struct Remote {
+    /// One for each event loop.
+    lines: Vec<Arc<Line>>,
+    /// For those who cannot do anything else while they wait.
+    direct: Direct,
+    http: SendRequest<WasiBody>,
+    /// What may be called; the node looks again.
+    calls: BTreeSet<String>,
+    is_traced: bool,
+}
+
+/// Sockets of which each has one question at a time.
+struct Direct {
+    free: Mutex<Vec<UnixStream>>,
+    returned: Condvar,
+}
+
+impl Remote {
+    pub(super) fn new(
+        lines: Vec<Arc<Line>>,
+        direct: Vec<UnixStream>,
+        http: SendRequest<WasiBody>,
+        calls: BTreeSet<String>,
+        is_traced: bool,
+    ) -> Arc<Self> {
+        let direct = Direct { free: Mutex::new(direct), returned: Condvar::new() };
+        Arc::new(Self { lines, direct, http, calls, is_traced })
+    }
+
+    /// Says which event loop this thread has.
+    pub(super) fn enter(lane: usize) {
+        LANE.set(lane);
+    }
+
+    /// The bindings of the one function, with the node behind them.
+    pub(crate) fn reach(self: &Arc<Self>, bindings: Bindings, has_sql: bool) -> Bindings {
+        Bindings {
+            calls: self.calls.clone(),
+            siblings: Arc::clone(self) as _,
+            connections: Some(Arc::clone(self) as _),
+            sql: has_sql.then(|| Arc::clone(self) as _),
+            telemetry: self.is_traced.then(|| Arc::clone(self) as _),
+            ..bindings
+        }
+    }
+
+    /// What comes after the function, in a call that the node gave it under this number.
+    pub(super) fn next(self: &Arc<Self>, number: u64) -> Arc<dyn Next> {
+        Arc::new(After { node: Arc::clone(self), number })
+    }
+
+    fn line(&self) -> Arc<Line> {
+        let lane = LANE.get();
+        Arc::clone(self.lines.get(lane).unwrap_or(&self.lines[0]))
+    }
+
+    /// Asks for what the node knows at once.
+    fn look<T: DeserializeOwned>(&self, wish: &Wish) -> Result<T, Error> {
+        self.direct.ask(wish).unwrap_or(Err(Error::Closed))
+    }
+
+    /// Tells, and does not wait.
+    fn tell(&self, wish: Wish) {
+        let line = self.line();
+        tokio::spawn(async move {
+            let _: Result<(), Gone> = line.ask(&wish).await;
+        });
+    }
+
+    /// Sends a request with its cover.
+    fn send(
+        &self,
+        to: To,
+        call: Call,
+        mut request: Request<WasiBody>,
+    ) -> Calling<Result<Response<WasiBody>, CallError>> {
+        let cover = Cover { part: Part::from(call), to }.to_header();
+        let mut http = self.http.clone();
+        Box::pin(async move {
+            let gone =
+                |why: &dyn std::fmt::Display| CallError::Failed(format!("the node does not answer: {why}"));
+            let cover = cover.ok_or_else(|| gone(&"too much to say"))?;
+            request.headers_mut().insert(COVER, cover);
+            let response = http.send_request(request).await.map_err(|error| gone(&error))?;
+            match in_response(&response) {
+                Some(failed) => Err(failed.unwrap_or_else(|error| gone(&error))),
+                None => Ok(response.map(|body| WasiBody::new(body.map_err(HttpError::from)))),
+            }
+        })
+    }
+}
+
+impl Direct {
+    fn ask<T: DeserializeOwned>(&self, wish: &impl Serialize) -> Result<T, Gone> {
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut stream = loop {
+            match free.pop() {
+                Some(stream) => break stream,
+                None => free = self.returned.wait(free).unwrap_or_else(PoisonError::into_inner),
+            }
+        };
+        drop(free);
+        let answered = ask(&mut stream, wish);
+        self.free.lock().unwrap_or_else(PoisonError::into_inner).push(stream);
+        self.returned.notify_one();
+        read(&answered.map_err(|_| Gone)?)
+    }
+}
+
+fn ask(stream: &mut UnixStream, wish: &impl Serialize) -> io::Result<Vec<u8>> {
+    stream.write_all(&message(0, wish)?)?;
+    let mut head = [0; HEAD_BYTES];
+    stream.read_exact(&mut head)?;
+    let mut said = vec![0; parse(head)?.0];
+    stream.read_exact(&mut said)?;
+    Ok(said)
+}
+
+fn named(bucket: &Bucket) -> String {
+    bucket.spec().name.clone()
+}
+
+fn listed(range: Range<'_>) -> Listed {
+    Listed { prefix: range.prefix.to_vec(), after: range.after.map(<[u8]>::to_vec), limit: range.limit }
+}
+
+impl Store for Remote {
+    /// The node has opened it.
+    fn open(&self, _: &Bucket) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn buckets(&self, _: &str) -> Result<Vec<String>, Error> {
+        Err(Error::Closed)
+    }
+
+    fn remove(&self, _: &Bucket) -> Result<(), Error> {
+        Err(Error::Closed)
+    }
+
+    fn get(&self, bucket: &Bucket, key: &[u8]) -> Result<Option<Entry>, Error> {
+        self.look(&Wish::Get { bucket: named(bucket), key: key.to_vec() })
+    }
+
+    fn scan(&self, bucket: &Bucket, range: Range<'_>) -> Result<Page<(Vec<u8>, Entry)>, Error> {
+        self.look(&Wish::Scan { bucket: named(bucket), part: listed(range) })
+    }
+
+    fn keys(&self, bucket: &Bucket, range: Range<'_>) -> Result<Page<Vec<u8>>, Error> {
+        self.look(&Wish::Keys { bucket: named(bucket), part: listed(range) })
+    }
+
+    fn usage(&self, bucket: &Bucket) -> Result<Usage, Error> {
+        self.look(&Wish::Usage { bucket: named(bucket) })
+    }
+
+    fn write(&self, bucket: &Bucket, batch: Batch) -> Pending {
+        let (line, wish) = (self.line(), Wish::Write { bucket: named(bucket), batch });
+        let (done, waiting) = oneshot::channel();
+        tokio::spawn(async move {
+            let written = line.ask(&wish).await;
+            let _ = done.send(written.unwrap_or(Err(Error::Closed)));
+        });
+        Pending::waiting(waiting)
+    }
+
+    /// The node watches, and tells.
+    fn watch(&self, _: &Bucket) -> Result<Watch, Error> {
+        Err(Error::Closed)
+    }
+}
+
+impl Sql for Remote {
+    fn run(&self, work: SqlWork) -> Calling<Result<SqlDone, Error>> {
+        let line = self.line();
+        Box::pin(async move { line.ask(&Wish::Sql(work)).await.unwrap_or(Err(Error::Closed)) })
+    }
+}
+
+impl Siblings for Remote {
+    fn call(&self, name: &str, call: Call, input: Payload) -> Calling<Result<Payload, CallError>> {
+        let wish = Wish::Call { part: Part::from(call), name: name.to_owned(), input };
+        let line = self.line();
+        Box::pin(async move {
+            line.ask(&wish).await.unwrap_or_else(|gone| Err(CallError::Failed(gone.to_string())))
+        })
+    }
+
+    fn request(
+        &self,
+        name: &str,
+        call: Call,
+        request: Request<WasiBody>,
+    ) -> Calling<Result<Response<WasiBody>, CallError>> {
+        self.send(To::Function(name.to_owned()), call, request)
+    }
+}
+
+impl Connections for Remote {
+    fn send(&self, connection: &str, message: Message) -> Result<(), SendError> {
+        let message = match message {
+            Message::Text(text) => Sent::Text(String::from_utf8_lossy(&text).into_owned()),
+            Message::Binary(bytes) => Sent::Binary(bytes.into()),
+        };
+        let wish = Wish::Send { connection: connection.to_owned(), message };
+        self.direct.ask(&wish).unwrap_or(Err(SendError::Closed))
+    }
+
+    fn close(&self, connection: &str) {
+        let _: Result<(), Gone> = self.direct.ask(&Wish::Close { connection: connection.to_owned() });
+    }
+}
+
+impl bindings::Telemetry for Remote {
+    fn span(&self, span: Span) {
+        self.tell(Wish::Span(span));
+    }
+
+    fn metrics(&self, _: &str, metrics: Vec<Metric>) {
+        self.tell(Wish::Metrics(metrics));
+    }
+}
+
+/// What comes after the function in one call.
+struct After {
+    node: Arc<Remote>,
+    number: u64,
+}
+
+impl Next for After {
+    fn answer(&self, call: Call, request: Request<WasiBody>) -> Calling<Response<WasiBody>> {
+        let answering = self.node.send(To::Next(self.number), call, request);
+        Box::pin(async move {
+            answering
+                .await
+                .unwrap_or_else(|error| say(StatusCode::INTERNAL_SERVER_ERROR, &format!("{error}\n")))
+        })
+    }
+}

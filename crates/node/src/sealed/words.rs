@@ -1,0 +1,120 @@
+//! What a sealed process and its node say to each other beside HTTP.
+
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use host::bindings::{Call, Metric, Payload, Span, SqlWork};
+use http::HeaderValue;
+use serde::{Deserialize, Serialize};
+use state::Batch;
+
+use crate::limits::DEADLINE_MAX;
+use crate::websocket::Received;
+
+/// What the node gives a process to do.
+#[derive(Serialize, Deserialize)]
+pub(crate) enum Task {
+    /// To answer a call through `sampan:chain`.
+    Call(Payload),
+    /// To take or refuse a WebSocket.
+    Opened {
+        connection: String,
+        path: String,
+        headers: Vec<(String, String)>,
+    },
+    Received {
+        connection: String,
+        message: Received,
+    },
+    Closed {
+        connection: String,
+    },
+    /// To hear of a key that was set, or deleted where there is no value.
+    Changed {
+        bucket: String,
+        key: String,
+        value: Option<Vec<u8>>,
+    },
+}
+
+/// What a process asks of its node. Buckets are those that were granted, by name.
+#[derive(Serialize, Deserialize)]
+pub(super) enum Wish {
+    Get { bucket: String, key: Vec<u8> },
+    Scan { bucket: String, part: Listed },
+    Keys { bucket: String, part: Listed },
+    Usage { bucket: String },
+    Write { bucket: String, batch: Batch },
+    Sql(SqlWork),
+    Call { part: Part, name: String, input: Payload },
+    Send { connection: String, message: Sent },
+    Close { connection: String },
+    Span(Span),
+    Metrics(Vec<Metric>),
+}
+
+/// As [`state::Range`].
+#[derive(Serialize, Deserialize)]
+pub(super) struct Listed {
+    pub(super) prefix: Vec<u8>,
+    pub(super) after: Option<Vec<u8>>,
+    pub(super) limit: usize,
+}
+
+/// As [`host::bindings::Message`].
+#[derive(Serialize, Deserialize)]
+pub(super) enum Sent {
+    Text(String),
+    Binary(Vec<u8>),
+}
+
+/// A call, as it is told to another process, which may have another clock.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Part {
+    chain: u128,
+    span: u64,
+    depth: u32,
+    left: Duration,
+}
+
+impl From<Call> for Part {
+    fn from(call: Call) -> Self {
+        let left = call.deadline.saturating_duration_since(Instant::now());
+        Self { chain: call.chain, span: call.span, depth: call.depth, left }
+    }
+}
+
+impl From<Part> for Call {
+    fn from(part: Part) -> Self {
+        let deadline = Instant::now() + part.left.min(DEADLINE_MAX);
+        Self { chain: part.chain, span: part.span, depth: part.depth, deadline }
+    }
+}
+
+/// What goes with a request in a header field, to the process and from it.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Cover {
+    pub(super) part: Part,
+    pub(super) to: To,
+}
+
+/// Where a request goes.
+#[derive(Serialize, Deserialize)]
+pub(super) enum To {
+    /// To the function of the process, or a sibling of it.
+    Function(String),
+    /// To a function that is middleware, or from it to what comes next: the number is that of the node's call.
+    Next(u64),
+}
+
+impl Cover {
+    pub(super) fn to_header(&self) -> Option<HeaderValue> {
+        let text = STANDARD_NO_PAD.encode(postcard::to_allocvec(self).ok()?);
+        HeaderValue::try_from(text).ok()
+    }
+
+    pub(super) fn from_header(value: &HeaderValue) -> Option<Self> {
+        postcard::from_bytes(&STANDARD_NO_PAD.decode(value).ok()?).ok()
+    }
+}
