@@ -105,6 +105,14 @@ impl Body for Ahead {
     }
 }
 
+/// A body that keeps something until it has come whole, or nobody wants it any more.
+pub(crate) fn keeping(body: WasiBody, kept: impl Send + Sync + 'static) -> WasiBody {
+    WasiBody::new(body.map_frame(move |frame| {
+        let _ = &kept;
+        frame
+    }))
+}
+
 /// A body that its function still writes, or that is followed by work that its function still does.
 pub(crate) struct Ongoing {
     body: WasiBody,

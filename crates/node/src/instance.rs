@@ -18,7 +18,7 @@ use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 use wasmtime_wasi_http::p3::bindings::Service;
 use wasmtime_wasi_http::{Error as HttpError, WasiBody, WasiHttpView};
 
-use crate::body::{Ahead, Ongoing, Work, bounded};
+use crate::body::{Ahead, Ongoing, Work, bounded, keeping};
 use crate::concurrent::Concurrent;
 use crate::function::{Exported, Function, Http};
 use crate::gate::{Origin, Permit, Refused};
@@ -163,7 +163,10 @@ impl Function {
         };
         let request = Request::from_parts(parts, ahead.into_body());
         let answered = match (&self.apart, &self.command, self.settings.share) {
-            (Some(apart), ..) => self.in_time(call, apart.answer(call, next, request)).await,
+            (Some(apart), ..) => {
+                let answered = self.in_time(call, apart.answer(call, next, request)).await;
+                answered.map(|response| response.map(|body| keeping(body, entered)))
+            }
             (None, Some(command), _) => self.in_time(call, self.answer_command(command, call, request)).await,
             (None, None, Some(share)) => {
                 let concurrent = self.concurrent.get_or_init(|| Concurrent::new(self, share));

@@ -129,6 +129,9 @@ pub const WORKER_QUESTIONS_BYTES_MAX: usize = 160 << 20;
 /// Requests that such a process makes at once.
 pub const WORKER_QUESTIONS_MAX: u32 = 1_024;
 
+/// Bytes of a record, a span or metrics that such a process tells of.
+pub const WORKER_TOLD_BYTES_MAX: usize = 256 << 10;
+
 /// Bytes that a question takes beside what it says.
 pub const WORKER_QUESTION_BYTES: usize = 4 << 10;
 

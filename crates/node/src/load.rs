@@ -275,6 +275,8 @@ impl Loader {
             function.env = env.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
             let dirs = settings.grants.dirs.iter().map(|dir| moved(dir, &dir.host).into());
             function.grants.dirs = dirs.collect();
+            // Who may run was said by this node.
+            function.limits.queue = image::limits::QUEUE_MAX.into();
         });
         // More event loops than calls, or processors, would only take room.
         let processors = std::thread::available_parallelism().map_or(1, usize::from);

@@ -19,6 +19,7 @@ use wasmtime_wasi_http::{Error as HttpError, WasiBody};
 use super::failure::to_response;
 use super::line::{read, written};
 use super::words::{Cover, Listed, Part, Sent, To, Wish};
+use crate::limits::WORKER_TOLD_BYTES_MAX;
 
 /// The header field in which a request has its [`Cover`].
 pub(super) const COVER: HeaderName = HeaderName::from_static("sampan-cover");
@@ -77,6 +78,10 @@ impl Asked {
     /// Answers what the process asks in a message.
     pub(super) async fn answer(self: Arc<Self>, wish: Vec<u8>) -> Vec<u8> {
         match read(&wish) {
+            // What is only told is dropped where it is too much.
+            Ok(Wish::Record(_) | Wish::Span(_) | Wish::Metrics(_)) if wish.len() > WORKER_TOLD_BYTES_MAX => {
+                said(&())
+            }
             Ok(wish) => self.grant(wish).await,
             // Nothing reads as an answer to what is no question.
             Err(_) => Vec::new(),
@@ -114,6 +119,10 @@ impl Asked {
                 if let Some(connections) = connections {
                     connections.close(&connection);
                 }
+                said(&())
+            }
+            Wish::Record(record) => {
+                self.bindings.log.record(record);
                 said(&())
             }
             Wish::Span(span) => {
@@ -166,9 +175,11 @@ impl Asked {
     /// Answers what the process asks as a request: of a sibling, or of what comes after it.
     pub(super) async fn request(self: Arc<Self>, mut request: Request<Incoming>) -> Response<WasiBody> {
         let cover = request.headers_mut().remove(COVER);
-        let Some(Cover { part, to }) = cover.as_ref().and_then(Cover::from_header) else {
+        let Some(cover) = cover.as_ref().and_then(Cover::from_header) else {
             return to_response(&CallError::Denied);
         };
+        *request.version_mut() = cover.version();
+        let Cover { part, to, .. } = cover;
         let request = request.map(|body| WasiBody::new(body.map_err(HttpError::from)));
         let answered = match to {
             To::Function(name) => match self.callable(part, &name) {

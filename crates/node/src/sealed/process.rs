@@ -35,6 +35,7 @@ use super::failure::{Failed, in_response};
 use super::line::{Line, serve_in_turn};
 use super::words::{Cover, Part, Task, To};
 use super::{Abilities, READY};
+use crate::body::keeping;
 use crate::instance::Failure;
 use crate::limits::{
     HEAD_BYTES_MAX, WORKER_PAUSE, WORKER_QUESTIONS_MAX, WORKER_SILENCE_MAX, WORKER_START_MAX,
@@ -138,7 +139,7 @@ impl Apart {
             true => To::Next(turn.given.number),
             false => To::Function(String::new()),
         };
-        let cover = Cover { part: Part::from(call), to }.to_header();
+        let cover = Cover::new(call, to, request.version()).to_header();
         request.headers_mut().insert(COVER, cover.ok_or(Failure::NoEntry)?);
         let answered = turn.lane().http.clone().send_request(request).await;
         let response = answered.map_err(|error| failed(format!("its process did not answer: {error}")))?;
@@ -146,12 +147,7 @@ impl Apart {
             Some(Ok(failure)) => Err(failure.into()),
             Some(Err(_)) => Err(failed("its process did not answer".to_owned())),
             // The call goes on until all of the body has come.
-            None => Ok(response.map(|body| {
-                WasiBody::new(body.map_err(HttpError::from).map_frame(move |frame| {
-                    let _ = &turn;
-                    frame
-                }))
-            })),
+            None => Ok(response.map(|body| keeping(WasiBody::new(body.map_err(HttpError::from)), turn))),
         }
     }
 

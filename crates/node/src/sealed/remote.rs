@@ -8,8 +8,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use host::Bindings;
 use host::bindings::{
-    self, Call, CallError, Calling, Connections, Message, Metric, Next, Payload, SendError, Siblings, Span,
-    Sql, SqlDone, SqlWork,
+    self, Call, CallError, Calling, Connections, Level, Log, Message, Metric, Next, Payload, Record,
+    SendError, Siblings, Span, Sql, SqlDone, SqlWork,
 };
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -69,6 +69,7 @@ impl Remote {
     /// The bindings of the one function, with the node behind them.
     pub(crate) fn reach(self: &Arc<Self>, bindings: Bindings, has_sql: bool) -> Bindings {
         Bindings {
+            log: Arc::new(Said { here: bindings.log, node: Arc::clone(self) }),
             calls: self.calls.clone(),
             siblings: Arc::clone(self) as _,
             connections: Some(Arc::clone(self) as _),
@@ -108,7 +109,7 @@ impl Remote {
         call: Call,
         mut request: Request<WasiBody>,
     ) -> Calling<Result<Response<WasiBody>, CallError>> {
-        let cover = Cover { part: Part::from(call), to }.to_header();
+        let cover = Cover::new(call, to, request.version()).to_header();
         let mut http = self.http.clone();
         Box::pin(async move {
             let gone =
@@ -252,6 +253,26 @@ impl bindings::Telemetry for Remote {
 
     fn metrics(&self, _: &str, metrics: Vec<Metric>) {
         self.tell(Wish::Metrics(metrics));
+    }
+}
+
+/// What the function says: lines go by the log of this process, records have more to them.
+struct Said {
+    here: Arc<dyn Log>,
+    node: Arc<Remote>,
+}
+
+impl Log for Said {
+    fn line(&self, level: Level, text: &str) {
+        self.here.line(level, text);
+    }
+
+    fn record(&self, record: Record) {
+        self.node.tell(Wish::Record(record));
+    }
+
+    fn fault(&self, text: &str) {
+        self.here.fault(text);
     }
 }
 

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use host::bindings::{Call, Metric, Payload, Span, SqlWork};
-use http::HeaderValue;
+use host::bindings::{Call, Metric, Payload, Record, Span, SqlWork};
+use http::{HeaderValue, Version};
 use serde::{Deserialize, Serialize};
 use state::Batch;
 
@@ -50,6 +50,7 @@ pub(super) enum Wish {
     Call { part: Part, name: String, input: Payload },
     Send { connection: String, message: Sent },
     Close { connection: String },
+    Record(Record),
     Span(Span),
     Metrics(Vec<Metric>),
 }
@@ -97,6 +98,8 @@ impl From<Part> for Call {
 pub(super) struct Cover {
     pub(super) part: Part,
     pub(super) to: To,
+    /// Whether the request was one of HTTP/1.1, before it came here.
+    is_older: bool,
 }
 
 /// Where a request goes.
@@ -109,6 +112,14 @@ pub(super) enum To {
 }
 
 impl Cover {
+    pub(super) fn new(call: Call, to: To, version: Version) -> Self {
+        Self { part: Part::from(call), to, is_older: version < Version::HTTP_2 }
+    }
+
+    pub(super) fn version(&self) -> Version {
+        if self.is_older { Version::HTTP_11 } else { Version::HTTP_2 }
+    }
+
     pub(super) fn to_header(&self) -> Option<HeaderValue> {
         let text = STANDARD_NO_PAD.encode(postcard::to_allocvec(self).ok()?);
         HeaderValue::try_from(text).ok()

@@ -7,7 +7,6 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
 
 use engine::sealed::{self, Dir, Ending, Inside, Network, Plan, Side, Source, Supplier};
 use engine::{CodeCache, Seal};
@@ -34,9 +33,8 @@ use super::line::{Line, read, written};
 use super::remote::Remote;
 use super::words::{Cover, Part, Task, To};
 use super::{Abilities, ORDER_BYTES_MAX, READY};
-use crate::app::random_id;
 use crate::function::Function;
-use crate::limits::{DEADLINE_MAX, HEAD_BYTES_MAX, POLLS_BETWEEN_EVENTS, RUNNING_MAX};
+use crate::limits::{HEAD_BYTES_MAX, POLLS_BETWEEN_EVENTS, RUNNING_MAX};
 use crate::load::{moved, settings};
 use crate::{App, Error, Logs, Machine};
 
@@ -176,8 +174,12 @@ fn answer_all(
     // What comes for one event loop is read, run and answered by one thread: to wake others takes longer than most calls.
     let runtimes: Vec<Runtime> =
         (0..order.lanes).map(|_| event_loop()).collect::<io::Result<_>>().map_err(failed)?;
-    let [first, others @ ..] = &runtimes[..] else { return Err(failed(io::ErrorKind::InvalidData.into())) };
-    let (node, mut lanes) = first.block_on(connect(&order, &runtimes)).map_err(failed)?;
+    let (node, lanes) = match runtimes.first() {
+        Some(first) => first.block_on(connect(&order, &runtimes)).map_err(failed)?,
+        None => return Err(failed(io::ErrorKind::InvalidData.into())),
+    };
+    let mut lanes = runtimes.into_iter().zip(lanes).enumerate();
+    let Some((_, (first, mine))) = lanes.next() else { return Ok(()) };
     let function = first.block_on(async {
         let within = Arc::new(Within { inside, node: Arc::clone(&node) });
         let machine = Machine {
@@ -200,17 +202,13 @@ fn answer_all(
         Ok::<_, Error>((app, function))
     });
     let (_app, function) = function?;
-    let mine = lanes.remove(0);
-    for (index, (lane, runtime)) in lanes.into_iter().zip(others).enumerate() {
+    for (index, (runtime, lane)) in lanes {
         let (function, node) = (Arc::clone(&function), Arc::clone(&node));
-        let handle = runtime.handle().clone();
-        std::thread::Builder::new()
-            .name(format!("lane {}", index + 1))
-            .spawn(move || {
-                Remote::enter(index + 1);
-                handle.block_on(answer_lane(lane, function, node));
-            })
-            .map_err(failed)?;
+        let answer = move || {
+            Remote::enter(index);
+            runtime.block_on(answer_lane(lane, function, node));
+        };
+        std::thread::Builder::new().name(format!("lane {index}")).spawn(answer).map_err(failed)?;
     }
     let abilities =
         Abilities { is_middleware: function.is_middleware, is_watcher: function.watcher.is_some() };
@@ -278,13 +276,12 @@ async fn answer_request(
     mut request: Request<Incoming>,
 ) -> http::Response<WasiBody> {
     let cover = request.headers_mut().remove(COVER).as_ref().and_then(Cover::from_header);
-    let (call, next) = match cover {
-        Some(Cover { part, to: To::Next(number) }) => (within(part, function), Some(node.next(number))),
-        Some(Cover { part, to: To::Function(_) }) => (within(part, function), None),
-        None => {
-            let deadline = function.deadline().min(Instant::now() + DEADLINE_MAX);
-            (Call { chain: random_id(), span: 0, depth: 0, deadline }, None)
-        }
+    let Some(cover) = cover else { return to_response(&failure::Failed::NoEntry) };
+    *request.version_mut() = cover.version();
+    let call = within(cover.part, function);
+    let next = match cover.to {
+        To::Next(number) => Some(node.next(number)),
+        To::Function(_) => None,
     };
     let request = request.map(|body| WasiBody::new(body.map_err(HttpError::from)));
     let answered = function.answer(call, next, request).await;
