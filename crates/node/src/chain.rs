@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::{StreamExt, TryStreamExt, stream};
 use host::bindings::{Call, CallError, Payload, Siblings};
 use image::{Chain, Retry, Step};
 use serde_json::Value;
@@ -10,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout_at;
 
 use crate::execution::{Execution, StepState};
-use crate::limits::FAN_OUT_MAX;
+use crate::limits::{FAN_OUT_CALLS_MAX, FAN_OUT_MAX};
 
 /// What came of a step: its result, or nothing where it was skipped.
 type Done = Option<Payload>;
@@ -106,7 +107,7 @@ async fn run_step(
     result.map(Some)
 }
 
-/// Calls the function once for each element of a list, at once; the gate of the function bounds how many run.
+/// Calls the function once for each element of a list, some at once: a list must not fill the queue of the function.
 async fn fan_out(
     step: &Step,
     index: usize,
@@ -127,8 +128,8 @@ async fn fan_out(
     let calls = elements
         .into_iter()
         .map(|element| attempts(step, index, siblings, call, Payload::Json(element.to_string()), execution));
-    let results = futures_util::future::try_join_all(calls).await?;
-    list(results)
+    let calling = stream::iter(calls).buffered(FAN_OUT_CALLS_MAX);
+    list(calling.try_collect().await?)
 }
 
 /// Calls the function until it succeeds, or has failed as often as it may.

@@ -56,6 +56,9 @@ pub const LOG_LINES_WAITING_MAX: usize = 1_024;
 /// Elements of a list for each of which a step calls its function.
 pub const FAN_OUT_MAX: usize = 10_000;
 
+/// Of these, so many are called at once.
+pub const FAN_OUT_CALLS_MAX: usize = 32;
+
 /// Bytes of the payload of a call from outside.
 pub const CALL_BYTES_MAX: usize = 16 << 20;
 
