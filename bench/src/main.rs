@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod apart;
 mod calls;
 mod compute;
 mod contest;
@@ -97,6 +98,7 @@ fn selected(cli: &Cli, peers: &Peers) -> Result<Vec<Benchmark>> {
     }
     benchmarks.extend(calls::benchmarks(cli.check)?);
     benchmarks.extend(serving::benchmarks(peers, cli.check)?);
+    benchmarks.extend(apart::benchmarks(peers, cli.check)?);
     benchmarks.extend(compute::benchmarks(peers, cli.check)?);
     benchmarks.extend(interruption::benchmarks(peers, cli.check)?);
     if let Some(only) = &cli.only {

@@ -75,7 +75,7 @@ impl Peers {
         self.contestant(NATIVE, program, args.iter().map(PathBuf::from).collect(), expected)
     }
 
-    /// Both of our profiles and Wasmtime's command, with their code caches.
+    /// Our profiles and Wasmtime's command, with their code caches.
     pub(crate) fn cached(&self, program: &Program) -> Vec<Contestant> {
         self.engines(program, &[], &[])
     }
@@ -95,6 +95,7 @@ impl Peers {
         let mut found = vec![
             self.runs("sampan dense", &self.sampan, &ours("dense"), program),
             self.runs("sampan portable", &self.sampan, &ours("portable"), program),
+            self.runs("sampan sealed", &self.sampan, &ours("sealed"), program),
         ];
         if let Some(wasmtime) = &self.wasmtime {
             found.push(self.runs(WASMTIME, wasmtime, &[&["run"], wasmtime_flags].concat(), program));

@@ -78,6 +78,26 @@ impl Running {
         Ok(line.trim().trim_end_matches(" kB").parse::<f64>()? * 1024.0)
     }
 
+    /// Bytes of memory that are nobody else's, of all processes below it.
+    pub(crate) fn private_bytes_below(&self) -> Result<f64> {
+        let mut below = vec![self.child.id()];
+        let mut bytes = 0.0;
+        while let Some(process) = below.pop() {
+            for thread in fs::read_dir(format!("/proc/{process}/task"))? {
+                let children = fs::read_to_string(thread?.path().join("children"))?;
+                for child in children.split_whitespace() {
+                    let rollup = fs::read_to_string(format!("/proc/{child}/smaps_rollup"))?;
+                    let private = rollup.lines().filter(|line| line.starts_with("Private_"));
+                    let kilobytes =
+                        private.filter_map(|line| line.split_whitespace().nth(1)?.parse::<f64>().ok());
+                    bytes += kilobytes.sum::<f64>() * 1024.0;
+                    below.push(child.parse()?);
+                }
+            }
+        }
+        Ok(bytes)
+    }
+
     /// The body of the answer to one request.
     pub(crate) fn ask(&self, method: &str, path: &str, body: &str) -> Result<String> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;

@@ -1,0 +1,120 @@
+//! What it costs that a function runs in a process of its own.
+
+use std::cell::OnceCell;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::rc::Rc;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::contest::{Benchmark, Contestant, Sample};
+use crate::peers::Peers;
+use crate::server::{Running, Server};
+use crate::serving::{Function, app, contestant, serve};
+use crate::stats::median;
+
+/// Requests of one connection in each round, one after the other.
+const REQUESTS: usize = 2_000;
+
+/// Functions that nobody asks.
+const IDLE: usize = 16;
+
+/// The same functions, open and sealed; `hopper` calls `step`.
+fn functions(is_sealed: bool) -> Result<[Function; 3]> {
+    let function = |name, path, program, more| Function { name, path, program, more };
+    let [step, hello, counter] = match is_sealed {
+        false => ["reuse = 8", "reuse = 8", "grants = { buckets = [\"counts\"] }"],
+        true => [
+            "profile = \"sealed\"\nreuse = 8",
+            "profile = \"sealed\"\nreuse = 8",
+            "profile = \"sealed\"\ngrants = { buckets = [\"counts\"] }",
+        ],
+    };
+    Ok([
+        function("step", "/step", "app/step.wasm", step),
+        function("hello", "/hello", "app/hello.wasm", hello),
+        function("counter", "/counter/{what}", "app/counter.wasm", counter),
+    ])
+}
+
+/// Everything about sealed processes.
+pub(crate) fn benchmarks(peers: &Peers, check: bool) -> Result<Vec<Benchmark>> {
+    let hop = "[chains.hop]\nsteps = [{ name = \"hop\", call = \"hopper\" }]\n\
+        [[routes]]\npath = \"/hop\"\nchain = \"hop\"\n[buckets.counts]\ndurability = \"memory\"\n";
+    let hopper = || Function {
+        name: "hopper",
+        path: "/hopper",
+        program: "app/step.wasm",
+        more: "reuse = 8\ngrants = { calls = [\"step\"] }",
+    };
+    let served = |name: &str, is_sealed| -> Result<Rc<Server>> {
+        let functions: Vec<_> = functions(is_sealed)?.into_iter().chain([hopper()]).collect();
+        let command = Box::new(serve(peers, app(peers, name, &functions, hop)?));
+        Ok(Rc::new(Server { command, path: "/hello", may_fail: false, running: OnceCell::new() }))
+    };
+    let servers = [("sampan dense", served("open", false)?), ("sampan sealed", served("sealed", true)?)];
+    let contest = |name: &str, measure: fn(&Server) -> Result<f64>| {
+        let compete = |(name, server): &(&'static str, Rc<Server>)| {
+            let server = Rc::clone(server);
+            contestant(name, move || measure(&server))
+        };
+        Benchmark { name: name.to_owned(), contestants: servers.iter().map(compete).collect() }
+    };
+    let mut benchmarks = vec![
+        contest("a call of another function, warm, in the caller's eyes", |server| {
+            // Microseconds of a thousand calls are nanoseconds of one.
+            number(&server.running()?.ask("POST", "/hop", "{\"hop\":1000}")?)
+        }),
+        contest("a read of a key, in the guest's eyes", |server| {
+            number(&server.running()?.ask("GET", "/counter/get?10000", "")?)
+        }),
+        contest("HTTP hello, warm, one connection: p50", latency_ns),
+    ];
+    benchmarks.push(idle(peers, if check { 2 } else { IDLE })?);
+    Ok(benchmarks)
+}
+
+/// The median of requests on one connection.
+fn latency_ns(server: &Server) -> Result<f64> {
+    let mut stream = TcpStream::connect(("127.0.0.1", server.running()?.port))?;
+    stream.set_nodelay(true)?;
+    let mut answer = [0; 4_096];
+    let times = (0..REQUESTS).map(|_| {
+        let begun = Instant::now();
+        stream.write_all(b"GET /hello HTTP/1.1\r\nhost: localhost\r\n\r\n")?;
+        let read = stream.read(&mut answer)?;
+        ensure!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer[..read]));
+        Ok(begun.elapsed().as_nanos() as f64)
+    });
+    median(times.collect::<Result<_>>()?).context("a sample")
+}
+
+/// Functions in processes that nobody asks: what each adds to the start of the node, and holds of memory that nobody else has.
+fn idle(peers: &Peers, count: usize) -> Result<Benchmark> {
+    let names: Vec<&'static str> = (0..count).map(|index| &*format!("idle{index}").leak()).collect();
+    let functions = names.iter().map(|name| Function {
+        name,
+        path: format!("/{name}").leak(),
+        program: "app/hello.wasm",
+        more: "profile = \"sealed\"",
+    });
+    let command = serve(peers, app(peers, "idle", &functions.collect::<Vec<_>>(), "")?);
+    let run = move || {
+        let begun = Instant::now();
+        let running = Running::start(command()?)?;
+        let time_ns = begun.elapsed().as_nanos() as f64 / count as f64;
+        let memory_bytes = Some(running.private_bytes_below()? / count as f64);
+        Ok(Sample { time_ns, cpu_ns: None, memory_bytes })
+    };
+    Ok(Benchmark {
+        name: "a sealed function that nobody asks: start and private memory of each".to_owned(),
+        contestants: vec![Contestant { name: "sampan sealed", run: Box::new(run) }],
+    })
+}
+
+/// The first number in an answer.
+fn number(answer: &str) -> Result<f64> {
+    let digits = answer.split(|c: char| !c.is_ascii_digit()).find(|digits| !digits.is_empty());
+    digits.and_then(|digits| digits.parse().ok()).with_context(|| format!("it was answered with {answer}"))
+}
