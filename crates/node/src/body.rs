@@ -40,7 +40,7 @@ pub(crate) fn bounded(request: Request<WasiBody>, bytes_max: u64) -> (Request<Wa
 /// A request's body while its function has no room: a client that vanished is noticed only by who reads.
 pub(crate) struct Ahead {
     body: WasiBody,
-    read: VecDeque<Frame<Bytes>>,
+    read: VecDeque<Result<Frame<Bytes>, HttpError>>,
     bytes: usize,
     ended: bool,
 }
@@ -56,7 +56,7 @@ impl Ahead {
             match self.body.frame().await {
                 Some(Ok(frame)) => {
                     self.bytes += frame.data_ref().map_or(0, Bytes::len);
-                    self.read.push_back(frame);
+                    self.read.push_back(Ok(frame));
                 }
                 Some(Err(error)) => return error,
                 None => self.ended = true,
@@ -84,8 +84,8 @@ impl Body for Ahead {
     ) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
         match self.read.pop_front() {
             Some(frame) => {
-                self.bytes -= frame.data_ref().map_or(0, Bytes::len);
-                Poll::Ready(Some(Ok(frame)))
+                self.bytes -= frame.as_ref().ok().and_then(Frame::data_ref).map_or(0, Bytes::len);
+                Poll::Ready(Some(frame))
             }
             None if self.ended => Poll::Ready(None),
             None => Pin::new(&mut self.body).poll_frame(context),
@@ -102,6 +102,55 @@ impl Body for Ahead {
             Some(rest) => SizeHint::with_exact(rest + read),
             None => SizeHint::new(),
         }
+    }
+}
+
+/// A body of which the beginning was read.
+pub(crate) struct Begun(Ahead);
+
+impl Begun {
+    pub(crate) fn new(body: WasiBody) -> Self {
+        Self(Ahead::new(body))
+    }
+
+    /// Reads what is there now, at most so many bytes. Whether that was all.
+    pub(crate) async fn read(&mut self, bytes_max: usize) -> bool {
+        let ahead = &mut self.0;
+        std::future::poll_fn(|context| {
+            while !ahead.ended && ahead.bytes <= bytes_max {
+                match Pin::new(&mut ahead.body).poll_frame(context) {
+                    Poll::Ready(Some(Ok(frame))) => {
+                        ahead.bytes += frame.data_ref().map_or(0, Bytes::len);
+                        ahead.read.push_back(Ok(frame));
+                    }
+                    Poll::Ready(Some(Err(error))) => {
+                        ahead.read.push_back(Err(error));
+                        ahead.ended = true;
+                    }
+                    Poll::Ready(None) => ahead.ended = true,
+                    Poll::Pending => break,
+                }
+            }
+            Poll::Ready(())
+        })
+        .await;
+        ahead.ended
+    }
+
+    /// All of the body, if it was read and is nothing but data; else the body from its beginning.
+    pub(crate) fn into_whole(self) -> Result<Bytes, WasiBody> {
+        let ahead = self.0;
+        let is_data = |frame: &Result<Frame<Bytes>, HttpError>| frame.as_ref().is_ok_and(Frame::is_data);
+        if !ahead.ended || !ahead.read.iter().all(is_data) {
+            return Err(ahead.into_body());
+        }
+        let mut read = ahead.read.into_iter().filter_map(|frame| frame.ok()?.into_data().ok());
+        let Some(first) = read.next() else { return Ok(Bytes::new()) };
+        let mut rest = read.peekable();
+        if rest.peek().is_none() {
+            return Ok(first);
+        }
+        Ok(std::iter::once(first).chain(rest).flatten().collect())
     }
 }
 

@@ -132,6 +132,12 @@ pub const WORKER_QUESTIONS_BYTES_MAX: usize = 160 << 20;
 /// Requests that such a process makes at once.
 pub const WORKER_QUESTIONS_MAX: u32 = 1_024;
 
+/// Bytes of a body that crosses in a message.
+pub const WORKER_SHORT_BYTES_MAX: usize = 64 << 10;
+
+/// How long the rest of an answer is kept for the node to ask for it.
+pub const WORKER_REST_WAIT: Duration = Duration::from_secs(10);
+
 /// Bytes of a record, a span or metrics that such a process tells of.
 pub const WORKER_TOLD_BYTES_MAX: usize = 256 << 10;
 

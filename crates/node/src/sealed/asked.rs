@@ -189,6 +189,7 @@ impl Asked {
                 }
                 Err(error) => Err(error),
             },
+            To::Rest(_) => Err(CallError::Denied),
             To::Next(number) => {
                 let next = self.running().get(&number).and_then(|running| running.next.clone());
                 match (next, self.below(part)) {

@@ -1,7 +1,7 @@
 //! Messages between a sealed process and its node: questions in both directions, and their answers in any order.
 //!
 //! A message is its length, a number, and what it says (postcard). An answer has the number of its question, and the
-//! highest bit. The node reads each as one from an enemy: how much of it there may be is bounded.
+//! highest bit; what is not wanted any more has that number and the next bit. The node reads each as one from an enemy: how much of it there may be is bounded.
 
 use std::collections::HashMap;
 use std::io;
@@ -14,6 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{Notify, Semaphore, oneshot};
+use tokio::task::AbortHandle;
 
 use crate::limits::{
     WORKER_ANSWERS_BYTES_MAX, WORKER_MESSAGE_BYTES_MAX, WORKER_QUESTION_BYTES, WORKER_QUESTIONS_BYTES_MAX,
@@ -24,6 +25,9 @@ pub(super) const HEAD_BYTES: usize = 12;
 
 /// Set in the number of an answer.
 const ANSWER: u64 = 1 << 63;
+
+/// Set in the number of a question that is not to be answered any more.
+const CANCEL: u64 = 1 << 62;
 
 /// There is no answer: the other side is gone, or does not say what it should.
 #[derive(Debug, thiserror::Error)]
@@ -47,15 +51,18 @@ struct Asked {
     is_closed: bool,
 }
 
-/// A question that nobody waits for any more is forgotten.
+/// A question that nobody waits for any more is forgotten, on both sides.
 struct Waiting<'a> {
-    line: &'a Line,
+    line: &'a Arc<Line>,
     number: u64,
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.line.asked().waiting.remove(&self.number);
+        if self.line.asked().waiting.remove(&self.number).is_some() {
+            let (line, number) = (Arc::clone(self.line), self.number);
+            tokio::spawn(async move { line.send(&framed(number | CANCEL, &[])).await });
+        }
     }
 }
 
@@ -68,11 +75,14 @@ impl Line {
     }
 
     fn asked(&self) -> MutexGuard<'_, Asked> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.asked)
     }
 
     /// Asks, and waits for the answer.
-    pub(super) async fn ask<R: DeserializeOwned>(&self, question: &impl Serialize) -> Result<R, Gone> {
+    pub(super) async fn ask<R: DeserializeOwned>(
+        self: &Arc<Self>,
+        question: &impl Serialize,
+    ) -> Result<R, Gone> {
         let (answer, answered) = oneshot::channel();
         let number = {
             let mut asked = self.asked();
@@ -109,6 +119,7 @@ impl Line {
         F: Future<Output = Vec<u8>> + Send + 'static,
     {
         let room = Arc::new(Semaphore::new(WORKER_QUESTIONS_BYTES_MAX));
+        let running = Arc::new(Mutex::new(HashMap::<u64, AbortHandle>::new()));
         let mut from = BufReader::new(from);
         let reading = async {
             while let Ok((number, said)) = receive(&mut from).await {
@@ -118,13 +129,25 @@ impl Line {
                     let _ = waiting.map(|waiting| waiting.send(said));
                     continue;
                 }
+                if number & CANCEL != 0 {
+                    if let Some(task) = locked(&running).remove(&(number & !CANCEL)) {
+                        task.abort();
+                    }
+                    continue;
+                }
                 let bytes = (said.len() + WORKER_QUESTION_BYTES) as u32;
                 let Ok(taken) = Arc::clone(&room).acquire_many_owned(bytes).await else { return };
                 let (line, answering) = (Arc::clone(&self), answer(said));
-                tokio::spawn(async move {
-                    line.answer(number, &answering.await).await;
+                let done = Arc::clone(&running);
+                // Nobody is done before it is known that he began.
+                let mut running = locked(&running);
+                let task = tokio::spawn(async move {
+                    let answer = answering.await;
+                    locked(&done).remove(&number);
+                    line.answer(number, &answer).await;
                     drop(taken);
                 });
+                running.insert(number, task.abort_handle());
             }
         };
         tokio::select! {
@@ -135,6 +158,10 @@ impl Line {
         asked.is_closed = true;
         asked.waiting.clear();
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Reads questions until none comes any more, and answers each before it reads the next.

@@ -9,13 +9,17 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use bytes::Bytes;
 use engine::sealed::send_descriptor;
 use engine::wasmtime;
 use futures_util::future::select_all;
 use host::Bindings;
 use host::bindings::{Call, CallError, Level, Log, Next, Payload};
-use http::{Request, Response};
-use http_body_util::BodyExt;
+use http::request::Parts;
+use http::{Request, Response, Uri, Version};
+use http_body::Body;
+use http_body_util::{BodyExt, Empty, Full};
+use hyper::body::Incoming;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper::server;
 use hyper::service::service_fn;
@@ -33,13 +37,13 @@ use wasmtime_wasi_http::{Error as HttpError, WasiBody};
 use super::asked::{Asked, COVER, Given};
 use super::failure::{Failed, in_response};
 use super::line::{Line, serve_in_turn};
-use super::words::{Cover, Part, Task, To};
+use super::words::{Answered, Cover, Octets, Part, RequestHead, Task, To};
 use super::{Abilities, READY};
-use crate::body::keeping;
+use crate::body::{Begun, keeping};
 use crate::instance::Failure;
 use crate::limits::{
-    HEAD_BYTES_MAX, WORKER_PAUSE, WORKER_QUESTIONS_MAX, WORKER_SILENCE_MAX, WORKER_START_MAX,
-    WORKER_WORDS_BYTES_MAX,
+    HEAD_BYTES_MAX, WORKER_PAUSE, WORKER_QUESTIONS_MAX, WORKER_SHORT_BYTES_MAX, WORKER_SILENCE_MAX,
+    WORKER_START_MAX, WORKER_WORDS_BYTES_MAX,
 };
 use crate::log::LEVELS;
 
@@ -103,6 +107,13 @@ impl Drop for Turn {
     }
 }
 
+impl Lane {
+    async fn send(&self, request: Request<WasiBody>) -> Result<Response<Incoming>, Failure> {
+        let answered = self.http.clone().send_request(request).await;
+        answered.map_err(|error| failed(format!("its process did not answer: {error}")))
+    }
+}
+
 impl Working {
     fn has_ended(&self) -> bool {
         self.lanes.iter().any(|lane| lane.http.is_closed())
@@ -131,24 +142,57 @@ impl Apart {
         &self,
         call: Call,
         next: Option<Arc<dyn Next>>,
-        mut request: Request<WasiBody>,
+        request: Request<WasiBody>,
     ) -> Result<Response<WasiBody>, Failure> {
         let is_passed_on = next.is_some();
         let turn = self.turn(call, next).await?;
-        let to = match is_passed_on {
-            true => To::Next(turn.given.number),
-            false => To::Function(String::new()),
+        let number = is_passed_on.then_some(turn.given.number);
+        let (parts, body) = request.into_parts();
+        let body = match short(body).await {
+            Ok(body) => return self.answer_short(call, turn, number, &parts, body).await,
+            Err(body) => body,
         };
+        let mut request = Request::from_parts(parts, body);
+        let to = number.map_or_else(|| To::Function(String::new()), To::Next);
         let cover = Cover::new(call, to, request.version()).to_header();
         request.headers_mut().insert(COVER, cover.ok_or(Failure::NoEntry)?);
-        let answered = turn.lane().http.clone().send_request(request).await;
-        let response = answered.map_err(|error| failed(format!("its process did not answer: {error}")))?;
+        let response = turn.lane().send(request).await?;
         match in_response::<_, Failed>(&response) {
             Some(Ok(failure)) => Err(failure.into()),
-            Some(Err(_)) => Err(failed("its process did not answer".to_owned())),
+            Some(Err(_)) => Err(no_answer()),
             // The call goes on until all of the body has come.
             None => Ok(response.map(|body| keeping(WasiBody::new(body.map_err(HttpError::from)), turn))),
         }
+    }
+
+    /// Answers a request, all of which is here: in one message, or in one and a stream.
+    async fn answer_short(
+        &self,
+        call: Call,
+        turn: Turn,
+        next: Option<u64>,
+        parts: &Parts,
+        body: Bytes,
+    ) -> Result<Response<WasiBody>, Failure> {
+        let lane = turn.lane();
+        let task = Task::Request { head: RequestHead::new(parts), body: Octets(body.into()), next };
+        let answered: Result<Answered, Failed> =
+            lane.line.ask(&(Part::from(call), task)).await.map_err(|_| no_answer())?;
+        let response = match answered.map_err(Failure::from)? {
+            Answered::Whole(head, body) => {
+                let body = Full::new(Bytes::from(body.0)).map_err(|never| match never {});
+                return head.response(WasiBody::new(body)).map_err(|_| no_answer());
+            }
+            Answered::Begun(head, number) => {
+                let cover = Cover::new(call, To::Rest(number), Version::HTTP_11).to_header();
+                let mut request = Request::new(WasiBody::new(Empty::new().map_err(|never| match never {})));
+                *request.uri_mut() = Uri::from_static("http://worker/");
+                request.headers_mut().insert(COVER, cover.ok_or(Failure::NoEntry)?);
+                let rest = lane.send(request).await?.into_body();
+                head.response(rest).map_err(|_| no_answer())?
+            }
+        };
+        Ok(response.map(|body| keeping(WasiBody::new(body.map_err(HttpError::from)), turn)))
     }
 
     /// Answers a call through `sampan:chain`.
@@ -174,7 +218,7 @@ impl Apart {
     async fn ask<T: DeserializeOwned>(&self, call: Call, task: &impl Serialize) -> Result<T, Failure> {
         let turn = self.turn(call, None).await?;
         let answered = turn.lane().line.ask(&(Part::from(call), task)).await;
-        answered.map_err(|_| failed("its process did not answer".to_owned()))
+        answered.map_err(|_| no_answer())
     }
 
     /// A place in the event loop that has the least to do, of a worker that is started where there is none.
@@ -205,6 +249,27 @@ impl Apart {
 
 fn failed(text: String) -> Failure {
     Failure::Trapped(wasmtime::Error::msg(text))
+}
+
+fn no_answer() -> Failure {
+    failed("its process did not answer".to_owned())
+}
+
+/// All of a body, if it is short and there already, or nearly so; else the body, as it was.
+async fn short(body: WasiBody) -> Result<Bytes, WasiBody> {
+    if body.is_end_stream() {
+        return Ok(Bytes::new());
+    }
+    if body.size_hint().exact().is_none_or(|bytes| bytes > WORKER_SHORT_BYTES_MAX as u64) {
+        return Err(body);
+    }
+    let mut begun = Begun::new(body);
+    if !begun.read(WORKER_SHORT_BYTES_MAX).await {
+        // Its connection has not looked for it yet.
+        tokio::task::yield_now().await;
+        begun.read(WORKER_SHORT_BYTES_MAX).await;
+    }
+    begun.into_whole()
 }
 
 /// Starts a worker, and waits until it can be asked.

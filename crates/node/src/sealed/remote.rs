@@ -94,12 +94,9 @@ impl Remote {
         self.direct.ask(wish).unwrap_or(Err(Error::Closed))
     }
 
-    /// Tells, and does not wait.
-    fn tell(&self, wish: Wish) {
-        let line = self.line();
-        tokio::spawn(async move {
-            let _: Result<(), Gone> = line.ask(&wish).await;
-        });
+    /// Tells, before the call that it tells of has an answer.
+    fn tell(&self, wish: &Wish) {
+        let _: Result<(), Gone> = self.direct.ask(wish);
     }
 
     /// Sends a request with its cover.
@@ -242,17 +239,17 @@ impl Connections for Remote {
     }
 
     fn close(&self, connection: &str) {
-        let _: Result<(), Gone> = self.direct.ask(&Wish::Close { connection: connection.to_owned() });
+        self.tell(&Wish::Close { connection: connection.to_owned() });
     }
 }
 
 impl bindings::Telemetry for Remote {
     fn span(&self, span: Span) {
-        self.tell(Wish::Span(span));
+        self.tell(&Wish::Span(span));
     }
 
     fn metrics(&self, _: &str, metrics: Vec<Metric>) {
-        self.tell(Wish::Metrics(metrics));
+        self.tell(&Wish::Metrics(metrics));
     }
 }
 
@@ -268,7 +265,7 @@ impl Log for Said {
     }
 
     fn record(&self, record: Record) {
-        self.node.tell(Wish::Record(record));
+        self.node.tell(&Wish::Record(record));
     }
 
     fn fault(&self, text: &str) {

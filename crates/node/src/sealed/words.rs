@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use host::bindings::{Call, Metric, Payload, Record, Span, SqlWork};
-use http::{HeaderValue, Version};
-use serde::{Deserialize, Serialize};
+use http::{HeaderMap, HeaderValue, Request, Response, Version, request, response};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use state::Batch;
 
 use crate::limits::DEADLINE_MAX;
@@ -15,6 +15,12 @@ use crate::websocket::Received;
 /// What the node gives a process to do.
 #[derive(Serialize, Deserialize)]
 pub(crate) enum Task {
+    /// To answer a request, all of which is here. What it passes on as middleware has the number of the node's call.
+    Request {
+        head: RequestHead,
+        body: Octets,
+        next: Option<u64>,
+    },
     /// To answer a call through `sampan:chain`.
     Call(Payload),
     /// To take or refuse a WebSocket.
@@ -109,6 +115,92 @@ pub(super) enum To {
     Function(String),
     /// To a function that is middleware, or from it to what comes next: the number is that of the node's call.
     Next(u64),
+    /// To the rest of an answer that was [`Answered::Begun`].
+    Rest(u64),
+}
+
+/// The head of a request.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct RequestHead {
+    method: String,
+    uri: String,
+    is_older: bool,
+    fields: Vec<(String, Octets)>,
+}
+
+impl RequestHead {
+    pub(super) fn new(parts: &request::Parts) -> Self {
+        Self {
+            method: parts.method.to_string(),
+            uri: parts.uri.to_string(),
+            is_older: parts.version < Version::HTTP_2,
+            fields: fields(&parts.headers),
+        }
+    }
+
+    /// The request with this body.
+    ///
+    /// # Errors
+    /// When a part of it cannot be in one.
+    pub(super) fn request<B>(self, body: B) -> Result<Request<B>, http::Error> {
+        let version = if self.is_older { Version::HTTP_11 } else { Version::HTTP_2 };
+        let request = Request::builder().method(&*self.method).uri(self.uri).version(version);
+        let with = |request: request::Builder, (name, value): (String, Octets)| request.header(name, value.0);
+        self.fields.into_iter().fold(request, with).body(body)
+    }
+}
+
+/// An answer, or its beginning.
+#[derive(Serialize, Deserialize)]
+pub(super) enum Answered {
+    /// All of it.
+    Whole(ResponseHead, Octets),
+    /// Its head; the rest is asked for under this number.
+    Begun(ResponseHead, u64),
+}
+
+/// The head of an answer.
+#[derive(Serialize, Deserialize)]
+pub(super) struct ResponseHead {
+    status: u16,
+    fields: Vec<(String, Octets)>,
+}
+
+impl ResponseHead {
+    pub(super) fn new(parts: &response::Parts) -> Self {
+        Self { status: parts.status.as_u16(), fields: fields(&parts.headers) }
+    }
+
+    /// The answer with this body.
+    ///
+    /// # Errors
+    /// When a part of it cannot be in one.
+    pub(super) fn response<B>(self, body: B) -> Result<Response<B>, http::Error> {
+        let response = Response::builder().status(self.status);
+        let with =
+            |response: response::Builder, (name, value): (String, Octets)| response.header(name, value.0);
+        self.fields.into_iter().fold(response, with).body(body)
+    }
+}
+
+fn fields(headers: &HeaderMap) -> Vec<(String, Octets)> {
+    headers.iter().map(|(name, value)| (name.to_string(), Octets(value.as_bytes().to_vec()))).collect()
+}
+
+/// Bytes, which serde would take one by one.
+#[derive(Clone)]
+pub(crate) struct Octets(pub(crate) Vec<u8>);
+
+impl Serialize for Octets {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Octets {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self(<&[u8]>::deserialize(deserializer)?.to_vec()))
+    }
 }
 
 impl Cover {

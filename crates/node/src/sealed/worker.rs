@@ -1,19 +1,21 @@
 //! A worker: reads what it is to run, seals itself, and answers calls until nobody sends any more.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::convert::Infallible;
 use std::io::{self, Read, Write, stdin, stdout};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use engine::sealed::{self, Dir, Ending, Inside, Network, Plan, Side, Source, Supplier};
 use engine::{CodeCache, Seal};
 use host::Authorities;
-use host::bindings::Call;
-use http::Request;
-use http_body_util::BodyExt;
+use host::bindings::{Call, Next};
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client;
 use hyper::server::conn::http2;
@@ -31,10 +33,14 @@ use super::asked::COVER;
 use super::failure::{self, to_response};
 use super::line::{Line, read, written};
 use super::remote::Remote;
-use super::words::{Cover, Part, Task, To};
+use super::words::{Answered, Cover, Octets, Part, RequestHead, ResponseHead, Task, To};
 use super::{Abilities, ORDER_BYTES_MAX, READY};
+use crate::body::Begun;
 use crate::function::Function;
-use crate::limits::{HEAD_BYTES_MAX, POLLS_BETWEEN_EVENTS, RUNNING_MAX};
+use crate::instance::Failure;
+use crate::limits::{
+    HEAD_BYTES_MAX, POLLS_BETWEEN_EVENTS, RUNNING_MAX, WORKER_REST_WAIT, WORKER_SHORT_BYTES_MAX,
+};
 use crate::load::{moved, settings};
 use crate::{App, Error, Logs, Machine};
 
@@ -252,17 +258,18 @@ fn asynchronous(stream: UnixStream) -> io::Result<tokio::net::UnixStream> {
 async fn answer_lane(lane: Lane, function: Arc<Function>, node: Arc<Remote>) {
     let Lane { http: stream, line, from } = lane;
     let Ok(stream) = asynchronous(stream) else { return };
+    let rests = Arc::new(Rests::default());
     let service = service_fn(|request| {
-        let (function, node) = (Arc::clone(&function), Arc::clone(&node));
-        async move { Ok::<_, Infallible>(answer_request(&function, &node, request).await) }
+        let (function, node, rests) = (Arc::clone(&function), Arc::clone(&node), Arc::clone(&rests));
+        async move { Ok::<_, Infallible>(answer_request(&function, &node, &rests, request).await) }
     });
     let mut http = http2::Builder::new(TokioExecutor::new());
     http.timer(TokioTimer::new())
         .max_header_list_size(HEAD_BYTES_MAX as u32 * 2)
         .max_concurrent_streams(RUNNING_MAX);
     let serving = http.serve_connection(TokioIo::new(stream), service);
-    let given = Arc::clone(&function);
-    let messages = line.serve(from, move |said| do_task(Arc::clone(&given), said));
+    let messages =
+        line.serve(from, |said| do_task(Arc::clone(&function), Arc::clone(&node), Arc::clone(&rests), said));
     // However one of them ends, nobody asks any more.
     tokio::select! {
         _ = serving => {}
@@ -273,8 +280,9 @@ async fn answer_lane(lane: Lane, function: Arc<Function>, node: Arc<Remote>) {
 async fn answer_request(
     function: &Arc<Function>,
     node: &Arc<Remote>,
+    rests: &Rests,
     mut request: Request<Incoming>,
-) -> http::Response<WasiBody> {
+) -> Response<WasiBody> {
     let cover = request.headers_mut().remove(COVER).as_ref().and_then(Cover::from_header);
     let Some(cover) = cover else { return to_response(&failure::Failed::NoEntry) };
     *request.version_mut() = cover.version();
@@ -282,10 +290,59 @@ async fn answer_request(
     let next = match cover.to {
         To::Next(number) => Some(node.next(number)),
         To::Function(_) => None,
+        To::Rest(number) => {
+            let rest = rests.take(number).map(Response::new);
+            return rest.unwrap_or_else(|| to_response(&failure::Failed::NoAnswer));
+        }
     };
     let request = request.map(|body| WasiBody::new(body.map_err(HttpError::from)));
     let answered = function.answer(call, next, request).await;
     answered.unwrap_or_else(|failure| to_response(&failure::Failed::from(failure)))
+}
+
+/// Answers a request, all of which is here.
+async fn answer_short(
+    function: &Arc<Function>,
+    call: Call,
+    next: Option<Arc<dyn Next>>,
+    head: RequestHead,
+    body: Octets,
+    rests: &Arc<Rests>,
+) -> Result<Answered, Failure> {
+    let body = Full::new(Bytes::from(body.0)).map_err(|never| match never {});
+    let request = head.request(WasiBody::new(body)).map_err(|_| Failure::NoEntry)?;
+    let (parts, body) = function.answer(call, next, request).await?.into_parts();
+    let mut begun = Begun::new(body);
+    begun.read(WORKER_SHORT_BYTES_MAX).await;
+    let head = ResponseHead::new(&parts);
+    Ok(match begun.into_whole() {
+        Ok(body) => Answered::Whole(head, Octets(body.into())),
+        Err(body) => Answered::Begun(head, rests.keep(body)),
+    })
+}
+
+/// Answers that were begun, until the node asks for the rest.
+#[derive(Default)]
+struct Rests {
+    last: AtomicU64,
+    bodies: Mutex<HashMap<u64, WasiBody>>,
+}
+
+impl Rests {
+    fn take(&self, number: u64) -> Option<WasiBody> {
+        self.bodies.lock().unwrap_or_else(PoisonError::into_inner).remove(&number)
+    }
+
+    fn keep(self: &Arc<Self>, body: WasiBody) -> u64 {
+        let number = self.last.fetch_add(1, Ordering::Relaxed);
+        self.bodies.lock().unwrap_or_else(PoisonError::into_inner).insert(number, body);
+        let rests = Arc::clone(self);
+        tokio::spawn(async move {
+            tokio::time::sleep(WORKER_REST_WAIT).await;
+            drop(rests.take(number));
+        });
+        number
+    }
 }
 
 /// The call that the node gives.
@@ -295,11 +352,15 @@ fn within(part: Part, function: &Function) -> Call {
 }
 
 /// Does what a message says, and returns what is answered.
-async fn do_task(function: Arc<Function>, said: Vec<u8>) -> Vec<u8> {
+async fn do_task(function: Arc<Function>, node: Arc<Remote>, rests: Arc<Rests>, said: Vec<u8>) -> Vec<u8> {
     let Ok((part, task)) = read::<(Part, Task)>(&said) else { return Vec::new() };
     let call = within(part, &function);
     let failed = failure::Failed::from;
     let answer = match task {
+        Task::Request { head, body, next } => {
+            let next = next.map(|number| node.next(number));
+            written(&answer_short(&function, call, next, head, body, &rests).await.map_err(failed))
+        }
         Task::Call(input) => written(&function.call(call, input).await),
         Task::Opened { connection, path, headers } => {
             written(&function.opened(call, connection, path, headers).await.map_err(failed))
