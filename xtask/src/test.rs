@@ -32,7 +32,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     examples::run(&[])?;
 
     let mut test = process::cargo();
-    test.args(["test", "--release"]).args(cargo_test_args(args));
+    test.args(["test", "--release"]);
     test.env("SAMPAN_GUESTS", guests_dir()).env("SAMPAN_PROGRAMS", programs);
     test.env("SAMPAN_PLAYWRIGHT", setup::playwright()?);
     if let Some(wasmtime) = bench::installed_wasmtime()? {
@@ -41,7 +41,16 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     if has_others {
         test.env("SAMPAN_FOREIGN", "1");
     }
-    process::run(&mut test)?;
+    // As `Command` has no copies.
+    let mut again = process::cargo();
+    again.args(["test", "--release", "--workspace", "--test", "serve"]).env("SAMPAN_SEALED", "1");
+    for (name, value) in test.get_envs() {
+        again.env(name, value.unwrap_or_default());
+    }
+    process::run(test.args(cargo_test_args(args)))?;
+    if args.is_empty() {
+        process::run(&mut again)?;
+    }
     match (args.is_empty(), has_others) {
         (true, true) => foreign::run(&[])?,
         (true, false) => eprintln!("NOT TESTED: other processors, for which this Rust has no libraries"),

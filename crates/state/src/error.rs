@@ -110,44 +110,9 @@ pub enum Error {
         /// How many.
         missed: u64,
     },
-    /// Another process has the store open.
-    #[serde(skip)]
-    #[error("the store `{}` is in use by another process", path.display())]
-    InUse {
-        /// The directory of the store.
-        path: PathBuf,
-    },
-    /// The file is damaged, or was not written by a store. It was left as it is.
-    #[serde(skip)]
-    #[error("the store file `{}` is damaged", path.display())]
-    Corrupt {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: Arc<io::Error>,
-    },
-    /// The directory or file could not be opened or made.
-    #[serde(skip)]
-    #[error("cannot open the store `{}`", path.display())]
-    Open {
-        /// The directory or file.
-        path: PathBuf,
-        /// What the operating system said.
-        source: Arc<io::Error>,
-    },
     /// The store itself failed, elsewhere: what a program may know of it.
     #[error("{0}")]
     Fault(String),
-    /// Reading or writing the file failed. A batch that fails with this was applied whole or not at all; most often
-    /// not, but only reading can tell.
-    #[error("cannot read or write the store file `{}`", path.display())]
-    #[serde(skip)]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the operating system said.
-        source: Arc<io::Error>,
-    },
     /// The name of a container or an object is empty or too long.
     #[error(
         "`{0}` is no name for a container or an object: 1 to {container} bytes for one, to {object} for the other",
@@ -167,10 +132,6 @@ pub enum Error {
     /// A line of an import is not what an export writes.
     #[error("line {0} is no entry: a JSON object with `key` or `key_base64`, and `value` or `value_base64`")]
     Line(u64),
-    /// The other side of an export or import failed.
-    #[serde(skip)]
-    #[error("cannot go on with the export or import")]
-    Transfer(#[source] Arc<io::Error>),
     /// A statement is not valid, or failed. It changed nothing.
     #[error("the statement failed: {0}")]
     Sql(String),
@@ -198,6 +159,46 @@ pub enum Error {
         /// Bytes that it may have.
         bytes_max: u64,
     },
+    // What is not written down comes last: others are known by their place.
+    /// Another process has the store open.
+    #[serde(skip)]
+    #[error("the store `{}` is in use by another process", path.display())]
+    InUse {
+        /// The directory of the store.
+        path: PathBuf,
+    },
+    /// The file is damaged, or was not written by a store. It was left as it is.
+    #[serde(skip)]
+    #[error("the store file `{}` is damaged", path.display())]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Arc<io::Error>,
+    },
+    /// The directory or file could not be opened or made.
+    #[serde(skip)]
+    #[error("cannot open the store `{}`", path.display())]
+    Open {
+        /// The directory or file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: Arc<io::Error>,
+    },
+    /// Reading or writing the file failed. A batch that fails with this was applied whole or not at all; most often
+    /// not, but only reading can tell.
+    #[error("cannot read or write the store file `{}`", path.display())]
+    #[serde(skip)]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: Arc<io::Error>,
+    },
+    /// The other side of an export or import failed.
+    #[serde(skip)]
+    #[error("cannot go on with the export or import")]
+    Transfer(#[source] Arc<io::Error>),
 }
 
 impl Error {

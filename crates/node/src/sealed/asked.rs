@@ -222,3 +222,109 @@ fn said(answer: &impl Serialize) -> Vec<u8> {
     // What cannot be written is not read either.
     written(answer).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::time::{Duration, Instant, SystemTime};
+
+    use host::bindings::{Calling, Level, Log, Record, Siblings};
+    use state::{BucketSpec, Durability, Memory, Store};
+
+    use super::*;
+
+    /// Functions that return how deep they are.
+    struct Deep;
+
+    impl Siblings for Deep {
+        fn call(&self, _: &str, call: Call, _: Payload) -> Calling<Result<Payload, CallError>> {
+            let left = call.deadline.saturating_duration_since(Instant::now());
+            Box::pin(async move { Ok(Payload::Text(format!("{} {}", call.depth, left.as_secs() > 60))) })
+        }
+
+        fn request(
+            &self,
+            _: &str,
+            _: Call,
+            _: Request<WasiBody>,
+        ) -> Calling<Result<Response<WasiBody>, CallError>> {
+            Box::pin(async { Err(CallError::Denied) })
+        }
+    }
+
+    struct Silent;
+
+    impl Log for Silent {
+        fn line(&self, _: Level, _: &str) {}
+        fn record(&self, _: Record) {}
+        fn fault(&self, _: &str) {}
+    }
+
+    fn asked() -> Arc<Asked> {
+        let store = Memory::new(Arc::new(SystemTime::now));
+        let bucket = |name| Bucket::new(BucketSpec::new("app", name, Durability::Memory)).expect("a name");
+        for name in ["mine", "other"] {
+            store.open(&bucket(name)).expect("it is made");
+        }
+        Asked::new(Arc::new(Bindings {
+            name: "function".to_owned(),
+            store: Arc::new(store),
+            buckets: BTreeMap::from([("mine".to_owned(), bucket("mine"))]),
+            blobs: None,
+            containers: BTreeSet::new(),
+            sql: None,
+            config: BTreeMap::new(),
+            calls: BTreeSet::from(["sibling".to_owned()]),
+            siblings: Arc::new(Deep),
+            connections: None,
+            log: Arc::new(Silent),
+            telemetry: None,
+        }))
+    }
+
+    fn call(chain: u128, depth: u32) -> Call {
+        Call { chain, span: 0, depth, deadline: Instant::now() + Duration::from_secs(30) }
+    }
+
+    async fn ask<T: serde::de::DeserializeOwned>(asked: &Arc<Asked>, wish: &Wish) -> T {
+        let said = Arc::clone(asked).answer(written(wish).expect("a wish")).await;
+        read(&said).expect("an answer")
+    }
+
+    #[tokio::test]
+    async fn only_what_was_granted_is_reached() {
+        let asked = asked();
+        let get = |bucket: &str| Wish::Get { bucket: bucket.to_owned(), key: b"key".to_vec() };
+        let found: Result<Option<state::Entry>, Error> = ask(&asked, &get("mine")).await;
+        assert!(matches!(found, Ok(None)), "{found:?}");
+        for bucket in ["other", ".blobs", "app/other", ""] {
+            let found: Result<Option<state::Entry>, Error> = ask(&asked, &get(bucket)).await;
+            assert!(matches!(found, Err(Error::NoBucket(_))), "{bucket}: {found:?}");
+        }
+        let sql = host::bindings::SqlWork::Batch(Vec::new());
+        let done: Result<host::bindings::SqlDone, Error> = ask(&asked, &Wish::Sql(sql)).await;
+        assert!(matches!(done, Err(Error::SqlDenied(_))), "{done:?}");
+        assert!(Arc::clone(&asked).answer(vec![0xff; 100]).await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn it_calls_on_behalf_of_calls_that_it_was_given() {
+        let asked = asked();
+        let wish = |name: &str, call: Call| Wish::Call {
+            part: call.into(),
+            name: name.to_owned(),
+            input: Payload::Bytes(Vec::new()),
+        };
+        let called =
+            async |name: &str, call| -> Result<Payload, CallError> { ask(&asked, &wish(name, call)).await };
+        assert_eq!(called("sibling", call(1, 1)).await, Err(CallError::Late), "it was given none");
+        let given = asked.give(call(1, 3), None);
+        assert_eq!(called("sibling", call(1, 3)).await, Err(CallError::Late), "no deeper than its own");
+        assert_eq!(called("sibling", call(2, 4)).await, Err(CallError::Late), "another chain");
+        assert_eq!(called("other", call(1, 4)).await, Err(CallError::Denied));
+        let later = Call { deadline: Instant::now() + Duration::from_secs(600), ..call(1, 4) };
+        assert_eq!(called("sibling", later).await, Ok(Payload::Text("4 false".to_owned())));
+        drop(given);
+        assert_eq!(called("sibling", call(1, 4)).await, Err(CallError::Late), "it has ended");
+    }
+}

@@ -228,3 +228,87 @@ pub(super) fn written(what: &impl Serialize) -> io::Result<Vec<u8>> {
 pub(super) fn read<T: DeserializeOwned>(said: &[u8]) -> Result<T, Gone> {
     postcard::from_bytes(said).map_err(|_| Gone)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    /// An end that says what it was asked, backwards, and the other end as bytes.
+    fn echo() -> (Arc<Line>, tokio::task::JoinHandle<()>, UnixStream) {
+        let (here, there) = UnixStream::pair().expect("a pair of sockets");
+        let (line, from) = Line::new(here);
+        let serving = tokio::spawn(Arc::clone(&line).serve(from, |mut said| async move {
+            if said == b"for ever" {
+                std::future::pending::<()>().await;
+            }
+            said.reverse();
+            said
+        }));
+        (line, serving, there)
+    }
+
+    fn head(length: u32, number: u64) -> Vec<u8> {
+        [&length.to_le_bytes()[..], &number.to_le_bytes()].concat()
+    }
+
+    async fn answer(stream: &mut UnixStream) -> (u64, Vec<u8>) {
+        let mut head = [0; HEAD_BYTES];
+        timeout(Duration::from_secs(60), stream.read_exact(&mut head))
+            .await
+            .expect("in time")
+            .expect("a head");
+        let (length, number) = parse(head).expect("a head");
+        let mut said = vec![0; length];
+        stream.read_exact(&mut said).await.expect("an answer");
+        (number, said)
+    }
+
+    #[tokio::test]
+    async fn questions_are_answered_in_any_order_and_both_ways() {
+        let (line, serving, there) = echo();
+        let (other, from) = Line::new(there);
+        let answering = tokio::spawn(Arc::clone(&other).serve(from, |said| async move { said }));
+        let (one, two) = tokio::join!(line.ask::<String>(&"there"), line.ask::<String>(&"and back"));
+        assert_eq!((one.ok().as_deref(), two.ok().as_deref()), (Some("there"), Some("and back")));
+        answering.abort();
+        drop((other, answering.await));
+        serving.await.expect("it ends with the other side");
+        assert!(line.ask::<String>(&"nobody").await.is_err());
+    }
+
+    #[tokio::test]
+    async fn what_is_not_wanted_any_more_ends() {
+        let (_line, _serving, mut there) = echo();
+        there.write_all(&framed(7, b"for ever")).await.expect("written");
+        there.write_all(&framed(7 | CANCEL, b"")).await.expect("written");
+        // What was never asked, and what has ended.
+        there.write_all(&framed(8 | CANCEL, b"")).await.expect("written");
+        there.write_all(&framed(9, b"abc")).await.expect("written");
+        assert_eq!(answer(&mut there).await, (9 | ANSWER, b"cba".to_vec()));
+    }
+
+    #[tokio::test]
+    async fn nonsense_ends_the_line_and_nothing_else() {
+        for nonsense in [head(WORKER_MESSAGE_BYTES_MAX as u32 + 1, 1), head(u32::MAX, ANSWER), head(9, 1)] {
+            let (line, serving, mut there) = echo();
+            // Answers that nobody asked for do no harm.
+            there.write_all(&framed(ANSWER | 3, b"yes")).await.expect("written");
+            there.write_all(&nonsense).await.expect("written");
+            drop(there);
+            timeout(Duration::from_secs(60), serving).await.expect("in time").expect("no panic");
+            assert!(line.ask::<()>(&1).await.is_err());
+        }
+    }
+
+    #[tokio::test]
+    async fn who_takes_no_answers_is_let_go() {
+        let (line, serving, mut there) = echo();
+        line.unsent.store(WORKER_ANSWERS_BYTES_MAX, Ordering::Relaxed);
+        there.write_all(&framed(1, b"one more")).await.expect("written");
+        timeout(Duration::from_secs(60), serving).await.expect("in time").expect("no panic");
+    }
+}

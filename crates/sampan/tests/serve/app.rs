@@ -55,6 +55,7 @@ impl App {
     pub(crate) fn change(&self, version: &str, manifest: &str) {
         let guests = std::env::var("SAMPAN_GUESTS").expect("$SAMPAN_GUESTS is set: run `cargo xtask test`");
         let mut manifest = manifest.replace("$GUESTS", &guests);
+        // The second time that these tests are run, as `xtask/src/test.rs` says.
         let thread = thread::current();
         let is_open = || OPEN.iter().any(|(test, _)| thread.name() == Some(test));
         if std::env::var_os("SAMPAN_SEALED").is_some() && !is_open() {
