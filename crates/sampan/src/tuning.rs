@@ -73,6 +73,16 @@ impl TypedValueParser for OptionParser {
 }
 
 impl Tuning {
+    /// Sets an option before those that were given as such.
+    pub(crate) fn set(&mut self, key: &str, value: &str) {
+        self.options.insert(0, format!("{key}={value}"));
+    }
+
+    /// What an option was set to, if it was.
+    pub(crate) fn option(&self, key: &str) -> Option<&str> {
+        self.options.iter().rev().find_map(|option| option.strip_prefix(key)?.strip_prefix('='))
+    }
+
     /// The settings that these flags ask for.
     pub(crate) fn settings(&self) -> Result<Settings, Report> {
         let mut settings = Settings::new(self.profile);

@@ -1,14 +1,15 @@
-//! `sampan build`: compiles a program once, so that every later start only maps its code; of an app, it runs the build
-//! commands of the functions.
+//! `sampan build`: compiles a program once, so that every later start only maps its code; or makes a library for C of it.
+//! Of an app, it runs the build commands of the functions.
 
 pub(crate) mod app;
+mod library;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use engine::options::Interrupt;
+use engine::options::{Codegen, Interrupt};
 use engine::{Error, Profile};
 
 use crate::report::Report;
@@ -24,9 +25,11 @@ pub(crate) use app::{build_function, build_missing};
 Examples:
   sampan build app.wasm -o app.code
   sampan run app.code
+  sampan build --codegen native zlib.wasm -o zlib.so      a library for C, and zlib.h
   sampan build .                     run the build commands of the app of this directory
 
-The file is made for this user, this machine's processor and this version of sampan.")]
+The file is made for this user, this machine's processor and this version of sampan. Native code can also become a
+library for C with a header: an object (.o) or a shared object (.so), for all processors of its target.")]
 pub(crate) struct Build {
     /// The program: a module or component, binary or text; `-` reads standard input. Or an app: a directory with a
     /// `sampan.toml`, or such a file
@@ -36,12 +39,28 @@ pub(crate) struct Build {
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 
+    /// Short for `-O codegen=NAME`: cranelift, native or pulley
+    #[arg(long, value_name = "NAME")]
+    codegen: Option<String>,
+
+    /// Short for `-O bounds=POLICY`: guarded, checked or masked
+    #[arg(long, value_name = "POLICY")]
+    bounds: Option<String>,
+
+    /// Whom a library is for [default: this machine]
+    #[arg(long, value_name = "TRIPLE")]
+    target: Option<String>,
+
     #[command(flatten)]
     tuning: Tuning,
 }
 
 impl Build {
-    pub(crate) fn execute(self) -> Result<(), Report> {
+    pub(crate) fn execute(mut self) -> Result<(), Report> {
+        let short = [("codegen", self.codegen.take()), ("bounds", self.bounds.take())];
+        for (key, value) in short.into_iter().filter_map(|(key, value)| Some((key, value?))) {
+            self.tuning.set(key, &value);
+        }
         let Some(output) = &self.output else {
             return match manifest::is_app(&self.program) {
                 true => app::build(&manifest::read(&self.program)?),
@@ -52,11 +71,21 @@ impl Build {
             };
         };
         self.check_output(output)?;
-        let mut engine = engine(self.tuning.settings()?, false)?;
+        let settings = self.tuning.settings()?;
+        let product = library::product(output).filter(|_| settings.options.codegen == Codegen::Native);
+        if self.target.is_some() && product.is_none() {
+            return Err(Report::usage("`--target` is for libraries of native code")
+                .hint("`sampan build --codegen native --target TRIPLE app.wasm -o app.o`"));
+        }
+        let mut engine = engine(settings, false)?;
         if self.tuning.profile == Profile::Trusted {
             return Err(Report::usage("cannot build for profile `trusted`")
                 .cause("what is built bears no signature, and a signature is what that profile asks for")
                 .hint("run the program itself: its code is kept in the code cache"));
+        }
+        if let Some(product) = product {
+            let (target, cpu) = (self.target.as_deref(), self.tuning.option("cpu"));
+            return library::build(&self.program, output, product, target, cpu, engine.settings());
         }
         let bytes = source::read(&self.program)?;
         let seal = home::seal().map_err(|error| Report::usage("cannot seal the code").cause(error))?;
