@@ -33,6 +33,11 @@ pub fn host() -> Option<&'static str> {
     Target::host().map(|target| target.triple)
 }
 
+/// What all processors of this machine's target have, as the option `cpu` names it.
+pub fn cpu() -> &'static str {
+    Target::host().map_or("native", |target| target.cpu)
+}
+
 /// Makes a library of the module in `bytes`. Its identifiers begin with `name`. `runtime` is `hosts/c` for the target;
 /// `cpu` is for all processors of the target unless given.
 ///

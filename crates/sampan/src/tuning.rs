@@ -83,6 +83,16 @@ impl Tuning {
         self.options.iter().rev().find_map(|option| option.strip_prefix(key)?.strip_prefix('='))
     }
 
+    /// The flags again.
+    pub(crate) fn flags(&self) -> Vec<String> {
+        let mut flags = vec![format!("--profile={}", self.profile)];
+        flags.extend(self.options.iter().map(|option| format!("-O{option}")));
+        flags.extend(self.fuel.map(|units| format!("--fuel={units}")));
+        flags.extend(self.memory.map(|bytes| format!("--memory={bytes}")));
+        flags.extend(self.timeout.map(|time| format!("--timeout={}", humantime::format_duration(time))));
+        flags
+    }
+
     /// The settings that these flags ask for.
     pub(crate) fn settings(&self) -> Result<Settings, Report> {
         let mut settings = Settings::new(self.profile);

@@ -128,7 +128,8 @@ fn missing_import(interface: &Interface<'_>) -> String {
 
 fn instances(interface: &Interface<'_>) -> String {
     let (prefix, unique, count) = (&interface.prefix, interface.unique, interface.imports.len());
-    let mut text = format!("sampan_trap {prefix}_new({}) {{\n    *instance = 0;\n", new_params(interface));
+    let mut text =
+        format!("sampan_trap {prefix}_instance_new({}) {{\n    *instance = 0;\n", new_params(interface));
     let mut given = "0, 0, 0, 0".to_owned();
     if count > 0 {
         let functions: Vec<String> = (0..count).map(|index| format!("import{index}")).collect();
@@ -153,12 +154,12 @@ fn instances(interface: &Interface<'_>) -> String {
     }
     text.push_str(&format!(
         "    return (sampan_trap)trap;\n}}\n\n\
-         void {prefix}_free(INSTANCE *instance) {{ RUNTIME(free)(instance); }}\n\n"
+         void {prefix}_instance_free(INSTANCE *instance) {{ RUNTIME(free)(instance); }}\n\n"
     ));
     if !interface.needs_room {
         text.push_str(&format!(
-            "bool {prefix}_interrupt(INSTANCE *instance) {{ return RUNTIME(interrupt)(instance); }}\n\
-             void {prefix}_resume(INSTANCE *instance) {{ RUNTIME(resume)(instance); }}\n\n"
+            "bool {prefix}_instance_interrupt(INSTANCE *instance) {{ return RUNTIME(interrupt)(instance); }}\n\
+             void {prefix}_instance_resume(INSTANCE *instance) {{ RUNTIME(resume)(instance); }}\n\n"
         ));
     }
     text

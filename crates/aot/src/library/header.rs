@@ -163,12 +163,12 @@ fn instances(text: &mut String, interface: &Interface<'_>) {
         ),
     }
     add(text, "   On failure the instance is null. */");
-    add(text, &format!("sampan_trap {prefix}_new({});\n", new_params(interface)));
+    add(text, &format!("sampan_trap {prefix}_instance_new({});\n", new_params(interface)));
     add(
         text,
         &format!(
             "/* Gives all of it back. An instance whose code still runs is left as it is. */\n\
-             void {prefix}_free({prefix}_instance *instance);\n"
+             void {prefix}_instance_free({prefix}_instance *instance);\n"
         ),
     );
     if !interface.needs_room {
@@ -177,8 +177,8 @@ fn instances(text: &mut String, interface: &Interface<'_>) {
             &format!(
                 "/* From any thread: ends the call that runs with SAMPAN_TRAP_INTERRUPTED, and all later ones until it is resumed.\n   \
                  True if one still runs: a function that the program was given cannot be ended, so ask again. */\n\
-                 bool {prefix}_interrupt({prefix}_instance *instance);\n\
-                 void {prefix}_resume({prefix}_instance *instance);\n"
+                 bool {prefix}_instance_interrupt({prefix}_instance *instance);\n\
+                 void {prefix}_instance_resume({prefix}_instance *instance);\n"
             ),
         );
     }

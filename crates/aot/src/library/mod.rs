@@ -164,11 +164,12 @@ fn replace(bytes: &mut [u8], what: &[u8], by: &[u8]) {
 
 impl<'a> Interface<'a> {
     fn new(name: &str, module: &'a Module<'a>, target: &Target, unique: u64) -> Result<Self, Error> {
-        let prefix = names::prefix(name);
+        let prefix = names::prefix("lib", name);
         let mut names = Names::default();
-        for own in ["instance", "imports", "new", "free", "interrupt", "resume", "missing_import"] {
-            names.take(&prefix, own, &[""]);
-        }
+        // What C libraries like to export, such as `free`, is not among them.
+        names.take(&prefix, "instance", &["", "_new", "_free", "_interrupt", "_resume"]);
+        names.take(&prefix, "imports", &[""]);
+        names.take(&prefix, "missing_import", &[""]);
         let mut interface = Self {
             prefix,
             unique,
@@ -248,7 +249,7 @@ fn imports<'a>(module: &'a Module<'a>) -> Result<Vec<Import<'a>>, Error> {
         if let Some(kind) = kind {
             return Err(Error::NotOfC { kind, name: shown });
         }
-        let field = names.take(import.module, import.name, &[""]).remove(0);
+        let field = names.take(&names::prefix("import", import.module), import.name, &[""]).remove(0);
         let signature = module.signature(import.index);
         let denial = match import.module {
             "wasi_snapshot_preview1" => denial(import.name, signature),

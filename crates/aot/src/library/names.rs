@@ -62,10 +62,10 @@ const RESERVED: [&str; 52] = [
     "xor_eq",
 ];
 
-/// The name of a library as the beginning of its identifiers.
-pub(super) fn prefix(name: &str) -> String {
+/// A name as the beginning of identifiers: after a `word` unless it begins with a letter.
+pub(super) fn prefix(word: &str, name: &str) -> String {
     let text = identifier(name);
-    if text.starts_with(|char: char| char.is_ascii_alphabetic()) { text } else { format!("lib_{text}") }
+    if text.starts_with(|char: char| char.is_ascii_alphabetic()) { text } else { format!("{word}_{text}") }
 }
 
 /// A text with `_` for whatever no identifier has.
@@ -83,8 +83,8 @@ pub(super) struct Names {
 }
 
 impl Names {
-    /// Identifiers for one thing, which begin with `before_name` and end with each of `ends`. A name that is taken gets a
-    /// number.
+    /// Identifiers for one thing, which begin with what [`prefix`] gave and the name, and end with each of `ends`. A name that
+    /// is taken gets a number.
     pub(super) fn take(&mut self, before: &str, name: &str, ends: &[&str]) -> Vec<String> {
         let base = format!("{before}_{}", identifier(name));
         let next = self.numbers.entry(base.clone()).or_insert(1);
@@ -134,10 +134,8 @@ mod tests {
         assert!(take(&"x".repeat(10_000)).len() < 120);
         assert_eq!(names.take("static", "assert", &[""]), ["static_assert_"]);
         assert_eq!(names.take("INT8", "MAX", &[""]), ["INT8_MAX_"]);
-        assert_eq!(
-            (prefix("zlib"), prefix("7z"), prefix("")),
-            ("zlib".into(), "lib_7z".into(), "lib_".into())
-        );
+        let of = |name| prefix("lib", name);
+        assert_eq!([of("zlib"), of("7z"), of(""), of("a*/")], ["zlib", "lib_7z", "lib_", "a__"]);
     }
 
     #[test]
