@@ -3,7 +3,7 @@
 use aot::{Clang, Library, Output, Target};
 
 use crate::shim::{policy, precision, refused};
-use crate::{Error, Settings, form, program};
+use crate::{Error, Form, Settings, program};
 
 /// What a library for C is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,13 +53,17 @@ pub fn library(
     settings: &Settings,
 ) -> Result<Made, Error> {
     let target = Target::new(target).ok_or_else(|| Error::NotNative(format!("`{target}` is not known")))?;
-    let module = match form::Form::detect(bytes).map_err(Error::NotWasm)? {
-        form::Form::Compiled => return Err(Error::NotWasm("compiled already".to_owned())),
-        form::Form::Component => {
+    let module = match Form::detect(bytes).map_err(Error::NotWasm)? {
+        Form::Text => program::binary(bytes)?,
+        _ => bytes.into(),
+    };
+    match Form::detect(&module).map_err(Error::NotWasm)? {
+        Form::Module | Form::Text => {}
+        Form::Compiled => return Err(Error::NotWasm("compiled already".to_owned())),
+        Form::Component => {
             return Err(Error::NotNative("a component is no library for C, only a module is".to_owned()));
         }
-        form::Form::Module | form::Form::Text => program::binary(bytes)?,
-    };
+    }
     let options = &settings.options;
     let made = Library::new(name, &module, target, policy(options), precision(options)).map_err(refused)?;
     let output = match product {

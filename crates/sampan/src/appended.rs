@@ -29,7 +29,7 @@ struct Place {
 /// What is appended to this program, if anything is.
 ///
 /// # Errors
-/// When the file cannot be read, or is not whole.
+/// When what is there cannot be read, or is not whole.
 pub(crate) fn find() -> io::Result<Option<Appended>> {
     let Some(Place { file, begin, code_bytes, flags_bytes }) = place()? else { return Ok(None) };
     let (mut code, mut flags) = (vec![0; code_bytes], vec![0; flags_bytes]);
@@ -41,7 +41,8 @@ pub(crate) fn find() -> io::Result<Option<Appended>> {
 }
 
 fn place() -> io::Result<Option<Place>> {
-    let file = File::open("/proc/self/exe")?;
+    // Where there is no `/proc`, there are no executables either.
+    let Ok(file) = File::open("/proc/self/exe") else { return Ok(None) };
     let mut trailer = [0; TRAILER_BYTES as usize];
     let Some(end) = file.metadata()?.len().checked_sub(TRAILER_BYTES) else { return Ok(None) };
     file.read_exact_at(&mut trailer, end)?;

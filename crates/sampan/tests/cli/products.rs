@@ -112,7 +112,7 @@ fn an_executable_runs_alone_with_the_grants_that_it_was_built_with() {
 
     assert_eq!(build(path, &["--dir", ".", program, "-o", "granted"]).code, Some(0));
     let output = run(path, "granted", &["open", "in.txt"]);
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "open in.txt: content\n");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "open in.txt: content");
     assert_eq!(output.status.code(), Some(0));
 }
 
