@@ -28,7 +28,7 @@ impl Running {
     }
 
     pub(crate) fn leave(&self, before: i32) {
-        self.0.store(before, Ordering::SeqCst);
+        self.0.store(before, Ordering::Release);
     }
 
     /// Makes it look whether it is to stop. False if none runs.

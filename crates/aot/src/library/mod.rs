@@ -10,6 +10,7 @@ mod names;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::assembly::{Assembly, Precision};
+use crate::limits::LIBRARY_ITEMS_MAX;
 use crate::module::{Module, Signature, Type};
 use crate::{Error, Target};
 use names::{Names, shown};
@@ -164,6 +165,9 @@ fn replace(bytes: &mut [u8], what: &[u8], by: &[u8]) {
 
 impl<'a> Interface<'a> {
     fn new(name: &str, module: &'a Module<'a>, target: &Target, unique: u64) -> Result<Self, Error> {
+        if items(module) > LIBRARY_ITEMS_MAX {
+            return Err(Error::TooLarge);
+        }
         let prefix = names::prefix("lib", name);
         let mut names = Names::default();
         // What C libraries like to export, such as `free`, is not among them.
@@ -232,6 +236,20 @@ impl<'a> Interface<'a> {
     fn all_denied(&self) -> bool {
         self.imports.iter().all(|import| import.denial.is_some())
     }
+}
+
+/// How many things the header would name.
+fn items(module: &Module<'_>) -> usize {
+    let imports = module.imports.iter().map(|import| (import.kind, import.index));
+    let exports = module.exports.iter().map(|export| (export.kind, export.index));
+    let items = |(kind, index)| match kind {
+        Kind::Function => {
+            let signature = module.signature(index);
+            1 + signature.params.len() + signature.results.len()
+        }
+        _ => 1,
+    };
+    imports.chain(exports).map(items).sum()
 }
 
 /// What the product gives: functions whose types C has.

@@ -67,6 +67,7 @@ const TRAPS_SAY: &str = "\
 unreachable
 out of bounds memory access
 out of bounds memory access
+out of bounds memory access
 undefined element
 uninitialized element
 indirect call type mismatch
@@ -214,6 +215,15 @@ fn many_equal_names_are_numbered() {
     assert!(made.header().contains("many______________________20000("));
 }
 
+/// A module of some kilobytes must not become gigabytes of C.
+#[test]
+fn what_would_be_too_much_c_is_refused() {
+    let exports: String = (0..300).map(|number| format!("(export \"{number}\" (func 0))")).collect();
+    let wide = format!("(module (func (param {})) {exports})", "i32 ".repeat(1_000));
+    let error = library(&wide, "wide", here(), Policy::Checked).expect_err("it is refused");
+    assert!(matches!(error, aot::Error::TooLarge), "{error}");
+}
+
 /// Different names of which nothing but `_` is left.
 fn equal_name(number: u32) -> String {
     (0..20).map(|bit| if number >> bit & 1 == 1 { '+' } else { '-' }).collect()
@@ -261,10 +271,12 @@ fn libraries_run_on_other_processors() {
     for target in ["aarch64-unknown-linux-gnu", "riscv64gc-unknown-linux-gnu"] {
         let target = Target::new(target).expect("it is known");
         for output in OUTPUTS {
-            let product = Product::new(target, Language::C);
-            let product = product.library(EVERYTHING, "everything", Policy::Guarded, output);
-            let said = product.run(&format!("{PRELUDE}\n#include \"everything.h\"\n{CALLS}"));
-            assert_eq!(said, CALLS_SAY, "{}, {output:?}", target.triple);
+            for (main, expected) in [(CALLS, CALLS_SAY), (TRAPS, TRAPS_SAY)] {
+                let product = Product::new(target, Language::C);
+                let product = product.library(EVERYTHING, "everything", Policy::Guarded, output);
+                let said = product.run(&format!("{PRELUDE}\n#include \"everything.h\"\n{main}"));
+                assert_eq!(said, expected, "{}, {output:?}", target.triple);
+            }
         }
     }
     for target in ["thumbv7em-none-eabihf", "riscv32imac-unknown-none-elf"] {

@@ -26,6 +26,7 @@ int main(void) {
     tell(everything_stop(instance));
     tell(everything_peek(instance, 65533, &a));
     tell(everything_fill(instance, -1));
+    tell(everything_sizes_at(instance, 65533, &a)); // where WASI would write
     tell(everything_through(instance, 9));
     tell(everything_through(instance, 2));
     tell(everything_through(instance, 1));

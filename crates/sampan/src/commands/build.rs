@@ -102,7 +102,7 @@ impl Build {
         let output = output.as_path();
         self.check_output(output)?;
         let kind = Kind::new(output, self.tuning.settings()?.options.codegen);
-        self.check_flags(kind)?;
+        self.check_kind(kind, output)?;
         if kind == Kind::Executable && self.tuning.option("cpu").is_none() {
             self.tuning.set("cpu", engine::library::cpu());
         }
@@ -147,9 +147,14 @@ impl Build {
         done.map_err(explain)
     }
 
-    /// Refuses flags that mean nothing for what is written.
-    fn check_flags(&self, kind: Kind) -> Result<(), Report> {
+    /// Refuses a name that says something else than what is written, and flags that mean nothing for it.
+    fn check_kind(&self, kind: Kind, output: &Path) -> Result<(), Report> {
         match kind {
+            Kind::Code if library::product(output).is_some() => {
+                Err(Report::usage(format!("cannot write `{}`", output.display()))
+                    .cause("its name says that it is a library for C, and that is native code")
+                    .hint("add `--codegen native`, or name what `run` starts otherwise, such as `app.code`"))
+            }
             Kind::Code | Kind::Executable if self.target.is_some() => {
                 Err(Report::usage("`--target` is for libraries of native code")
                     .hint("`sampan build --codegen native --target TRIPLE app.wasm -o app.o`"))

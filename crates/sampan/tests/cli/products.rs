@@ -85,6 +85,9 @@ fn what_is_no_library_is_refused() {
         assert!(said.contains(complaint), "{args:?}: {said}");
         assert!(!path.join("x.so").exists() && !path.join("x.o").exists() && !path.join("x").exists());
     }
+    let ended = sampan(&["build", "add.wat", "-o", "x.so"]).dir(path).run();
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.stderr.contains("hint: add `--codegen native`"), "{}", ended.stderr);
     assert_eq!(fs::read_to_string(path.join("mine.h")).expect("it is there"), "int mine;\n");
 }
 
