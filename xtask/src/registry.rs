@@ -1,4 +1,4 @@
-//! Packages from npm and PyPI, fetched with the registries' own clients (installed at need) and unpacked into the cache.
+//! Packages from npm, PyPI and cargo's registry, fetched with the registries' own clients (installed at need) and unpacked into the cache.
 
 use crate::{cache, process, setup};
 use anyhow::{Context, Result};
@@ -12,9 +12,11 @@ use std::process::Command;
 pub(crate) enum Registry {
     Npm,
     Pypi,
+    Cargo,
 }
 
-/// The unpacked package: an npm package's files lie under `package/`, a wheel's at the top.
+/// The unpacked package: an npm package's files lie under `package/`, a wheel's at the top, a crate's under `vendor/`
+/// and its name.
 pub(crate) fn fetch(registry: Registry, package: &str, version: &str) -> Result<PathBuf> {
     let flat = package.trim_start_matches('@').replace('/', "-");
     let key = format!("{registry:?}-{flat}-{version}").to_lowercase();
@@ -23,6 +25,7 @@ pub(crate) fn fetch(registry: Registry, package: &str, version: &str) -> Result<
         let unpacked = match registry {
             Registry::Npm => setup::tools(&[setup::NPM]).and_then(|()| unpack_npm(dir, package, version)),
             Registry::Pypi => setup::tools(&[setup::PIP]).and_then(|()| unpack_wheel(dir, package, version)),
+            Registry::Cargo => unpack_crate(dir, package, version),
         };
         unpacked.with_context(|| format!("cannot fetch `{package}` {version}"))
     })
@@ -34,6 +37,19 @@ fn unpack_npm(dir: &Path, package: &str, version: &str) -> Result<()> {
     let archive = only_file(dir)?;
     process::run(Command::new("tar").arg("-xzf").arg(&archive).arg("-C").arg(dir))?;
     Ok(fs::remove_file(archive)?)
+}
+
+/// Of a crate that is not compiled, but has sources of C.
+fn unpack_crate(dir: &Path, package: &str, version: &str) -> Result<()> {
+    let manifest = format!(
+        "[workspace]\n[package]\nname = \"sources\"\nedition = \"2024\"\n[lib]\npath = \"lib.rs\"\n\
+         [dependencies]\n{package} = \"={version}\"\n"
+    );
+    fs::write(dir.join("Cargo.toml"), manifest)?;
+    fs::write(dir.join("lib.rs"), "")?;
+    process::run(
+        process::cargo().current_dir(dir).args(["vendor", "--quiet"]).stdout(std::process::Stdio::null()),
+    )
 }
 
 fn unpack_wheel(dir: &Path, package: &str, version: &str) -> Result<()> {

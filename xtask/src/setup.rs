@@ -11,6 +11,9 @@ type Tool = (&'static str, &'static str);
 /// What C guests need.
 pub(crate) const C: &[Tool] = &[("clang-22", "clang-22"), ("wasm-ld-22", "lld-22")];
 
+/// What products in C and C++ are linked with.
+const PRODUCTS: &[Tool] = &[("gcc", "gcc"), ("g++", "g++"), ("make", "make")];
+
 /// What Rust guests need where `rustc` has no WASI targets of its own.
 pub(crate) const RUST: &[Tool] = &[
     (sysroot::DEBIAN_RUSTC, "rustc-web"),
@@ -53,7 +56,7 @@ const FOREIGN_TARGETS: [&str; 4] = [
 
 /// Everything that any verb needs.
 pub(crate) fn run() -> Result<()> {
-    tools(&[C, RUST, NPM, PIP, BENCH, FOREIGN])?;
+    tools(&[C, RUST, NPM, PIP, BENCH, FOREIGN, PRODUCTS])?;
     if let Err(error) = foreign_targets() {
         // Everything else can be had without them.
         eprintln!(

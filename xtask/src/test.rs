@@ -12,7 +12,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     let start = Instant::now();
     cargo(&["fmt", "--all", "--check"])?;
     let guests = ["guests/p1", "guests/p2", "guests/p3"];
-    let others = ["hosts/bare", "crates/engine/tests/foreign"];
+    let others = ["hosts/bare", "hosts/c", "crates/engine/tests/foreign"];
     let examples = ["examples/chat", "examples/pictures", "examples/shop/stock"];
     for package in guests.iter().chain(&examples).chain(&others) {
         cargo(&["fmt", "--all", "--check", "--manifest-path", &format!("{package}/Cargo.toml")])?;
@@ -23,11 +23,10 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     let programs = programs::fetch(&[])?;
     cargo(&["clippy", "--workspace", "--all-targets", "--release", "--", "-D", "warnings"])?;
     let has_others = setup::has_foreign_targets();
+    clippy("hosts/c", &[])?;
     for target in BARE.iter().filter(|_| has_others) {
-        let package = ["--manifest-path", "hosts/bare/Cargo.toml", "--target-dir", "target/bare"];
-        cargo(
-            &[&["clippy", "--release", "--target", target], &package[..], &["--", "-D", "warnings"]].concat(),
-        )?;
+        clippy("hosts/bare", &["--target", target])?;
+        clippy("hosts/c", &["--target", target])?;
     }
     examples::run(&[])?;
 
@@ -58,6 +57,14 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     }
     eprintln!("passed: formatting, tidy, clippy, tests, in {} s", start.elapsed().as_secs());
     Ok(())
+}
+
+/// Clippy for a package that is no part of the workspace.
+fn clippy(package: &str, args: &[&str]) -> Result<()> {
+    let (manifest, directory) =
+        (format!("{package}/Cargo.toml"), format!("target/{}", &package["hosts/".len()..]));
+    let package = ["--manifest-path", &manifest, "--target-dir", &directory];
+    cargo(&[&["clippy", "--release"], args, &package, &["--", "-D", "warnings"]].concat())
 }
 
 fn cargo(args: &[&str]) -> Result<()> {

@@ -27,6 +27,19 @@ pub struct Options {
     pub policy: Policy,
     /// Matters only to memories that are guarded by pages: nothing else faults.
     pub precision: Precision,
+    /// What is linked with other objects has a number that makes its names its own, or else 0.
+    pub unique: u64,
+}
+
+impl Options {
+    /// Where the code of WebAssembly functions lies.
+    pub(crate) fn section(&self) -> String {
+        section(self.unique)
+    }
+}
+
+fn section(unique: u64) -> String {
+    if unique == 0 { "sampan_text".to_owned() } else { format!("sampan_text_{unique:016x}") }
 }
 
 /// What the start function of a [guest](Assembly::add_guest) is exported as.
@@ -66,17 +79,24 @@ const METADATA: &str = "\
 #[derive(Debug)]
 pub struct Assembly {
     target: Target,
+    unique: u64,
     text: String,
 }
 
 impl Assembly {
     /// An empty one.
     pub fn new(target: Target) -> Self {
+        Self::unique(target, 0)
+    }
+
+    /// An empty one whose object can be linked with others: their numbers differ.
+    pub(crate) fn unique(target: Target, unique: u64) -> Self {
+        let section = section(unique);
         let mut text = format!("target triple = \"{}\"\n\n", target.llvm);
-        text.push_str("@__start_sampan_text = external hidden constant i8\n");
-        text.push_str("@__stop_sampan_text = external hidden constant i8\n\n");
-        text.push_str(&emit::trap_function());
-        Self { target, text }
+        text.push_str(&format!("@__start_{section} = external hidden constant i8\n"));
+        text.push_str(&format!("@__stop_{section} = external hidden constant i8\n\n"));
+        text.push_str(&emit::trap_function(&section));
+        Self { target, unique, text }
     }
 
     /// Adds a module. `name` must be new, and of letters, digits and `_`; the object describes the module at the
@@ -88,7 +108,7 @@ impl Assembly {
         policy: Policy,
         precision: Precision,
     ) -> Result<(), Error> {
-        self.write(name, &self.read(wasm)?, policy, precision)
+        self.write(name, &Self::read(wasm, &self.target)?, policy, precision)
     }
 
     /// Adds a module that whoever makes an instance lends memories to: it imports all of them, in order, after its own
@@ -101,28 +121,28 @@ impl Assembly {
         policy: Policy,
         precision: Precision,
     ) -> Result<(), Error> {
-        let mut module = self.read(wasm)?;
+        let mut module = Self::read(wasm, &self.target)?;
         module.borrow_memories();
         self.write(name, &module, policy, precision)
     }
 
     /// Validates and reads a module.
-    fn read<'a>(&self, wasm: &'a [u8]) -> Result<Module<'a>, Error> {
+    pub(crate) fn read<'a>(wasm: &'a [u8], target: &Target) -> Result<Module<'a>, Error> {
         if wasmparser::Parser::is_component(wasm) {
             return Err(Error::Component);
         }
-        features::validate(wasm, &self.target)?;
+        features::validate(wasm, target)?;
         Module::read(wasm)
     }
 
-    fn write(
+    pub(crate) fn write(
         &mut self,
         name: &str,
         module: &Module<'_>,
         policy: Policy,
         precision: Precision,
     ) -> Result<(), Error> {
-        let options = Options { target: self.target, policy, precision };
+        let options = Options { target: self.target, policy, precision, unique: self.unique };
         let layout = Layout::new(self.target.pointer_bytes, module.counts());
         self.text.push_str(&descriptor::segments(module, name));
         for (body, index) in module.bodies.iter().zip(module.functions_imported as u32..) {

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::{Error, Target};
+use crate::{Error, Library, Target};
 
 /// The versions whose LLVM understands the text.
 pub(crate) const VERSION_OLDEST: u32 = 19;
@@ -13,6 +13,9 @@ const VERSION_NEWEST: u32 = 22;
 
 /// Of what clang says, so much is passed on.
 const MESSAGE_CHARS_MAX: usize = 2_000;
+
+/// How hard to try for a library: as much as clang can.
+const LEVEL: u8 = 3;
 
 /// What clang is to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,17 +60,76 @@ impl Clang {
         level: u8,
         output: Output,
     ) -> Result<Vec<u8>, Error> {
-        let program = || self.program.display().to_string();
-        if self.version < target.clang_oldest {
-            let (triple, oldest) = (target.triple, target.clang_oldest);
-            return Err(Error::ClangTooOld { program: program(), triple, oldest });
-        }
-        let run = |source| Error::Run { program: program(), source };
+        self.check(target)?;
+        let directory = tempfile::tempdir().map_err(|source| self.fails_to_run(source))?;
+        let object = directory.path().join("module.o");
+        self.compile_to(&object, ir, target, cpu, level, output)?;
+        fs::read(&object).map_err(|source| self.fails_to_run(source))
+    }
+
+    /// Makes a library for C of its parts and the runtime `hosts/c` for the target. A shared object shows nothing but what
+    /// its header has.
+    pub fn library(
+        &self,
+        library: &Library,
+        runtime: &[u8],
+        target: &Target,
+        cpu: &str,
+        output: Output,
+    ) -> Result<Vec<u8>, Error> {
+        let run = |source| self.fails_to_run(source);
+        self.check(target)?;
         let directory = tempfile::tempdir().map_err(run)?;
-        let (text, object) = (directory.path().join("module.ll"), directory.path().join("module.o"));
-        fs::write(&text, ir).map_err(run)?;
-        let mut command = Command::new(&self.program);
-        command.arg(format!("--target={}", target.llvm)).arg(format!("-march={cpu}"));
+        let file = |name: &str| directory.path().join(name);
+        let (module, glue, own) = (file("module.o"), file("glue.o"), file("runtime.o"));
+        self.compile_to(&module, library.ir(), target, cpu, LEVEL, Output::Relocatable)?;
+        fs::write(file("glue.c"), library.glue()).map_err(run)?;
+        fs::write(&own, library.own_runtime(runtime)).map_err(run)?;
+        let mut compile = self.command(target);
+        compile.arg(format!("-march={cpu}")).args([
+            "-O2",
+            "-ffreestanding",
+            "-nostdlibinc",
+            "-fvisibility=hidden",
+        ]);
+        compile.arg(if target.has_pages { "-fPIC" } else { "-fno-pic" });
+        self.run(compile.arg("-c").arg(file("glue.c")).arg("-o").arg(&glue))?;
+
+        let mut link = self.command(target);
+        if Target::host() != Some(*target) {
+            // The linker of this machine knows its own processor only.
+            link.arg("-fuse-ld=lld");
+        }
+        match output {
+            Output::Relocatable => link.args(["-r", "-nostdlib"]),
+            Output::Shared => {
+                let shown = format!("{{ global: {}_*; local: *; }};\n", library.prefix());
+                fs::write(file("shown"), shown).map_err(run)?;
+                // Handlers of signals stay when the library goes.
+                link.args(["-shared", "-Wl,-z,nodelete"]);
+                link.arg(format!("-Wl,--version-script={}", file("shown").display()));
+                // What a foreign one needs of the C library is found where it is loaded.
+                let is_here = Target::host() == Some(*target);
+                link.args(if is_here { ["-nostartfiles", "-lm"].as_slice() } else { &["-nostdlib"] })
+            }
+        };
+        self.run(link.args([&module, &glue, &own]).arg("-o").arg(file("library")))?;
+        fs::read(file("library")).map_err(run)
+    }
+
+    fn compile_to(
+        &self,
+        object: &Path,
+        ir: &str,
+        target: &Target,
+        cpu: &str,
+        level: u8,
+        output: Output,
+    ) -> Result<(), Error> {
+        let text = object.with_extension("ll");
+        fs::write(&text, ir).map_err(|source| self.fails_to_run(source))?;
+        let mut command = self.command(target);
+        command.arg(format!("-march={cpu}"));
         // Numbers with a point are never to be quick and different.
         command.args(["-Wno-override-module", "-ffp-contract=off", "-fno-math-errno"]);
         command.args(match target.has_pages {
@@ -75,17 +137,40 @@ impl Clang {
             // What never moves needs no tables of addresses. `assembly::attributes` says how large frames may be.
             false => &["-fno-pic", "-Werror=frame-larger-than"],
         });
-        command.arg(format!("-O{level}")).args(["-x", "ir"]).arg(&text).arg("-o").arg(&object);
+        command.arg(format!("-O{level}")).args(["-x", "ir"]).arg(&text).arg("-o").arg(object);
         command.args(match output {
             Output::Relocatable => ["-c"].as_slice(),
             Output::Shared => &["-shared", "-nostartfiles", "-lm"],
         });
-        let done = command.output().map_err(run)?;
+        self.run(&mut command)
+    }
+
+    fn command(&self, target: &Target) -> Command {
+        let mut command = Command::new(&self.program);
+        command.arg(format!("--target={}", target.llvm));
+        command
+    }
+
+    fn run(&self, command: &mut Command) -> Result<(), Error> {
+        let done = command.output().map_err(|source| self.fails_to_run(source))?;
         if !done.status.success() {
             let message = String::from_utf8_lossy(&done.stderr).chars().take(MESSAGE_CHARS_MAX).collect();
-            return Err(Error::Clang { program: program(), message });
+            return Err(Error::Clang { program: self.program.display().to_string(), message });
         }
-        fs::read(&object).map_err(run)
+        Ok(())
+    }
+
+    /// Whether its code for the target is safe.
+    fn check(&self, target: &Target) -> Result<(), Error> {
+        if self.version < target.clang_oldest {
+            let (triple, oldest) = (target.triple, target.clang_oldest);
+            return Err(Error::ClangTooOld { program: self.program.display().to_string(), triple, oldest });
+        }
+        Ok(())
+    }
+
+    fn fails_to_run(&self, source: std::io::Error) -> Error {
+        Error::Run { program: self.program.display().to_string(), source }
     }
 }
 

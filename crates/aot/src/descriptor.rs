@@ -39,7 +39,8 @@ pub(crate) fn descriptor(module: &Module<'_>, options: &Options, name: &str) -> 
         writer.numbers("elements", module.elements.iter().map(|segment| segment.items.len())),
     ];
     let word = writer.target.word();
-    let start = format!("{word} {ABI_VERSION}, ptr @__start_sampan_text, ptr @__stop_sampan_text");
+    let section = options.section();
+    let start = format!("{word} {ABI_VERSION}, ptr @__start_{section}, ptr @__stop_{section}");
     let initialize = thunk::initialize_name(name);
     let (memories, tables, globals) =
         (module.memories_imported, module.tables_imported, module.globals_imported);

@@ -12,6 +12,14 @@ pub enum Error {
     /// It is a component.
     #[error("a component does not become native code, only its modules do")]
     Component,
+    /// A library for C was asked for, and it needs what C cannot give.
+    #[error("it imports the {kind} `{name}`, and C gives a library functions of numbers only")]
+    NotOfC {
+        /// What kind of thing it is.
+        kind: &'static str,
+        /// What it is called.
+        name: String,
+    },
     /// It is valid, but its text would be larger than any that is of use.
     #[error("the module becomes too much text")]
     TooLarge,

@@ -7,6 +7,9 @@ pub(crate) const FUNCTION_TEXT_BYTES_MAX: usize = 256 << 20;
 /// The text of all modules of an assembly.
 pub(crate) const TEXT_BYTES_MAX: usize = 4 << 30;
 
+/// A library for C names no more exports, imports, parameters and results: a type of many is cheap to repeat.
+pub(crate) const LIBRARY_ITEMS_MAX: usize = 1 << 18;
+
 /// A call through a table that can reach no more functions than this names each of them.
 pub(crate) const CALLEES_MAX: usize = 4;
 

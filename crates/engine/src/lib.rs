@@ -27,6 +27,7 @@ mod engine;
 mod error;
 mod form;
 mod language;
+pub mod library;
 pub mod limits;
 mod meter;
 pub mod native;

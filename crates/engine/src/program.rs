@@ -204,6 +204,34 @@ impl Engine {
         seal.write(path, BUILT, &code).map_err(|source| Error::Write { path: path.to_owned(), source })
     }
 
+    /// Compiles `bytes` to code for [`load_appended`](Self::load_appended).
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn code(&self, bytes: &[u8]) -> Result<Vec<u8>, Error> {
+        self.compile(bytes)
+    }
+
+    /// A program from what [`code`](Self::code) gave, which is believed: it comes from where this very process has its own
+    /// code.
+    ///
+    /// # Errors
+    /// As [`load_file`](Self::load_file) for a precompiled one.
+    pub fn load_appended(&self, code: &[u8]) -> Result<Program, Error> {
+        if let Some((shim, object)) = shim::parts(code) {
+            return self.with_native(self.load_appended(shim)?, object);
+        }
+        // SAFETY: whoever could change the code could change the code of this process, of which it is a part.
+        self.sorted(unsafe {
+            match wasmtime::Engine::detect_precompiled(code) {
+                Some(wasmtime::Precompiled::Component) => {
+                    Component::deserialize(self.wasmtime(), code).map(Compiled::Component)
+                }
+                _ => Module::deserialize(self.wasmtime(), code).map(Compiled::Module),
+            }
+        })
+    }
+
     /// What names the code of a program in the cache.
     fn key(&self, bytes: &[u8]) -> Key {
         Key::new(&self.compatibility(), bytes)

@@ -9,7 +9,8 @@ mod module;
 
 pub(crate) use code::{Code, REACH_BYTES};
 pub(crate) use compile::{
-    compatibility, compile, compile_component, is_code, is_supported, join, load, parts,
+    compatibility, compile, compile_component, is_code, is_supported, join, load, parts, policy, precision,
+    refused,
 };
 pub(crate) use guest::Guests;
 pub(crate) use link::{link, link_component};

@@ -7,9 +7,6 @@
 //! Native code is trusted to be what `aot` wrote: whoever loads an object answers for where it came from.
 #![no_std]
 
-#[cfg(feature = "linux")]
-extern crate std;
-
 pub mod abi;
 mod arch;
 mod bare;

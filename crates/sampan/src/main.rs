@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod appended;
 mod authorities;
 mod client;
 mod collector;
@@ -22,7 +23,9 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::exit;
 
+use appended::Appended;
 use clap::{CommandFactory, Parser, Subcommand};
+use report::Report;
 
 /// Run WebAssembly programs, each with as much isolation as it chooses to pay for
 #[derive(Parser)]
@@ -57,12 +60,20 @@ enum Command {
 }
 
 fn main() {
-    let cli = match Cli::try_parse_from(arguments()) {
+    let appended = match appended::find() {
+        Ok(appended) => appended,
+        Err(error) => Report::usage("cannot read this program").cause(error).print_and_exit(),
+    };
+    let arguments = match &appended {
+        Some(appended) => arguments_for(appended),
+        None => arguments(),
+    };
+    let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => usage::end(&error),
     };
     let ended = match cli.command {
-        Command::Run(run) => run.execute(),
+        Command::Run(run) => run.with(appended).execute(),
         Command::Serve(serve) => serve.execute(),
         Command::New(new) => new.execute().map(|()| 0),
         Command::Build(build) => build.execute().map(|()| 0),
@@ -80,6 +91,12 @@ fn main() {
         Ok(code) => exit(code),
         Err(report) => report.print_and_exit(),
     }
+}
+
+/// How `run` is called for what is appended to this program: all arguments of the process go to that.
+fn arguments_for(appended: &Appended) -> Vec<OsString> {
+    let run = ["sampan", "run"].into_iter().chain(appended.flags.iter().map(String::as_str)).chain(["--"]);
+    run.map(OsString::from).chain(std::env::args_os()).collect()
 }
 
 /// The arguments of this process, with `run` put in where the first of them is a program.

@@ -73,6 +73,26 @@ impl TypedValueParser for OptionParser {
 }
 
 impl Tuning {
+    /// Sets an option before those that were given as such.
+    pub(crate) fn set(&mut self, key: &str, value: &str) {
+        self.options.insert(0, format!("{key}={value}"));
+    }
+
+    /// What an option was set to, if it was.
+    pub(crate) fn option(&self, key: &str) -> Option<&str> {
+        self.options.iter().rev().find_map(|option| option.strip_prefix(key)?.strip_prefix('='))
+    }
+
+    /// The flags again.
+    pub(crate) fn flags(&self) -> Vec<String> {
+        let mut flags = vec![format!("--profile={}", self.profile)];
+        flags.extend(self.options.iter().map(|option| format!("-O{option}")));
+        flags.extend(self.fuel.map(|units| format!("--fuel={units}")));
+        flags.extend(self.memory.map(|bytes| format!("--memory={bytes}")));
+        flags.extend(self.timeout.map(|time| format!("--timeout={}", humantime::format_duration(time))));
+        flags
+    }
+
     /// The settings that these flags ask for.
     pub(crate) fn settings(&self) -> Result<Settings, Report> {
         let mut settings = Settings::new(self.profile);

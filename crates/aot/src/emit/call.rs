@@ -44,7 +44,8 @@ pub(super) fn header(module: &Module<'_>, options: &Options, name: &str, functio
     let signature = module.signature(function);
     let (convention, result) = (options.target.convention, result_type(signature));
     let (name, params) = (function_name(name, function), params(signature, "%instance"));
-    format!("define internal {convention} {result} {name}({params}) #0 section \"sampan_text\"")
+    let section = options.section();
+    format!("define internal {convention} {result} {name}({params}) #0 section \"{section}\"")
 }
 
 impl Emitter<'_, '_> {

@@ -302,11 +302,11 @@ impl<'m, 'a> Emitter<'m, 'a> {
 }
 
 /// What traps call, once for all functions of an assembly. It is kept, so that there always is a section of code.
-pub(crate) fn trap_function() -> String {
+pub(crate) fn trap_function(section: &str) -> String {
     let invariant = alias::INVARIANT;
     format!(
         "define internal void @sampan.trap(ptr %instance, i32 %code) noinline noreturn nounwind cold \
-         section \"sampan_text\" {{\n  \
+         section \"{section}\" {{\n  \
          %builtins = load ptr, ptr %instance{invariant}\n  \
          %trap = load ptr, ptr %builtins{invariant}\n  \
          call void %trap(ptr %instance, i32 signext %code) noreturn\n  unreachable\n}}\n\n\

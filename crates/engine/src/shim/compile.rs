@@ -81,13 +81,9 @@ impl<'a> Maker<'a> {
     /// Adds a module, and gives its shim and how many memories it has.
     fn add(&mut self, module: &[u8], within: Within) -> Result<(Vec<u8>, usize), Error> {
         let options = &self.settings.options;
-        let precision = match options.traps {
-            Traps::Precise => Precision::Precise,
-            Traps::Relaxed => Precision::Relaxed,
-        };
         let shim = module::shim(module, within).map_err(Error::NotNative)?;
         let name = code::name(self.modules);
-        self.assembly.add_guest(&name, module, policy(options), precision).map_err(refused)?;
+        self.assembly.add_guest(&name, module, policy(options), precision(options)).map_err(refused)?;
         self.modules += 1;
         Ok(shim)
     }
@@ -100,16 +96,25 @@ impl<'a> Maker<'a> {
 }
 
 /// What an error of the compiler is here.
-fn refused(error: aot::Error) -> Error {
+pub(crate) fn refused(error: aot::Error) -> Error {
     match error {
         aot::Error::Invalid(error) => Error::Invalid(error.into()),
-        aot::Error::Proposal(_) | aot::Error::TooLarge => Error::NotNative(error.to_string()),
+        aot::Error::Proposal(_) | aot::Error::TooLarge | aot::Error::NotOfC { .. } => {
+            Error::NotNative(error.to_string())
+        }
         aot::Error::NoClang { oldest, newest } => Error::NoClang { oldest, newest },
         error => Error::Native(error.into()),
     }
 }
 
-fn policy(options: &Options) -> Policy {
+pub(crate) fn precision(options: &Options) -> Precision {
+    match options.traps {
+        Traps::Precise => Precision::Precise,
+        Traps::Relaxed => Precision::Relaxed,
+    }
+}
+
+pub(crate) fn policy(options: &Options) -> Policy {
     match options.bounds {
         Bounds::Guarded => Policy::Guarded,
         Bounds::Checked => Policy::Checked,

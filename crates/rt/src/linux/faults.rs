@@ -1,16 +1,16 @@
 //! Signals: faults of native code become traps, and what asks it to stop ends it; those of everybody else go to whoever
 //! handled them before.
 
-use core::cell::Cell;
-use core::{mem, ptr};
-use std::sync::OnceLock;
-use std::thread_local;
+use core::cell::UnsafeCell;
+use core::mem::{self, MaybeUninit};
+use core::ptr;
+use core::sync::atomic::{AtomicU32, Ordering};
 
-use super::registers;
+use super::{registers, thread};
 use crate::abi::Header;
 use crate::arch;
 use crate::instance::Instance;
-use crate::store::{Activation, Store};
+use crate::store::Store;
 use crate::trap::Trap;
 
 /// Asks a thread to look whether its native code is to stop.
@@ -23,29 +23,41 @@ struct Before {
     interrupt: libc::sigaction,
 }
 
-static BEFORE: OnceLock<Before> = OnceLock::new();
+/// What is written once, before [`STATE`] says so.
+struct Once(UnsafeCell<MaybeUninit<Before>>);
+
+// SAFETY: it is only read once it was written.
+unsafe impl Sync for Once {}
+
+static BEFORE: Once = Once(UnsafeCell::new(MaybeUninit::uninit()));
+
+/// How far the handlers are installed.
+static STATE: AtomicU32 = AtomicU32::new(NOT_YET);
+const NOT_YET: u32 = 0;
+const AT_IT: u32 = 1;
+const INSTALLED: u32 = 2;
 
 /// A stack that overflows does so within this many bytes of its pointer: code touches large frames page by page.
 const STACK_REACH_BYTES: usize = 64 << 10;
 
-/// Room for the handler and for those that it passes a fault to.
-const SIGNAL_STACK_BYTES: usize = 64 << 10;
-
-thread_local! {
-    static ACTIVATION: Cell<*mut Activation> = const { Cell::new(ptr::null_mut()) };
-    static SIGNAL_STACK: Cell<bool> = const { Cell::new(false) };
-}
-
-pub(super) fn activate(activation: *mut Activation) -> *mut Activation {
-    if !SIGNAL_STACK.replace(true) {
-        ensure_signal_stack();
-    }
-    ACTIVATION.replace(activation)
-}
-
+/// Installs the handlers, once in a process. (There is no standard library here: a product in C has none of Rust's.)
 pub(super) fn install() {
+    while STATE.load(Ordering::Acquire) != INSTALLED {
+        if STATE.compare_exchange(NOT_YET, AT_IT, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+            thread::prepare();
+            // SAFETY: nobody else gets here, and nobody reads before the state says that it is written.
+            unsafe { (*BEFORE.0.get()).write(take_over()) };
+            STATE.store(INSTALLED, Ordering::Release);
+        } else {
+            // SAFETY: the call has no conditions.
+            unsafe { libc::sched_yield() };
+        }
+    }
+}
+
+fn take_over() -> Before {
     // SAFETY: the handler lives as long as the process, and does only what a handler of signals may.
-    BEFORE.get_or_init(|| unsafe {
+    unsafe {
         let mut action: libc::sigaction = mem::zeroed();
         action.sa_sigaction = handler as *const () as usize;
         action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER;
@@ -59,30 +71,11 @@ pub(super) fn install() {
         action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
         libc::sigaction(INTERRUPT, &action, &mut before.interrupt);
         before
-    });
-}
-
-/// A full stack has no room for a handler, so that each thread needs another one. Threads of Rust have a small one.
-fn ensure_signal_stack() {
-    // SAFETY: the new stack is never given back; a thread that ends leaves 64 KiB of address space behind.
-    unsafe {
-        let mut stack: libc::stack_t = mem::zeroed();
-        libc::sigaltstack(ptr::null(), &mut stack);
-        if stack.ss_flags & libc::SS_DISABLE == 0 {
-            return;
-        }
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-        let protection = libc::PROT_READ | libc::PROT_WRITE;
-        let start = libc::mmap(ptr::null_mut(), SIGNAL_STACK_BYTES, protection, flags, -1, 0);
-        if start != libc::MAP_FAILED {
-            stack = libc::stack_t { ss_sp: start, ss_flags: 0, ss_size: SIGNAL_STACK_BYTES };
-            libc::sigaltstack(&stack, ptr::null_mut());
-        }
     }
 }
 
 unsafe extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    let activation = ACTIVATION.get();
+    let activation = thread::activation();
     // SAFETY: the kernel gives a valid context; an activation of this thread has not ended, and while its thread
     // runs native code nobody changes its store.
     unsafe {
@@ -149,7 +142,11 @@ unsafe fn is_native(header: *mut Header, program_counter: usize) -> bool {
 
 /// Does what would have been done without this handler.
 unsafe fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    let Some(before) = BEFORE.get() else { return };
+    if STATE.load(Ordering::Acquire) != INSTALLED {
+        return;
+    }
+    // SAFETY: it is written, and not changed any more.
+    let before = unsafe { (*BEFORE.0.get()).assume_init_ref() };
     let before = match signal {
         libc::SIGSEGV => &before.segv,
         libc::SIGBUS => &before.bus,

@@ -3,6 +3,7 @@
 mod faults;
 mod pages;
 mod registers;
+mod thread;
 
 use crate::platform::Platform;
 use crate::store::Activation;
@@ -16,6 +17,11 @@ impl Linux {
     pub fn get() -> &'static Self {
         faults::install();
         &Self(())
+    }
+
+    /// The thread that this is, as [`Linux::look`] takes it; 0 if nothing can be known of it.
+    pub fn this_thread() -> libc::pid_t {
+        thread::number()
     }
 
     /// Makes a thread look whether its native code is to stop. That may be too early, while a function of the host runs:
@@ -42,6 +48,6 @@ impl Platform for Linux {
     }
 
     fn activate(&self, activation: *mut Activation) -> *mut Activation {
-        faults::activate(activation)
+        thread::activate(activation)
     }
 }

@@ -21,6 +21,7 @@ use host::grants::{Dir, Peer};
 use host::{DirError, Error, Grants, Host, Outcome, Stdio};
 use tokio::runtime::Runtime;
 
+use crate::appended::Appended;
 use crate::report::{Report, print};
 use crate::tuning::{Tuning, engine};
 use crate::watchdog::Watchdog;
@@ -88,6 +89,10 @@ pub(crate) struct Run {
     /// Say on standard error what is done beside running the program
     #[arg(short, long, help_heading = "Diagnostics")]
     verbose: bool,
+
+    /// The program's code, where it is appended to this very program.
+    #[arg(skip)]
+    appended: Option<Vec<u8>>,
 }
 
 /// What is to be run, as the program sees it and as its user does.
@@ -123,6 +128,11 @@ fn cannot_write(what: &str, path: &Path, error: impl std::fmt::Display) -> Repor
 }
 
 impl Run {
+    /// The same, but for what is appended to this very program, if anything is.
+    pub(crate) fn with(self, appended: Option<Appended>) -> Self {
+        Self { appended: appended.map(|appended| appended.code), ..self }
+    }
+
     /// Runs the program and returns its exit code.
     pub(crate) fn execute(self) -> Result<i32, Report> {
         let task = self.task()?;
@@ -136,7 +146,12 @@ impl Run {
         self.check_core_dump()?;
         let mut engine = engine(settings, self.verbose)?;
         let cache = self.cache();
-        let program = source::load(&mut engine, self.program(), cache.as_ref())?;
+        let program = match &self.appended {
+            Some(code) => {
+                source::load_with(&mut engine, self.program(), |engine| engine.load_appended(code))?
+            }
+            None => source::load(&mut engine, self.program(), cache.as_ref())?,
+        };
         let interrupts = match &watchdog {
             Some(_) => self.interrupts(&engine, &program, cache.as_ref()),
             None => None,

@@ -10,4 +10,5 @@ mod hostile;
 mod libraries;
 mod mutants;
 mod place;
+mod products;
 mod programs;
