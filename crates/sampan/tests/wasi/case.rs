@@ -24,6 +24,8 @@ pub(crate) struct Case {
     pub(crate) links: Vec<(String, String)>,
     /// Shell commands that are run in `$DIR` beforehand, after the files were made.
     pub(crate) setup: Vec<String>,
+    /// A file in `$DIR` that is run in the program's place.
+    pub(crate) instead: Option<PathBuf>,
     /// A shell script that starts `sampan` itself, as `"$@"`.
     pub(crate) through: Option<String>,
     pub(crate) stdin: String,
@@ -71,7 +73,7 @@ const KEYS: [&str; 24] = [
     "link",
     "setup",
     "through",
-    "program",
+    "instead",
     "stdin",
     "stdin-bytes",
     "host",
@@ -96,6 +98,11 @@ impl Case {
             "" => self.guest.clone(),
             name => format!("{} {name}", self.guest),
         }
+    }
+
+    /// What is run.
+    pub(crate) fn runs(&self) -> &Path {
+        self.instead.as_deref().unwrap_or(&self.program)
     }
 
     /// Whether it says what happens under this profile.
@@ -161,7 +168,7 @@ impl Case {
             "link" => self.links.push((path.to_owned(), value.to_owned())),
             "setup" => self.setup.push(value.to_owned()),
             "through" => self.through = Some(value.to_owned()),
-            "program" => self.program = value.into(),
+            "instead" => self.instead = Some(value.into()),
             "stdin" => self.stdin += &line(),
             "stdin-bytes" => self.stdin_bytes = Some(number(value)?),
             "host" => self.host = Some(value.to_owned()),

@@ -68,7 +68,7 @@ fn set_up(case: &Case, profile: &Profile, scene: &Scene) -> Result<(), String> {
     }
     if profile.name == "trusted" {
         let mut trust = Command::new(env!("CARGO_BIN_EXE_sampan"));
-        trust.args(["trust", "add"]).arg(&case.program);
+        trust.args(["trust", "add"]).arg(case.runs());
         static LIST: Mutex<()> = Mutex::new(());
         let _turn = LIST.lock();
         told(&mut trust, case, scene).map_err(|error| format!("  cannot trust it: {error}"))?;
@@ -96,7 +96,7 @@ fn spawn(case: &Case, profile: &Profile, scene: &Scene) -> io::Result<Child> {
             shell
         }
     };
-    command.arg("run").args(profile.flags).args(fill(&case.flags)).arg(&case.program).args(fill(&case.args));
+    command.arg("run").args(profile.flags).args(fill(&case.flags)).arg(case.runs()).args(fill(&case.args));
     surround(&mut command, case, scene)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
