@@ -57,23 +57,26 @@ pub(crate) fn run(case: &Case, profile: &Profile) -> Result<(), String> {
 
 /// Does what must be done before the run.
 fn set_up(case: &Case, profile: &Profile, scene: &Scene) -> Result<(), String> {
+    trust(case, profile, scene, &case.program)?;
     for script in &case.setup {
         let mut shell = Command::new("sh");
-        shell
-            .arg("-c")
-            .arg(scene.fill(script))
-            .env("PROGRAM", &case.program)
-            .env("FLAGS", profile.flags.join(" "));
+        shell.arg("-ec").arg(scene.fill(script));
+        shell.env("PROGRAM", &case.program).env("FLAGS", profile.flags.join(" "));
         told(&mut shell, case, scene).map_err(|error| format!("  `{script}`: {error}"))?;
     }
-    if profile.name == "trusted" {
-        let mut trust = Command::new(env!("CARGO_BIN_EXE_sampan"));
-        trust.args(["trust", "add"]).arg(case.runs());
-        static LIST: Mutex<()> = Mutex::new(());
-        let _turn = LIST.lock();
-        told(&mut trust, case, scene).map_err(|error| format!("  cannot trust it: {error}"))?;
+    case.instead.as_deref().map_or(Ok(()), |program| trust(case, profile, scene, program))
+}
+
+/// Puts a program on the trust list, where only such may run.
+fn trust(case: &Case, profile: &Profile, scene: &Scene, program: &Path) -> Result<(), String> {
+    static LIST: Mutex<()> = Mutex::new(());
+    if profile.name != "trusted" {
+        return Ok(());
     }
-    Ok(())
+    let _turn = LIST.lock();
+    let mut trust = Command::new(env!("CARGO_BIN_EXE_sampan"));
+    told(trust.args(["trust", "add"]).arg(program), case, scene)
+        .map_err(|error| format!("  cannot trust it: {error}"))
 }
 
 /// Runs a command; what it says is of interest only where it fails.
