@@ -44,20 +44,19 @@ fn the_table_of_attacks_is_what_they_say() {
     let folder = guests::root().join("guests/hostile");
     let mut table = String::new();
     let cases = guests::cases(Suite::Attacks);
-    for (index, case) in cases.iter().enumerate() {
-        let [tries, must] = [&case.tries, &case.must].map(|text| text.as_deref().unwrap_or_default());
-        let same = |other: &&crate::case::Case| other.guest == case.guest && other.tries == case.tries;
-        if cases[..index].iter().any(|other| same(&other) && other.must == case.must) {
-            continue;
-        }
-        let file = ["c", "rs", "wat"].map(|extension| format!("{}.{extension}", case.guest));
+    for cases in cases.chunk_by(|one, next| one.guest == next.guest) {
+        let file = ["c", "rs", "wat"].map(|extension| format!("{}.{extension}", cases[0].guest));
         let file = file.iter().find(|file| folder.join("..").join(file).is_file()).expect("it has a source");
         let file = file.trim_start_matches("hostile/");
-        let but = case
-            .why
-            .as_deref()
-            .map_or_else(String::new, |why| format!("{}: {why}", case.profiles.join(", ")));
-        writeln!(table, "| [{file}]({file}) | {tries} | {must} | {but} |").expect("a string grows");
+        let [tries, must] =
+            [&cases[0].tries, &cases[0].must].map(|text| text.as_deref().expect("an attack says it"));
+        let restricted = cases.iter().filter_map(|case| {
+            let why = case.why.as_deref()?;
+            Some(format!("*{}*: {} only, for {why}", case.name, case.profiles.join(", ")))
+        });
+        let but: Vec<String> = restricted.collect();
+        writeln!(table, "| [{file}]({file}) | {tries} | {must} | {} |", but.join("; "))
+            .expect("a string grows");
     }
     let path = folder.join("README.md");
     let text = fs::read_to_string(&path).expect("the table is read");
