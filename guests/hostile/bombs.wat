@@ -48,7 +48,7 @@
 ;; instead: other.wat
 ;; exit: 0
 ;; profile: dense portable sealed
-;; why: LLVM needs longer than a test has
+;; why: LLVM needs half a minute of a processor for them
 ;; case: a section that is longer than the file
 ;; setup: printf '\0asm\1\0\0\0\1\377\377\377\377\017' > other.wasm
 ;; instead: other.wasm

@@ -1,4 +1,5 @@
-// Files, directories and their entries without end.
+// Files and directories without end. What bounds the bytes that a program writes is the file system that it was granted, by
+// its size or a quota: that knows of all writers.
 //
 // tries: to use up the host's open files by opening one, or a directory, over and over, and to fill a disk
 // must: at its limit of handles the program ends; on a full disk it is told so, and the host goes on; a file of 2^62 bytes takes none
@@ -17,7 +18,7 @@
 // args: files
 // exit: 1
 // stderr~: reached its limit of 64 open files and other host resources
-// case: a disk of a megabyte: what bounds the bytes that a program writes is the file system that it was granted
+// case: a disk of a megabyte
 // sampan: --dir $DIR/disk:/data
 // file disk/placeholder: x
 // through: unshare -rm sh -c 'mount -t tmpfs -o size=1M none disk && exec "$@"' sh "$@"
