@@ -11,7 +11,7 @@ const BARE: [&str; 2] = ["thumbv7em-none-eabihf", "riscv32imac-unknown-none-elf"
 pub(crate) fn run(args: &[String]) -> Result<()> {
     let start = Instant::now();
     cargo(&["fmt", "--all", "--check"])?;
-    let guests = ["guests/p1", "guests/p2", "guests/p3"];
+    let guests = ["guests/p1", "guests/p2", "guests/p3", "guests/hostile"];
     let others = ["hosts/bare", "hosts/c", "crates/engine/tests/foreign"];
     let examples = ["examples/chat", "examples/pictures", "examples/shop/stock"];
     for package in guests.iter().chain(&examples).chain(&others) {

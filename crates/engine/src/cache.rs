@@ -3,7 +3,7 @@
 
 use std::fs::{self, DirBuilder, File, Metadata};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -91,7 +91,7 @@ impl CodeCache {
     /// The file with the code for `key`, if there is one and it is sound. One that is not is removed.
     pub(crate) fn get(&self, key: Key) -> Option<(PathBuf, File)> {
         let path = self.path(key);
-        let file = File::open(&path).ok()?;
+        let file = open(&path)?;
         if self.seal.holds(&file, key.0.as_bytes()).unwrap_or(false) {
             // Used now: the last to be evicted. Where the time cannot be set, eviction is by age of the file.
             let _ = file.set_modified(SystemTime::now());
@@ -103,7 +103,7 @@ impl CodeCache {
 
     /// What the file with this stamp hashed to, if that is remembered.
     pub(crate) fn known(&self, stamp: Stamp) -> Option<Key> {
-        let file = File::open(self.stamp_path(stamp)).ok()?;
+        let file = open(&self.stamp_path(stamp))?;
         let key = self.seal.open(&file, stamp.0.as_bytes()).ok()??;
         // Used now, as the code itself.
         let _ = file.set_modified(SystemTime::now());
@@ -169,6 +169,12 @@ impl CodeCache {
         }
         Ok(())
     }
+}
+
+/// A file, and nothing that only looks like one: to open a pipe would wait for whoever writes to it.
+fn open(path: &Path) -> Option<File> {
+    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path).ok()?;
+    file.metadata().is_ok_and(|metadata| metadata.is_file()).then_some(file)
 }
 
 fn remove_if_there(path: &Path) -> io::Result<()> {

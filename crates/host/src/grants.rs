@@ -1,7 +1,7 @@
 //! What a program was granted. Nothing is granted by default.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -54,9 +54,30 @@ pub enum PeerHost {
     Any,
     /// The host with this address.
     Address(IpAddr),
-    /// The host, at whatever addresses, with this name, in lower case.
+    /// The host with this name, in lower case, at whatever addresses a name [may mean](Self::may_mean).
     Name(String),
 }
+
+impl PeerHost {
+    /// Whether a granted name may come to mean `ip`.
+    ///
+    /// Who answers for a name can change its address at any time (DNS rebinding). It must not become a way to this
+    /// machine, nor to what only its own link reaches, such as the server that gives keys to machines in a cloud: these are
+    /// granted by their addresses. `localhost` is this machine by definition (RFC 6761, section 6.3).
+    pub(crate) fn may_mean(name: &str, ip: IpAddr) -> bool {
+        let name = name.trim_end_matches('.').to_ascii_lowercase();
+        let is_here = name == "localhost" || name.ends_with(".localhost");
+        let ip = ip.to_canonical();
+        let is_on_link = match ip {
+            IpAddr::V4(ip) => ip.is_link_local(),
+            IpAddr::V6(ip) => ip.is_unicast_link_local() || ip == CLOUD_V6,
+        };
+        !ip.is_unspecified() && !is_on_link && (is_here || !ip.is_loopback())
+    }
+}
+
+/// Where a cloud gives keys to machines over IPv6; over IPv4 it is 169.254.169.254, which is link-local.
+const CLOUD_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
 
 /// A grant that cannot be understood.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -87,12 +108,22 @@ impl Peer {
         self.covers_host(host) && self.port.is_none_or(|granted| granted == port)
     }
 
+    /// Whether this grant covers `address`, to which `host` has led.
+    pub(crate) fn reaches(&self, host: &str, address: SocketAddr) -> bool {
+        let leads = match &self.host {
+            PeerHost::Any => true,
+            PeerHost::Address(granted) => granted.to_canonical() == address.ip().to_canonical(),
+            PeerHost::Name(name) => self.covers_host(host) && PeerHost::may_mean(name, address.ip()),
+        };
+        leads && self.port.is_none_or(|granted| granted == address.port())
+    }
+
     /// Whether this grant covers `host` at some port.
     pub fn covers_host(&self, host: &str) -> bool {
-        let host = host.trim_end_matches('.');
         match &self.host {
             PeerHost::Any => true,
-            PeerHost::Name(name) => name.eq_ignore_ascii_case(host),
+            PeerHost::Name(name) => name.eq_ignore_ascii_case(host.trim_end_matches('.')),
+            // With a dot behind it, it would be a name, which others answer for.
             PeerHost::Address(address) => {
                 host.trim_start_matches('[').trim_end_matches(']').parse() == Ok(*address)
             }
@@ -264,9 +295,26 @@ mod tests {
         {
             assert!(!granted.covers(host, port), "{host}:{port}");
         }
+        let granted = peer("127.0.0.1:80").expect("a peer");
+        assert!(granted.covers("127.0.0.1", 80) && !granted.covers("127.0.0.1.", 80));
         let granted = peer("[::1]:*").expect("a peer");
         assert!(granted.covers("::1", 1) && granted.covers("[::1]", 2) && granted.covers("0:0::1", 3));
         assert!(!granted.covers("::2", 1) && !granted.covers("localhost", 1));
+    }
+
+    #[test]
+    fn a_name_does_not_come_to_mean_this_machine_or_its_link() {
+        let may = |name: &str, ip: &str| PeerHost::may_mean(name, ip.parse().expect("an address"));
+        for ip in ["192.0.2.1", "10.0.0.1", "192.168.0.1", "2001:db8::1", "fd00::1"] {
+            assert!(may("example.com", ip), "{ip}");
+        }
+        for ip in ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"] {
+            assert!(may("localhost", ip) && may("LOCALHOST.", ip) && may("a.localhost", ip), "{ip}");
+            assert!(!may("example.com", ip) && !may("localhost.example.com", ip), "{ip}");
+        }
+        for ip in ["169.254.169.254", "::ffff:169.254.169.254", "fe80::1", "fd00:ec2::254", "0.0.0.0", "::"] {
+            assert!(!may("example.com", ip) && !may("localhost", ip), "{ip}");
+        }
     }
 
     #[test]

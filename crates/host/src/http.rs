@@ -1,5 +1,6 @@
 //! Outgoing HTTP: which servers a program may send requests to.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::HeaderMap;
@@ -71,11 +72,20 @@ impl WasiHttpHooks for Outgoing {
             return self.to_sibling(&name, request);
         }
         let port = port(authority, request.uri().scheme());
-        if !self.granted.iter().any(|peer| peer.covers(authority.host(), port)) {
-            self.denials.record(Denial::Http(format!("{}:{port}", authority.host())));
+        let host = authority.host().to_owned();
+        if !self.granted.iter().any(|peer| peer.covers(&host, port)) {
+            self.denials.record(Denial::Http(format!("{host}:{port}")));
             return Box::new(async { Err(Error::HttpRequestDenied) });
         }
         self.tell_trace(request.headers_mut());
-        Box::new(send(request, options, self.authorities.clone()))
+        let (granted, denials) = (self.granted.clone(), self.denials.clone());
+        let allows = move |address: &SocketAddr| {
+            let allowed = granted.iter().any(|peer| peer.reaches(&host, *address));
+            if !allowed {
+                denials.record(Denial::Http(address.to_string()));
+            }
+            allowed
+        };
+        Box::new(send(request, options, self.authorities.clone(), allows))
     }
 }

@@ -121,6 +121,9 @@ impl Network {
 }
 
 async fn resolves_to(name: &str, ip: IpAddr) -> bool {
+    if !PeerHost::may_mean(name, ip) {
+        return false;
+    }
     match tokio::net::lookup_host((name, 0)).await {
         Ok(mut addresses) => addresses.any(|found| found.ip().to_canonical() == ip),
         Err(_) => false,

@@ -1,6 +1,7 @@
 //! Sends one HTTP request over a connection of its own.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -14,7 +15,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 use tokio::task::JoinHandle;
 use tokio::time::{Interval, interval, timeout};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
@@ -28,7 +29,8 @@ pub(crate) type Answer = (Response<WasiBody>, Box<dyn Future<Output = Result<(),
 /// A request on its way to its answer.
 pub(crate) type Sending = Box<dyn Future<Output = Result<Answer, Error>> + Send>;
 
-/// Sends `request` to the authority that its URI names, encrypted if its scheme is not `http`.
+/// Sends `request` to the authority that its URI names, encrypted if its scheme is not `http`, at an address that it
+/// `allows`.
 ///
 /// # Errors
 /// Those of `wasi:http`, for the first step that failed or took longer than `options` allow.
@@ -36,11 +38,12 @@ pub(crate) async fn send(
     mut request: Request<WasiBody>,
     options: Option<RequestOptions>,
     authorities: Authorities,
+    allows: impl Fn(&SocketAddr) -> bool,
 ) -> Result<Answer, Error> {
     let wait = |chosen: fn(&RequestOptions) -> Option<Duration>| {
         options.as_ref().and_then(chosen).unwrap_or(HTTP_WAIT)
     };
-    let opening = open(request.uri(), &authorities);
+    let opening = open(request.uri(), &authorities, allows);
     let opened = timeout(wait(|options| options.connect_timeout), opening).await;
     let (mut sender, connection) = opened.map_err(|_| Error::ConnectionTimeout)??;
 
@@ -58,13 +61,22 @@ pub(crate) async fn send(
 
 type Connection = JoinHandle<hyper::Result<()>>;
 
-async fn open(uri: &Uri, authorities: &Authorities) -> Result<(SendRequest<WasiBody>, Connection), Error> {
+async fn open(
+    uri: &Uri,
+    authorities: &Authorities,
+    allows: impl Fn(&SocketAddr) -> bool,
+) -> Result<(SendRequest<WasiBody>, Connection), Error> {
     let authority = uri.authority().ok_or(Error::HttpRequestUriInvalid)?;
     let encrypted = uri.scheme() != Some(&Scheme::HTTP);
     let port = port(authority, uri.scheme());
     // An IPv6 address stands in brackets in a URI, and nowhere else.
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-    let stream = TcpStream::connect((host, port)).await.map_err(Error::Connect)?;
+    let found = lookup_host((host, port)).await.map_err(Error::Connect)?;
+    let allowed: Vec<SocketAddr> = found.filter(allows).collect();
+    if allowed.is_empty() {
+        return Err(Error::HttpRequestDenied);
+    }
+    let stream = TcpStream::connect(&*allowed).await.map_err(Error::Connect)?;
     stream.set_nodelay(true).map_err(Error::Connect)?;
     if !encrypted {
         return shake_hands(stream).await;

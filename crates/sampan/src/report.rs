@@ -5,6 +5,8 @@ use std::fmt::{self, Display};
 use std::io::{ErrorKind, IsTerminal, Write, stderr, stdout};
 use std::process::exit;
 
+use crate::table::printable;
+
 /// The program failed, trapped, or reached a limit.
 pub(crate) const FAILED: i32 = 1;
 /// The command was used wrongly, or the program could not be begun.
@@ -23,7 +25,13 @@ pub(crate) struct Report {
 impl Report {
     /// Something that the user can set right: exit code 2.
     pub(crate) fn usage(error: impl Display) -> Self {
-        Self { code: USAGE, error: error.to_string(), causes: Vec::new(), notes: Vec::new(), hint: None }
+        Self {
+            code: USAGE,
+            error: harmless(&error.to_string()),
+            causes: Vec::new(),
+            notes: Vec::new(),
+            hint: None,
+        }
     }
 
     /// Something that went wrong while a program ran: exit code 1.
@@ -48,19 +56,19 @@ impl Report {
 
     /// Adds why.
     pub(crate) fn cause(mut self, cause: impl Display) -> Self {
-        self.causes.push(plain(&cause.to_string()));
+        self.causes.push(harmless(&plain(&cause.to_string())));
         self
     }
 
     /// Adds a line of detail, `label: text`.
     pub(crate) fn note(mut self, note: impl Display) -> Self {
-        self.notes.push(plain(&note.to_string()));
+        self.notes.push(printable(&plain(&note.to_string())));
         self
     }
 
     /// Sets the next step.
     pub(crate) fn hint(mut self, hint: impl Display) -> Self {
-        self.hint = Some(hint.to_string());
+        self.hint = Some(harmless(&hint.to_string()));
         self
     }
 
@@ -109,6 +117,11 @@ fn plain(text: &str) -> String {
         }
         _ => text.to_owned(),
     }
+}
+
+/// Several lines without what would move a terminal's cursor otherwise: programs choose many of the names in them.
+fn harmless(text: &str) -> String {
+    text.split('\n').map(printable).collect::<Vec<_>>().join("\n")
 }
 
 /// A label in colour, where standard error is a terminal and its user did not object.

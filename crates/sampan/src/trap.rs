@@ -5,6 +5,7 @@ use engine::{Limit, Settings, is_interruption, is_shim};
 use host::{Denial, Denials, Error};
 
 use crate::report::Report;
+use crate::table::printable;
 
 /// Wasm frames that Wasmtime keeps of a backtrace, from the innermost.
 const FRAMES_MAX: usize = 20;
@@ -42,7 +43,8 @@ pub(crate) fn explain(program: &str, error: &Error, settings: &Settings, denials
 fn unlinked(source: &wasmtime::Error) -> String {
     let text = format!("{source:#}");
     let text = text.strip_suffix(": function implementation is missing").unwrap_or(&text);
-    text.replace(", but a matching implementation was not found in the linker", "")
+    printable(text)
+        .replace(", but a matching implementation was not found in the linker", "")
         .replace(" has not been defined", "")
         .replace(" has the wrong type", "")
 }
@@ -62,8 +64,9 @@ pub(crate) fn hint_at_denials(denials: &Denials) {
     }
 }
 
+/// On one line: the program chose the names in it.
 fn advice(denial: &Denial) -> String {
-    format!("{denial}; `{}` grants it", denial.grant())
+    printable(&format!("{denial}; `{}` grants it", denial.grant()))
 }
 
 fn limited(limit: Limit) -> String {
@@ -173,7 +176,8 @@ fn not_a_command(exports: &[String]) -> String {
 
 fn listed(names: &[String]) -> String {
     const SHOWN: usize = 8;
-    let mut text = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let mut text =
+        names.iter().take(SHOWN).map(|name| format!("`{}`", printable(name))).collect::<Vec<_>>().join(", ");
     if names.is_empty() {
         text = "none".to_owned();
     }

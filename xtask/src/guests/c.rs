@@ -35,6 +35,11 @@ impl C {
         Self::new("bench", true)
     }
 
+    /// The attacks.
+    pub(super) fn hostile() -> Result<Self> {
+        Self::new("hostile", false)
+    }
+
     fn new(directory: &'static str, native: bool) -> Result<Self> {
         let clang_version = process::output(Command::new(CLANG).arg("--version"))?;
         Ok(Self { directory, native, sysroot: sysroot::c()?, clang_version })
@@ -59,12 +64,13 @@ impl Kind for C {
     }
 
     fn programs(&self, sources: &Path) -> Result<Vec<Program>> {
+        let headers = |directory: &Path| -> Result<Vec<PathBuf>> {
+            let is_header = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "h");
+            Ok(files(directory)?.into_iter().filter(is_header).collect())
+        };
+        // Those of `c` are for all.
+        let headers = [headers(sources)?, headers(&sources.with_file_name("c"))?].concat();
         let files = files(sources)?;
-        let headers: Vec<PathBuf> = files
-            .iter()
-            .filter(|file| file.extension().is_some_and(|extension| extension == "h"))
-            .cloned()
-            .collect();
         let flags = if self.native { [&FLAGS[..], &NATIVE_FLAGS].concat() } else { FLAGS.to_vec() };
         let with_key = |name: String| {
             let key =

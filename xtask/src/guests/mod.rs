@@ -4,6 +4,7 @@
 //! `target/guests/<kind>/`.
 
 pub(crate) mod c;
+mod hostile;
 pub(crate) mod js;
 mod rust;
 
@@ -34,13 +35,14 @@ struct Program {
 pub(crate) fn run(names: &[String]) -> Result<()> {
     setup::tools(&[setup::C, setup::RUST])?;
     let rust = crate::sysroot::rust()?;
-    let kinds: [Box<dyn Kind>; 7] = [
+    let kinds: [Box<dyn Kind>; 8] = [
         Box::new(c::C::plain()?),
         Box::new(c::C::bench()?),
         Box::new(rust::Rust::p1(&rust)),
         Box::new(rust::Rust::p2(&rust)),
         Box::new(rust::Rust::p3(&rust)),
         Box::new(rust::Rust::app(&rust)),
+        Box::new(hostile::Hostile { c: c::C::hostile()?, rust: rust::Rust::hostile(&rust) }),
         Box::new(js::Js),
     ];
     let mut known = false;

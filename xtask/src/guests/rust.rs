@@ -1,4 +1,4 @@
-//! `guests/p1`, `guests/p2`, `guests/p3`, `guests/app`: cargo packages of programs.
+//! `guests/p1`, `guests/p2`, `guests/p3`, `guests/app`, `guests/hostile`: cargo packages of programs.
 
 use super::*;
 use crate::{process, sysroot};
@@ -41,6 +41,11 @@ impl<'a> Rust<'a> {
     pub(super) fn app(tools: &'a sysroot::Rust) -> Self {
         Self { kind: "app", ..Self::p3(tools) }
     }
+
+    /// Attacks that are components for WASI 0.2.
+    pub(super) fn hostile(tools: &'a sysroot::Rust) -> Self {
+        Self { kind: "hostile", programs: "", ..Self::p2(tools) }
+    }
 }
 
 impl Kind for Rust<'_> {
@@ -49,8 +54,14 @@ impl Kind for Rust<'_> {
     }
 
     fn programs(&self, sources: &Path) -> Result<Vec<Program>> {
-        let names = stems(&files(&sources.join(self.programs))?, "rs");
-        let key = Key::default().field(&self.tools.version).field(FLAGS).files(&tree(sources)?)?.hex();
+        let names = stems(&super::files(&sources.join(self.programs))?, "rs");
+        // Beside attacks in Rust lie others, of which they are not made.
+        let is_read = |file: &PathBuf| {
+            let extension = file.extension().unwrap_or_default();
+            ["rs", "toml", "lock", "wit"].iter().any(|known| extension == *known)
+        };
+        let files: Vec<PathBuf> = tree(sources)?.into_iter().filter(is_read).collect();
+        let key = Key::default().field(&self.tools.version).field(FLAGS).files(&files)?.hex();
         Ok(names.into_iter().map(|name| Program { name, key: key.clone() }).collect())
     }
 

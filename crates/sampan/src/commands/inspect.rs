@@ -11,6 +11,7 @@ use wit_component::{DecodedWasm, WitPrinter};
 
 use crate::report::{Report, print};
 use crate::source;
+use crate::table::printable;
 
 /// Show what a program is and what it would need
 #[derive(Args)]
@@ -189,7 +190,9 @@ fn listed(words: &[&str]) -> String {
     if words.is_empty() { "none".to_owned() } else { words.join(", ") }
 }
 
+/// Each on a line of its own, whatever the program put into its names.
 fn indented(lines: &[String]) -> String {
+    let lines: Vec<String> = lines.iter().map(|line| printable(line)).collect();
     if lines.is_empty() { "none".to_owned() } else { lines.join("\n           ") }
 }
 

@@ -22,6 +22,7 @@ use crate::commands;
 use crate::commands::build::build_missing;
 use crate::registry::{self, Entry};
 use crate::report::Report;
+use crate::table::printable;
 use crate::{authorities, collector, home, manifest, trust_list};
 
 /// Serve an app: the functions, routes and buckets of a `sampan.toml`
@@ -277,7 +278,7 @@ async fn stopped() {
 /// Each line has its name in front: what one function says must not look like another's words.
 fn show(line: &Line, shown: &mut String) {
     let Line { function, text, .. } = line;
-    text.lines().for_each(|line| shown.push_str(&format!("{function} | {line}\n")));
+    text.lines().for_each(|line| shown.push_str(&format!("{function} | {}\n", printable(line))));
 }
 
 /// Shows what functions say, as they say it.

@@ -1,8 +1,5 @@
 //! Programs that will not end, will not stop asking, or attack before they even start: each is ended by its limit,
-//! with one message, and takes nothing down with it.
-//!
-//! What is not bounded: the bytes that a program writes into a directory it was granted. That is for a quota of the
-//! file system, which knows of all writers.
+//! with one message, and takes nothing down with it. Those that need no more than a file are in `guests/hostile`.
 
 use std::io::Read;
 use std::time::Duration;
@@ -108,15 +105,6 @@ fn a_program_that_waits_ends_at_its_time_limit() {
     ));
     let run = sampan(&["run", "--timeout", LIMIT]).arg(reading.program());
     ends_in_time(&run.run_waiting());
-
-    // An hour on the monotonic clock.
-    let sleeping = Place::of(&wasi(
-        "\"poll_oneoff\" (func $poll (param i32 i32 i32 i32) (result i32))",
-        "(data (i32.const 16) \"\\01\")",
-        "(i64.store (i32.const 24) (i64.const 3600000000000))
-         (drop (call $poll (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 128)))",
-    ));
-    ends_in_time(&sleeping.run(&["--timeout", LIMIT]));
 }
 
 #[test]
@@ -146,21 +134,6 @@ fn talk_without_end_ends_at_its_time_limit() {
     let (flood, message) = ended.stderr.split_at(ended.stderr.find("error: ").expect("a message"));
     assert!(flood.len() >= 32768 && flood.bytes().all(|byte| byte == b'a'), "{} bytes", flood.len());
     assert!(message.contains(&format!("reached its time limit of {LIMIT}")), "{message}");
-}
-
-#[test]
-fn open_files_end_at_the_limit_of_handles() {
-    let place = Place::of(&wasi(
-        "\"path_open\" (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32))",
-        "(data (i32.const 0) \"f\")",
-        "(loop (br_if 0 (i32.eqz (call $open (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 1)
-           (i64.const 66) (i64.const 0) (i32.const 0) (i32.const 16))))) unreachable",
-    ));
-    for (flags, limit) in [(&["--dir", "."][..], 1_024), (&["--dir", ".", "-O", "handles=64"], 64)] {
-        place
-            .run(flags)
-            .fails(1, &format!("reached its limit of {limit} open files and other host resources\n"));
-    }
 }
 
 #[test]

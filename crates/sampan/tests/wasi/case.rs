@@ -22,6 +22,12 @@ pub(crate) struct Case {
     pub(crate) files: Vec<(String, String)>,
     /// Symbolic links made in `$DIR` beforehand: path and target.
     pub(crate) links: Vec<(String, String)>,
+    /// Shell commands that are run in `$DIR` beforehand, after the files were made.
+    pub(crate) setup: Vec<String>,
+    /// A file in `$DIR` that is run in the program's place.
+    pub(crate) instead: Option<PathBuf>,
+    /// A shell script that starts `sampan` itself, as `"$@"`.
+    pub(crate) through: Option<String>,
     pub(crate) stdin: String,
     /// Instead of `stdin`: so many bytes of every value.
     pub(crate) stdin_bytes: Option<usize>,
@@ -40,6 +46,12 @@ pub(crate) struct Case {
     pub(crate) profiles: Vec<String>,
     /// Where it is written that this must happen.
     pub(crate) source: Option<String>,
+    /// Instead of `source`, in an attack: what it tries.
+    pub(crate) tries: Option<String>,
+    /// And what must happen.
+    pub(crate) must: Option<String>,
+    /// Why an attack is not for every profile.
+    pub(crate) why: Option<String>,
 }
 
 /// How a process ends.
@@ -52,13 +64,16 @@ pub(crate) enum End {
 /// The signals that a case can name.
 pub(crate) const SIGNALS: [(&str, i32); 3] = [("INT", 2), ("PIPE", 13), ("TERM", 15)];
 
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 24] = [
     "case",
     "env",
     "sampan",
     "args",
     "file",
     "link",
+    "setup",
+    "through",
+    "instead",
     "stdin",
     "stdin-bytes",
     "host",
@@ -71,6 +86,9 @@ const KEYS: [&str; 18] = [
     "after",
     "profile",
     "source",
+    "tries",
+    "must",
+    "why",
 ];
 
 impl Case {
@@ -80,6 +98,11 @@ impl Case {
             "" => self.guest.clone(),
             name => format!("{} {name}", self.guest),
         }
+    }
+
+    /// What is run.
+    pub(crate) fn runs(&self) -> &Path {
+        self.instead.as_deref().unwrap_or(&self.program)
     }
 
     /// Whether it says what happens under this profile.
@@ -112,9 +135,23 @@ impl Case {
         if any && cases.is_empty() {
             cases.push(common);
         }
-        match cases.iter().find(|case| case.end.is_none() || case.source.is_none()) {
-            Some(case) => Err(format!("{}: `exit` or `signal`, and `source`, are missing", case.title())),
+        match cases.iter().find_map(|case| Some((case, case.lacks()?))) {
+            Some((case, lacking)) => Err(format!("{}: {lacking}", case.title())),
             None => Ok(cases),
+        }
+    }
+
+    /// What every case must say and this one does not.
+    fn lacks(&self) -> Option<&'static str> {
+        let is_attack = self.tries.is_some();
+        if self.end.is_none() {
+            Some("`exit` or `signal` is missing")
+        } else if is_attack != self.must.is_some() || is_attack == self.source.is_some() {
+            Some("`source`, or `tries` and `must`, are missing")
+        } else if is_attack && self.profiles.is_empty() != self.why.is_none() {
+            Some("an attack that is not for every `profile` says `why`")
+        } else {
+            None
         }
     }
 
@@ -129,6 +166,9 @@ impl Case {
             "args" => self.args.extend(words(value)?),
             "file" => self.files.push((path.to_owned(), line())),
             "link" => self.links.push((path.to_owned(), value.to_owned())),
+            "setup" => self.setup.push(value.to_owned()),
+            "through" => self.through = Some(value.to_owned()),
+            "instead" => self.instead = Some(value.into()),
             "stdin" => self.stdin += &line(),
             "stdin-bytes" => self.stdin_bytes = Some(number(value)?),
             "host" => self.host = Some(value.to_owned()),
@@ -144,6 +184,9 @@ impl Case {
             "after" => self.after.push((path.to_owned(), line())),
             "profile" => self.profiles = words(value)?,
             "source" => self.source = Some(value.to_owned()),
+            "tries" => self.tries = Some(value.to_owned()),
+            "must" => self.must = Some(value.to_owned()),
+            "why" => self.why = Some(value.to_owned()),
             key => return Err(format!("unknown key `{key}`")),
         }
         Ok(())
@@ -220,6 +263,8 @@ mod tests {
         for (source, reason) in [
             ("// exit: 0\n", "missing"),
             ("// source: POSIX\n", "missing"),
+            ("// exit: 0\n// tries: x\n", "missing"),
+            ("// exit: 0\n// tries: x\n// must: y\n// profile: dense\n", "says `why`"),
             ("// exit: 0\n// source: x\n// stdot: y\n", "no directive"),
             ("// exit: zero\n", "no number"),
             ("// args: \"x\n", "open quote"),

@@ -6,14 +6,29 @@ use std::path::{Path, PathBuf};
 use crate::case::Case;
 
 /// Each directory of sources, and the extension of a source in it.
-const KINDS: [(&str, &str, &str); 6] = [
+const KINDS: [(&str, &str, &str); 9] = [
     ("c", "", "c"),
     ("p1", "src/bin", "rs"),
     ("p2", "src/bin", "rs"),
     ("p3", "examples", "rs"),
     ("js", "", "js"),
     ("wat", "", "wat"),
+    (HOSTILE, "", "c"),
+    (HOSTILE, "", "rs"),
+    (HOSTILE, "", "wat"),
 ];
+
+/// The directory of the attacks.
+const HOSTILE: &str = "hostile";
+
+/// Which guests.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Suite {
+    /// Those that say how a program behaves.
+    Behaviour,
+    /// Those that try what they must not.
+    Attacks,
+}
 
 struct Guest {
     name: String,
@@ -21,10 +36,10 @@ struct Guest {
     program: PathBuf,
 }
 
-/// Every case of every guest.
-pub(crate) fn cases() -> Vec<Case> {
+/// Every case of every guest of a suite.
+pub(crate) fn cases(suite: Suite) -> Vec<Case> {
     let mut cases = Vec::new();
-    for guest in guests() {
+    for guest in guests().filter(|guest| (suite == Suite::Attacks) == guest.name.starts_with(HOSTILE)) {
         let source = read(&guest.source);
         match Case::parse_all(&guest.name, &guest.program, &source) {
             Ok(found) => cases.extend(found),
@@ -58,27 +73,29 @@ pub(crate) fn silent() -> Vec<String> {
 }
 
 fn guests() -> impl Iterator<Item = Guest> {
-    let built = PathBuf::from(
-        std::env::var_os("SAMPAN_GUESTS").expect("SAMPAN_GUESTS is not set: run `cargo xtask test`"),
-    );
-    KINDS.into_iter().flat_map(move |(kind, inside, extension)| {
-        let built = built.clone();
+    KINDS.into_iter().flat_map(|(kind, inside, extension)| {
         let sources = root().join("guests").join(kind).join(inside);
         files(&sources)
             .into_iter()
             .filter(move |file| file.extension().is_some_and(|found| found == extension))
             .map(move |source| {
                 let stem = source.file_stem().expect("a file").to_string_lossy().into_owned();
-                let program = match kind {
+                let program = match extension {
                     "wat" => source.clone(),
-                    kind => built.join(kind).join(format!("{stem}.wasm")),
+                    _ => built(&format!("{kind}/{stem}.wasm")),
                 };
                 Guest { name: format!("{kind}/{stem}"), source, program }
             })
     })
 }
 
-fn root() -> &'static Path {
+/// Where the program `KIND/NAME.wasm` lies.
+pub(crate) fn built(name: &str) -> PathBuf {
+    let built = std::env::var_os("SAMPAN_GUESTS").expect("SAMPAN_GUESTS is not set: run `cargo xtask test`");
+    PathBuf::from(built).join(name)
+}
+
+pub(crate) fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
 

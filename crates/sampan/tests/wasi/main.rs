@@ -1,11 +1,13 @@
 //! Holds `sampan` to what the programs under `guests/` say of themselves in their first lines, under every profile, and as
-//! native code.
+//! native code: how they behave, and what comes of the attacks in `guests/hostile`.
 //! guests/README.md describes those lines.
 
 mod actions;
+mod attacks;
 mod case;
 mod guests;
 mod http;
+mod lies;
 mod run;
 mod scene;
 mod tls;
@@ -13,30 +15,49 @@ mod tls;
 use std::sync::Mutex;
 use std::thread;
 
+use guests::Suite;
+
 /// Cases that there are at least: a suite that vanished must not pass.
 const CASES_MIN: usize = 160;
+const ATTACKS_MIN: usize = 70;
+
+/// One position of the dial.
+struct Profile {
+    name: &'static str,
+    flags: &'static [&'static str],
+}
+
+const DENSE: Profile = Profile { name: "dense", flags: &["--profile", "dense"] };
+const PORTABLE: Profile = Profile { name: "portable", flags: &["--profile", "portable"] };
+const SEALED: Profile = Profile { name: "sealed", flags: &["--profile", "sealed"] };
+const NATIVE: Profile = Profile { name: "native", flags: &["-O", "codegen=native"] };
+/// Native code without guard pages.
+const CHECKED: Profile =
+    Profile { name: "checked", flags: &["-O", "codegen=native", "-O", "bounds=checked"] };
+/// Native code whose accesses are masked.
+const TRUSTED: Profile = Profile { name: "trusted", flags: &["--profile", "trusted"] };
 
 /// Cases that run at once. Most of them wait for their own process.
 const WORKERS: usize = 3;
 
 #[test]
 fn dense() {
-    check("dense", &["--profile", "dense"]);
+    check(Suite::Behaviour, &DENSE);
 }
 
 #[test]
 fn portable() {
-    check("portable", &["--profile", "portable"]);
+    check(Suite::Behaviour, &PORTABLE);
 }
 
 #[test]
 fn native() {
-    check("native", &["-O", "codegen=native"]);
+    check(Suite::Behaviour, &NATIVE);
 }
 
 #[test]
 fn sealed() {
-    check("sealed", &["--profile", "sealed"]);
+    check(Suite::Behaviour, &SEALED);
 }
 
 #[test]
@@ -49,10 +70,12 @@ fn every_guest_says_what_it_is_for() {
     );
 }
 
-/// Runs every case with these flags, and reports all that fail. `CASE=text` picks those whose name contains it.
-fn check(name: &str, flags: &[&str]) {
-    let all = guests::cases();
-    assert!(all.len() >= CASES_MIN, "only {} cases were found", all.len());
+/// Runs every case under a profile, and reports all that fail. `CASE=text` picks those whose name contains it.
+fn check(suite: Suite, profile: &Profile) {
+    let name = profile.name;
+    let all = guests::cases(suite);
+    let least = if suite == Suite::Attacks { ATTACKS_MIN } else { CASES_MIN };
+    assert!(all.len() >= least, "only {} cases were found", all.len());
     let wanted = std::env::var("CASE").unwrap_or_default();
     let holds = |case: &&case::Case| case.is_for(name) && case.title().contains(&wanted);
     let cases: Vec<_> = all.iter().filter(holds).collect();
@@ -65,7 +88,7 @@ fn check(name: &str, flags: &[&str]) {
             scope.spawn(|| {
                 loop {
                     let Some(case) = queue.lock().expect("no worker panics").next() else { return };
-                    if let Err(reason) = run::run(case, flags) {
+                    if let Err(reason) = run::run(case, profile) {
                         failures.lock().expect("no worker panics").push((case.title(), reason));
                     }
                 }

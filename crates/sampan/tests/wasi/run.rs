@@ -5,10 +5,12 @@ use std::io::{self, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
+use crate::Profile;
 use crate::actions::{self, Host, kill};
 use crate::case::{Case, End, SIGNALS};
 use crate::scene::{SECRET, Scene};
@@ -22,8 +24,8 @@ pub(crate) struct Left {
     pub(crate) stderr: Vec<u8>,
 }
 
-/// Plays `case` with these flags; the error shows everything that differs.
-pub(crate) fn run(case: &Case, flags: &[&str]) -> Result<(), String> {
+/// Plays `case` under a profile; the error shows everything that differs.
+pub(crate) fn run(case: &Case, profile: &Profile) -> Result<(), String> {
     let host = Host::named(case.host.as_deref())?;
     let port = host.serve().map_err(|error| format!("cannot start the server: {error}"))?;
     let scene = Scene::set(case, port).map_err(|error| format!("cannot set the scene: {error}"))?;
@@ -31,7 +33,8 @@ pub(crate) fn run(case: &Case, flags: &[&str]) -> Result<(), String> {
         Some(count) => noise(count),
         None => scene.fill(&case.stdin).into_bytes(),
     };
-    let mut child = spawn(case, flags, &scene).map_err(|error| format!("cannot start sampan: {error}"))?;
+    set_up(case, profile, &scene)?;
+    let mut child = spawn(case, profile, &scene).map_err(|error| format!("cannot start sampan: {error}"))?;
     let alive = watch(child.id());
     let played = actions::play(host, &mut child, &stdin, &scene);
     let status = child.wait().map_err(|error| format!("cannot wait: {error}"))?;
@@ -52,25 +55,71 @@ pub(crate) fn run(case: &Case, flags: &[&str]) -> Result<(), String> {
     ))
 }
 
-fn spawn(case: &Case, flags: &[&str], scene: &Scene) -> io::Result<Child> {
-    let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("wasi");
+/// Does what must be done before the run.
+fn set_up(case: &Case, profile: &Profile, scene: &Scene) -> Result<(), String> {
+    trust(case, profile, scene, &case.program)?;
+    for script in &case.setup {
+        let mut shell = Command::new("sh");
+        shell.arg("-ec").arg(scene.fill(script));
+        shell.env("PROGRAM", &case.program).env("FLAGS", profile.flags.join(" "));
+        told(&mut shell, case, scene).map_err(|error| format!("  `{script}`: {error}"))?;
+    }
+    case.instead.as_deref().map_or(Ok(()), |program| trust(case, profile, scene, program))
+}
+
+/// Puts a program on the trust list, where only such may run.
+fn trust(case: &Case, profile: &Profile, scene: &Scene, program: &Path) -> Result<(), String> {
+    static LIST: Mutex<()> = Mutex::new(());
+    if profile.name != "trusted" {
+        return Ok(());
+    }
+    let _turn = LIST.lock();
+    let mut trust = Command::new(env!("CARGO_BIN_EXE_sampan"));
+    told(trust.args(["trust", "add"]).arg(program), case, scene)
+        .map_err(|error| format!("  cannot trust it: {error}"))
+}
+
+/// Runs a command; what it says is of interest only where it fails.
+fn told(command: &mut Command, case: &Case, scene: &Scene) -> Result<(), String> {
+    let output = surround(command, case, scene).output().map_err(|error| error.to_string())?;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(format!("{}, {}", output.status, String::from_utf8_lossy(&output.stderr))),
+    }
+}
+
+fn spawn(case: &Case, profile: &Profile, scene: &Scene) -> io::Result<Child> {
     let fill = |words: &[String]| words.iter().map(|word| scene.fill(word)).collect::<Vec<_>>();
-    Command::new(env!("CARGO_BIN_EXE_sampan"))
-        .arg("run")
-        .args(flags)
-        .args(fill(&case.flags))
-        .arg(&case.program)
-        .args(fill(&case.args))
+    let sampan = env!("CARGO_BIN_EXE_sampan");
+    let mut command = match &case.through {
+        None => Command::new(sampan),
+        Some(script) => {
+            let mut shell = Command::new("sh");
+            shell.arg("-c").arg(scene.fill(script)).arg("sh").arg(sampan);
+            shell
+        }
+    };
+    command.arg("run").args(profile.flags).args(fill(&case.flags)).arg(case.runs()).args(fill(&case.args));
+    surround(&mut command, case, scene)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+}
+
+/// Where a command runs: in the scene, with a cache, a key and a trust list of the tests.
+fn surround<'a>(command: &'a mut Command, case: &Case, scene: &Scene) -> &'a mut Command {
+    let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("wasi");
+    let bin = Path::new(env!("CARGO_BIN_EXE_sampan")).parent().expect("a binary lies in a directory");
+    let path = std::env::var("PATH").unwrap_or_default();
+    command
+        .env("PATH", format!("{}:{path}", bin.display()))
         // Kept between runs, so that each guest is compiled once.
         .env("XDG_CACHE_HOME", home.join("cache"))
         .env("XDG_DATA_HOME", home.join("data"))
         .env("FROM_OUTSIDE", "passed on")
         .envs(case.env.iter().map(|(name, value)| (name, scene.fill(value))))
         .current_dir(&scene.dir)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
 }
 
 /// Ends the process with this id after [`BOUND`], unless the result is dropped before.

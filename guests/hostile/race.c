@@ -4,8 +4,9 @@
 // file swap/secret.txt: harmless
 // host: swap
 // exit: 0
-// source: WASI filesystem, path resolution: no window between the check of a path and its use
-#include "expect.h"
+// tries: to use the moment between the check of a path and its use, while a directory becomes a link to the outside and back
+// must: every call meets the directory or is refused; both happened, or the attack was none
+#include "../c/expect.h"
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
