@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueHint};
+use engine::Anatomy;
 use host::grants::Dir;
 use serde_json::{Value, json};
 
@@ -82,9 +83,11 @@ const INSTANCES: [u32; 3] = [1, 100, 1_000];
 
 impl Bench {
     pub(crate) fn execute(self) -> Result<(), Report> {
+        let is_served = self.is_served()?;
         let contest = self.contest()?;
         let shown = self.shown();
-        let outcome = contest.run().map_err(|unrunnable| self.unrunnable(&unrunnable))?;
+        let outcome = if is_served { contest.serve() } else { contest.run() };
+        let outcome = outcome.map_err(|unrunnable| self.unrunnable(&unrunnable))?;
         if outcome.measured.is_empty() {
             let report = Report::failure(format!("nothing could be measured of {shown}"));
             return Err(outcome
@@ -107,14 +110,15 @@ impl Bench {
     /// Draws the pictures that are wanted.
     fn draw(&self, outcome: &Outcome) -> Result<(), Report> {
         let entry = |(one, scores): (&Measured, Option<Scores>)| {
-            let is_ours = contestant::ALL.iter().any(|ours| ours.name == one.name && ours.is_ours());
-            Some(Entry { name: one.name, is_ours, scores: scores? })
+            let place = contestant::ALL.iter().position(|known| known.name == one.name)?;
+            Some(Entry { name: one.name, is_ours: contestant::ALL[place].is_ours(), place, scores: scores? })
         };
         let figure = Figure {
             title: format!("The dial, measured: {}", self.name()),
             subtitle: format!(
-                "{} rounds on {}, sampan {}",
+                "{} round{} on {}, sampan {}",
                 self.rounds,
+                if self.rounds == 1 { "" } else { "s" },
                 machine(),
                 env!("CARGO_PKG_VERSION")
             ),
@@ -162,6 +166,22 @@ impl Bench {
         })
     }
 
+    /// Whether the program answers requests, rather than run to an end.
+    fn is_served(&self) -> Result<bool, Report> {
+        let Some(program) = self.program_and_args.first() else {
+            return Ok(false);
+        };
+        let path = Path::new(program);
+        if source::is_stdin(path) {
+            return Err(Report::usage(
+                "a program that is measured runs many times, and standard input is read once",
+            )
+            .hint("name the file of a program"));
+        }
+        let anatomy = Anatomy::of(&source::read(path)?).map_err(|error| source::explain(path, &error))?;
+        Ok(anatomy.exports.iter().any(|item| item.name.starts_with("wasi:http/")))
+    }
+
     fn contestants(&self) -> Vec<Contestant> {
         let wanted = |one: &Contestant| self.only.is_empty() || self.only.iter().any(|name| name == one.name);
         contestant::ALL.into_iter().filter(wanted).collect()
@@ -180,14 +200,6 @@ impl Bench {
             return Ok(Task { native: native.or(built_in.native), ..built_in });
         };
         let program = PathBuf::from(program);
-        if source::is_stdin(&program) {
-            return Err(Report::usage(
-                "a program that is measured runs many times, and standard input is read once",
-            )
-            .hint("name the file of a program"));
-        }
-        // What cannot be read is told as by `run`.
-        source::read(&program)?;
         Ok(Task { program, native, args: args.to_vec(), dirs: self.dir.clone(), data: None })
     }
 

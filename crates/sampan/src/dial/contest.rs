@@ -85,6 +85,16 @@ pub(crate) struct Unrunnable {
     pub(crate) why: String,
 }
 
+impl Unrunnable {
+    /// What kept the first of those who could not.
+    pub(crate) fn by_first(absent: &[Absent]) -> Self {
+        let first = absent.first().cloned();
+        let Absent { name, why } =
+            first.unwrap_or(Absent { name: "nobody", why: "was to run it".to_owned() });
+        Self { by: name, why }
+    }
+}
+
 impl Contest {
     pub(crate) fn run(self) -> Result<Outcome, Unrunnable> {
         let (mut present, mut absent) = (Vec::new(), Vec::new());
@@ -94,8 +104,8 @@ impl Contest {
                 None => present.push(*contestant),
             }
         }
-        self.admit("least program", &self.least, None, &mut present, &mut absent)?;
         let expected = self.admit("trial", &self.task, self.input.as_deref(), &mut present, &mut absent)?;
+        self.admit("least program", &self.least, None, &mut present, &mut absent)?;
         let start = self.time("start", &self.least, None, None, &present);
         let run = self.time("run", &self.task, self.input.as_deref(), Some(&expected), &present);
         let mut measured = Vec::new();
@@ -135,7 +145,7 @@ impl Contest {
         absent: &mut Vec<Absent>,
     ) -> Result<RunResult, Unrunnable> {
         let mut expected: Option<RunResult> = None;
-        let mut admitted = Vec::new();
+        let (mut admitted, absent_before) = (Vec::new(), absent.len());
         for contestant in present.drain(..) {
             let name = contestant.name;
             progress(&format!("{name}: {what}"));
@@ -154,11 +164,7 @@ impl Contest {
             }
         }
         *present = admitted;
-        expected.ok_or_else(|| {
-            let first = absent.pop();
-            let (by, why) = first.map_or(("nobody", String::new()), |first| (first.name, first.why));
-            Unrunnable { by, why }
-        })
+        expected.ok_or_else(|| Unrunnable::by_first(&absent[absent_before..]))
     }
 
     /// Lets each run the task in every round, in every way that it can.
@@ -284,7 +290,7 @@ fn difference(expected: &RunResult, result: &RunResult, talk: &str) -> String {
 }
 
 /// What a process says of its failure, in one line.
-fn reason(talk: &str) -> String {
+pub(crate) fn reason(talk: &str) -> String {
     let lines: Vec<&str> = talk.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let error = lines.iter().find_map(|line| line.strip_prefix("error: "));
     let cause = lines.iter().find_map(|line| line.strip_prefix("cause: "));
@@ -296,7 +302,7 @@ fn reason(talk: &str) -> String {
 }
 
 /// Tells whoever watches what is done now; with nothing, that all is done.
-fn progress(text: &str) {
+pub(crate) fn progress(text: &str) {
     if stderr().is_terminal() {
         eprint!("\r\x1b[K{text}");
     }

@@ -12,5 +12,6 @@ pub(crate) mod process;
 pub(crate) mod programs;
 pub(crate) mod recommend;
 pub(crate) mod score;
+pub(crate) mod served;
 pub(crate) mod stats;
 pub(crate) mod text;

@@ -38,7 +38,8 @@ const INK: RGBColor = RGBColor(40, 40, 40);
 const FAINT: RGBColor = RGBColor(205, 205, 205);
 
 /// Colours that those who do not see all colours tell apart (Okabe and Ito), without the one that is too light for lines.
-const COLOURS: [RGBColor; 8] = [
+/// They are given to contestants in the order in which all of them are shown; the last four are told apart by their shapes.
+const COLOURS: [RGBColor; 10] = [
     RGBColor(0, 114, 178),
     RGBColor(86, 180, 233),
     RGBColor(230, 159, 0),
@@ -46,7 +47,9 @@ const COLOURS: [RGBColor; 8] = [
     RGBColor(204, 121, 167),
     RGBColor(213, 94, 0),
     RGBColor(0, 0, 0),
-    RGBColor(120, 120, 120),
+    RGBColor(130, 130, 130),
+    RGBColor(130, 130, 130),
+    RGBColor(0, 0, 0),
 ];
 
 /// What is to be drawn of one contestant.
@@ -54,6 +57,8 @@ pub(crate) struct Entry {
     pub(crate) name: &'static str,
     /// One of our own profiles.
     pub(crate) is_ours: bool,
+    /// Its place among all contestants.
+    pub(crate) place: usize,
     pub(crate) scores: Scores,
 }
 
@@ -98,11 +103,11 @@ impl Figure {
         canvas.text(&self.title, (40.0, 44.0), 26.0, HPos::Left, INK)?;
         canvas.text(&self.subtitle, (40.0, 76.0), 14.0, HPos::Left, INK)?;
         triangle(canvas)?;
-        for (index, entry) in self.entries.iter().enumerate() {
-            errors(canvas, entry, style(index))?;
+        for entry in &self.entries {
+            errors(canvas, entry, style(entry))?;
         }
-        for (index, entry) in self.entries.iter().enumerate() {
-            canvas.marker(position(&entry.scores), entry, style(index))?;
+        for entry in &self.entries {
+            canvas.marker(position(&entry.scores), entry, style(entry))?;
         }
         self.names(canvas)?;
         self.scores(canvas)?;
@@ -123,7 +128,7 @@ impl Figure {
         let points: Vec<Point> = self.entries.iter().map(|entry| position(&entry.scores)).collect();
         let mut taken: Vec<Frame> =
             points.iter().map(|&point| Frame::around(point, (2.0 * RADIUS, 2.0 * RADIUS))).collect();
-        for (index, (entry, &point)) in self.entries.iter().zip(&points).enumerate() {
+        for (entry, &point) in self.entries.iter().zip(&points) {
             let size = (canvas.width(entry.name, SIZE)? + 6.0, SIZE + 4.0);
             let frames = places(point, size);
             let cover = |frame: &Frame| taken.iter().map(|other| frame.overlap(other)).sum::<f64>();
@@ -139,7 +144,7 @@ impl Figure {
                 middle.1.clamp(point.1 - RADIUS, point.1 + RADIUS),
             );
             canvas.line(&[edge, frame.nearest(edge)], FAINT.stroke_width(1))?;
-            canvas.text(entry.name, middle, SIZE, HPos::Center, colour(index))?;
+            canvas.text(entry.name, middle, SIZE, HPos::Center, INK)?;
             taken.push(frame);
         }
         Ok(())
@@ -162,12 +167,12 @@ impl Figure {
         }
         for (index, entry) in self.entries.iter().enumerate() {
             let y = top + ROW_HEIGHT * index as f64;
-            canvas.marker((left, y), entry, style(index))?;
+            canvas.marker((left, y), entry, style(entry))?;
             canvas.text(entry.name, (left + 18.0, y), 14.0, HPos::Left, INK)?;
             for (scale, (_, score)) in SCALES.into_iter().zip(entry.scores.named()) {
                 let x = |score: f64| scale + score * SCALE_WIDTH;
-                canvas.line(&[(x(score.low), y), (x(score.high), y)], colour(index).stroke_width(3))?;
-                canvas.marker((x(score.median), y), entry, style(index))?;
+                canvas.line(&[(x(score.low), y), (x(score.high), y)], colour(entry).stroke_width(3))?;
+                canvas.marker((x(score.median), y), entry, style(entry))?;
             }
         }
         Ok(())
@@ -232,12 +237,12 @@ where
     ends(&entry.scores).iter().try_for_each(|ends| canvas.line(ends, style.stroke_width(3)))
 }
 
-fn colour(index: usize) -> RGBColor {
-    COLOURS[index % COLOURS.len()]
+fn colour(entry: &Entry) -> RGBColor {
+    COLOURS[entry.place % COLOURS.len()]
 }
 
-fn style(index: usize) -> ShapeStyle {
-    colour(index).stroke_width(2)
+fn style(entry: &Entry) -> ShapeStyle {
+    colour(entry).stroke_width(2)
 }
 
 /// Frames for a name of this size near a point, and how far away each is.

@@ -20,6 +20,12 @@ pub(crate) const RUN_TIME_MAX: Duration = Duration::from_secs(120);
 /// How long a process whose input has ended may take to end too.
 const END_TIME_MAX: Duration = Duration::from_secs(10);
 
+/// Between two looks at a process that may run too long, or print too much.
+const CHECK_EVERY: Duration = Duration::from_millis(250);
+
+/// A process that prints more is ended, and not measured.
+const PRINTED_BYTES_MAX: u64 = 1 << 30;
+
 /// Between two looks at a process that may be waiting.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -54,11 +60,17 @@ pub(crate) fn run(command: &mut Command, input: Stdio) -> io::Result<Ended> {
     command.stdin(input).stdout(printed.try_clone()?).stderr(talk.try_clone()?);
     let begun = Instant::now();
     let mut child = command.spawn()?;
-    if !ends_within(&child, RUN_TIME_MAX)? {
+    while !ends_within(&child, CHECK_EVERY)? {
+        let why = if begun.elapsed() > RUN_TIME_MAX {
+            format!("it ran for more than {}", humantime::format_duration(RUN_TIME_MAX))
+        } else if printed.metadata()?.len() + talk.metadata()?.len() > PRINTED_BYTES_MAX {
+            format!("it printed more than {} MiB", PRINTED_BYTES_MAX >> 20)
+        } else {
+            continue;
+        };
         child.kill()?;
         child.wait()?;
-        let limit = humantime::format_duration(RUN_TIME_MAX);
-        return Err(io::Error::new(io::ErrorKind::TimedOut, format!("it ran for more than {limit}")));
+        return Err(io::Error::other(why));
     }
     let used = child.wait4()?;
     let wall = begun.elapsed();
@@ -126,13 +138,17 @@ pub(crate) fn peak_bytes(command: &mut Command, input: Option<&Path>) -> io::Res
             child.kill()?;
             break;
         }
-        let seen: io::Result<f64> = Tree::now()?.below(child.id()).into_iter().map(memory_bytes).sum();
         // What ends just now has none any more.
-        peak = seen.ok().into_iter().chain(peak).reduce(f64::max);
+        peak = tree_bytes(child.id()).ok().into_iter().chain(peak).reduce(f64::max);
         thread::sleep(LOOK_EVERY / 10);
     }
     child.wait()?;
     Ok(peak)
+}
+
+/// Bytes of memory that a process holds, and those below it.
+pub(crate) fn tree_bytes(pid: u32) -> io::Result<f64> {
+    Tree::now()?.below(pid).into_iter().map(memory_bytes).sum()
 }
 
 /// A file as standard input, or nothing.

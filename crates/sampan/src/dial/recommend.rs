@@ -49,7 +49,8 @@ pub(crate) fn recommend(measured: &[Measured]) -> Option<Advice> {
     let tied = candidates.iter().filter(|one| one.sum() > most - TIE);
     let chosen = *tied.rev().max_by_key(|one| one.measured.standing())?;
     let mut reasons = vec![sum(chosen, candidates.len())];
-    reasons.extend(against_best(chosen, measured, "a run takes", "the fastest", seconds, work));
+    let takes = format!("{} takes", unit(chosen.measured));
+    reasons.extend(against_best(chosen, measured, &takes, "the fastest", seconds, work));
     if let Some(instances) = common_instances(measured) {
         let takes = match instances {
             1 => "an instance takes".to_owned(),
@@ -68,6 +69,11 @@ fn sum(chosen: Candidate<'_>, candidates: usize) -> String {
         1 => format!("no other profile was measured whole ({scores})"),
         many => format!("its scores have the largest sum of {many} profiles, {:.2} ({scores})", chosen.sum()),
     }
+}
+
+/// What its time is taken of.
+fn unit(measured: &Measured) -> &'static str {
+    if measured.call.is_some() { "an answer" } else { "a run" }
 }
 
 /// How a cost of the chosen one compares with the least of all.
@@ -138,7 +144,8 @@ fn is_faster(one: Candidate<'_>, other: Candidate<'_>) -> bool {
 fn speed(fastest: Candidate<'_>, chosen: Candidate<'_>) -> Option<String> {
     let (fast, slow) = (work(fastest.measured)?.median, work(chosen.measured)?.median);
     let gain = (1.0 - fast / slow) * 100.0;
-    let text = format!("`{}` if only speed counts: {gain:.0} % less time for a run", fastest.name());
+    let unit = unit(fastest.measured);
+    let text = format!("`{}` if only speed counts: {gain:.0} % less time for {unit}", fastest.name());
     let compiling = fastest.measured.run.cold.map(|cold| cold.median - fast).filter(|time| *time > slow);
     Some(match compiling {
         None => text,
@@ -263,7 +270,7 @@ mod tests {
     #[test]
     fn who_is_missing_or_not_ours_is_not_recommended() {
         let native = measured("native", 0.01, 1e-5, 1e4, 15);
-        assert_eq!(recommend(&[native.clone()]), None);
+        assert_eq!(recommend(std::slice::from_ref(&native)), None);
         let mut unknown = measured("sealed", 0.01, 1e-5, 1e4, 15);
         unknown.memory.clear();
         let dense = measured("dense", 0.1, 1e-3, 1e6, 3);

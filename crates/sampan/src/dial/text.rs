@@ -2,6 +2,7 @@
 
 use super::contest::{Measured, Outcome};
 use super::isolation::COUNT;
+use super::memory::Memory;
 use super::recommend::Advice;
 use super::score::{Scores, scores};
 use super::stats::Spread;
@@ -9,9 +10,11 @@ use crate::table;
 
 /// Two tables, and below them the layers and those that are absent.
 pub(crate) fn text(outcome: &Outcome) -> String {
-    let times = ["", "START cold", "cached", "warm", "RUN cold", "cached", "from - to", "warm", "CPU"];
+    let times =
+        ["", "START cold", "cached", "warm", "RUN cold", "cached", "from - to", "warm", "CPU", "CALL"];
     let mut text = table::table(times, outcome.measured.iter().map(times_of));
-    let costs = ["", "MEMORY of 1", "of 100", "of 1000", "LAYERS", "PERFORMANCE", "EFFICIENCY", "ISOLATION"];
+    let memory = format!("MEMORY of {}", joined(&outcome.measured, |memory| memory.instances.to_string()));
+    let costs = ["", &memory, "LAYERS", "PERFORMANCE", "EFFICIENCY", "ISOLATION"];
     let scores = scores(&outcome.measured);
     text += "\n";
     text +=
@@ -44,7 +47,7 @@ pub(crate) fn advice(advice: Option<&Advice>) -> String {
 
 const NONE: &str = "-";
 
-fn times_of(one: &Measured) -> [String; 9] {
+fn times_of(one: &Measured) -> [String; 10] {
     let time = |spread: Option<Spread>| spread.map_or(NONE.to_owned(), |spread| seconds(spread.median));
     let range = |spread: Spread| format!("{} - {}", seconds(spread.low), seconds(spread.high));
     [
@@ -57,20 +60,22 @@ fn times_of(one: &Measured) -> [String; 9] {
         one.run.cached.map_or(NONE.to_owned(), range),
         time(one.run.warm),
         time(one.run.cpu),
+        time(one.call),
     ]
 }
 
-fn costs_of(one: &Measured, scores: Option<Scores>) -> [String; 8] {
-    let memory = |instances| {
-        let found = one.memory.iter().find(|memory| memory.instances == instances);
-        found.and_then(|memory| memory.bytes_each).map_or(NONE.to_owned(), bytes)
-    };
+/// What is to be said of each number of instances with which the first of these was measured.
+fn joined(measured: &[Measured], text: impl Fn(&Memory) -> String) -> String {
+    let memory = measured.first().map_or(&[][..], |one| &one.memory);
+    memory.iter().map(text).collect::<Vec<_>>().join(" / ")
+}
+
+fn costs_of(one: &Measured, scores: Option<Scores>) -> [String; 6] {
+    let memory = |memory: &Memory| memory.bytes_each.map_or(NONE.to_owned(), bytes);
     let score = |score: Option<Spread>| score.map_or(NONE.to_owned(), |score| format!("{:.2}", score.median));
     [
         one.name.to_owned(),
-        memory(1),
-        memory(100),
-        memory(1_000),
+        joined(std::slice::from_ref(one), memory),
         format!("{} of {COUNT}", one.standing()),
         score(scores.map(|scores| scores.performance)),
         score(scores.map(|scores| scores.efficiency)),
