@@ -50,19 +50,18 @@ pub(crate) struct Bench {
     #[arg(long, value_name = "COMMAND", value_hint = ValueHint::CommandName, help_heading = "Program")]
     native: Option<PathBuf>,
 
-    /// Only these contestants, separated by commas
+    /// Only these contestants, separated by commas: dense, dense-native, portable, sealed, trusted, wasmtime, native,
+    /// unshare, bwrap, runc
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = PossibleValuesParser::new(contestant::ALL.map(|one| one.name)),
           hide_possible_values = true, help_heading = "Measurement")]
     only: Vec<String>,
 
     /// Let each run so often, in turn
-    #[arg(long, value_name = "COUNT", default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..=1000),
-          help_heading = "Measurement")]
+    #[arg(long, value_name = "COUNT", default_value_t = 9, value_parser = count, help_heading = "Measurement")]
     rounds: u32,
 
     /// Measure the memory of up to so many instances at the same time, as far as the machine bears it
-    #[arg(long, value_name = "COUNT", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1000),
-          help_heading = "Measurement")]
+    #[arg(long, value_name = "COUNT", default_value_t = 1000, value_parser = count, help_heading = "Measurement")]
     instances: u32,
 
     /// Say which profile to choose for the program, and why
@@ -77,6 +76,9 @@ pub(crate) struct Bench {
     #[arg(long, help_heading = "Output")]
     json: bool,
 }
+
+/// The most rounds, and instances at the same time.
+const COUNT_MAX: u32 = 1_000;
 
 /// Numbers of instances whose memory is measured.
 const INSTANCES: [u32; 3] = [1, 100, 1_000];
@@ -233,6 +235,12 @@ impl Bench {
             "recommendation": advice,
         })
     }
+}
+
+/// So many rounds, or instances.
+fn count(text: &str) -> Result<u32, String> {
+    let count = text.parse().ok().filter(|count| (1..=COUNT_MAX).contains(count));
+    count.ok_or_else(|| format!("expected a whole number from 1 to {COUNT_MAX}"))
 }
 
 /// The name of a picture says what it is.

@@ -89,9 +89,8 @@ impl Unrunnable {
     /// What kept the first of those who could not.
     pub(crate) fn by_first(absent: &[Absent]) -> Self {
         let first = absent.first().cloned();
-        let Absent { name, why } =
-            first.unwrap_or(Absent { name: "nobody", why: "was to run it".to_owned() });
-        Self { by: name, why }
+        let (by, why) = first.map_or(("nobody", String::new()), |first| (first.name, first.why));
+        Self { by, why }
     }
 }
 
@@ -164,7 +163,8 @@ impl Contest {
             }
         }
         *present = admitted;
-        expected.ok_or_else(|| Unrunnable::by_first(&absent[absent_before..]))
+        let refused = &absent[absent_before..];
+        expected.ok_or_else(|| Unrunnable::by_first(if refused.is_empty() { absent } else { refused }))
     }
 
     /// Lets each run the task in every round, in every way that it can.

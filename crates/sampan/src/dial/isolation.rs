@@ -113,8 +113,9 @@ fn of_kernel(pid: u32, is_wasm: bool, told: &HashSet<String>) -> io::Result<Vec<
         namespace("users", "user", "user namespace"),
         layer(
             "capabilities",
-            none_of(&["CapEff", "CapPrm", "CapInh"]),
-            format!("CapPrm: {}", field("CapPrm")),
+            // What is not bounded may come back, by way of a program that root marked.
+            none_of(&["CapEff", "CapPrm", "CapBnd"]),
+            format!("CapBnd: {}", field("CapBnd")),
         ),
         layer("no_new_privs", field("NoNewPrivs") == "1", format!("NoNewPrivs: {}", field("NoNewPrivs"))),
         layer("seccomp", field("Seccomp") == "2", format!("Seccomp: {}", field("Seccomp"))),
