@@ -35,12 +35,16 @@ pub(crate) fn measure(
     let mut last = (0, Duration::ZERO);
     for &instances in counts {
         let why = found.last().and_then(|before| reason_to_stop(before, last, instances));
-        let begun = Instant::now();
         let measured = match why {
             Some(why) => Err(why),
             None => measure_one(contestant, task, instances, ground).map_err(|error| error.to_string()),
         };
-        last = (instances, begun.elapsed());
+        let measured = measured.map(|found| {
+            found.map(|(bytes, took)| {
+                last = (instances, took);
+                bytes
+            })
+        });
         found.push(match measured {
             Ok(Some(bytes)) => {
                 let how = "each waits for standard input".to_owned();
@@ -64,12 +68,13 @@ fn not(instances: u32, how: String) -> Memory {
     Memory { instances, bytes_each: None, how }
 }
 
+/// Bytes that all of them hold together, and how long it took until all of them waited. `None` if they do not.
 fn measure_one(
     contestant: Contestant,
     task: &Task,
     instances: u32,
     ground: &Ground,
-) -> io::Result<Option<f64>> {
+) -> io::Result<Option<(f64, Duration)>> {
     let commands = match contestant.crowd(task, Some(instances), ground)? {
         Some(crowd) => vec![crowd],
         None => {
@@ -77,8 +82,11 @@ fn measure_one(
             (0..instances).map(command).collect::<io::Result<_>>()?
         }
     };
-    let waiting = Waiting::begin(commands)?;
-    waiting.map(|waiting| waiting.memory_bytes()).transpose()
+    let begun = Instant::now();
+    let Some(waiting) = Waiting::begin(commands)? else {
+        return Ok(None);
+    };
+    Ok(Some((waiting.memory_bytes()?, begun.elapsed())))
 }
 
 /// Why there are not to be so many, after so many took so much.

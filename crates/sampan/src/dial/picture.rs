@@ -32,7 +32,10 @@ const ROW_HEIGHT: f64 = 46.0;
 const SCALES: [f64; 3] = [845.0, 990.0, 1135.0];
 const SCALE_WIDTH: f64 = 110.0;
 
-const RADIUS: f64 = 7.0;
+const RADIUS: f64 = 5.5;
+
+/// Half the length of the strokes that end a bar: they stand out from a marker.
+const STROKE: f64 = 9.0;
 
 const INK: RGBColor = RGBColor(40, 40, 40);
 const FAINT: RGBColor = RGBColor(205, 205, 205);
@@ -172,6 +175,9 @@ impl Figure {
             for (scale, (_, score)) in SCALES.into_iter().zip(entry.scores.named()) {
                 let x = |score: f64| scale + score * SCALE_WIDTH;
                 canvas.line(&[(x(score.low), y), (x(score.high), y)], colour(entry).stroke_width(3))?;
+                for end in [x(score.low), x(score.high)].into_iter().filter(|_| score.low < score.high) {
+                    canvas.line(&[(end, y - STROKE), (end, y + STROKE)], colour(entry).stroke_width(1))?;
+                }
                 canvas.marker((x(score.median), y), entry, style(entry))?;
             }
         }

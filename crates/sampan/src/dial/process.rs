@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use sha2::{Digest, Sha256};
 use wait4::Wait4;
 
@@ -218,8 +218,14 @@ impl Waiting {
 }
 
 impl Drop for Waiting {
-    /// They end when their input does; who does not is ended.
+    /// They are asked to end, then their input ends; who then does not is ended.
     fn drop(&mut self) {
+        for child in &self.children {
+            if let Some(pid) = Pid::from_raw(child.id() as i32) {
+                // One that has ended is there until it is waited for.
+                let _ = kill_process(pid, Signal::TERM);
+            }
+        }
         self.open.take();
         for child in &mut self.children {
             if !matches!(ends_within(child, END_TIME_MAX), Ok(true)) {

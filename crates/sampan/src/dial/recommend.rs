@@ -51,7 +51,8 @@ pub(crate) fn recommend(measured: &[Measured]) -> Option<Advice> {
     let mut reasons = vec![sum(chosen, candidates.len())];
     let takes = format!("{} takes", unit(chosen.measured));
     reasons.extend(against_best(chosen, measured, &takes, "the fastest", seconds, work));
-    if let Some(instances) = common_instances(measured) {
+    let instances = common_instances(measured);
+    if let Some(instances) = instances {
         let takes = match instances {
             1 => "an instance takes".to_owned(),
             many => format!("an instance among {many} takes"),
@@ -59,7 +60,7 @@ pub(crate) fn recommend(measured: &[Measured]) -> Option<Advice> {
         let memory = |one: &Measured| memory(one, instances);
         reasons.extend(against_best(chosen, measured, &takes, "the smallest", bytes, memory));
     }
-    reasons.extend(alternatives(chosen, &candidates));
+    reasons.extend(alternatives(chosen, &candidates, instances));
     Some(Advice { profile: chosen.name(), reasons })
 }
 
@@ -97,15 +98,11 @@ fn against_best(
 }
 
 /// What else to choose, by somebody to whom one of the three is all.
-fn alternatives(chosen: Candidate<'_>, candidates: &[Candidate<'_>]) -> Vec<String> {
+fn alternatives(chosen: Candidate<'_>, candidates: &[Candidate<'_>], instances: Option<u32>) -> Vec<String> {
     let others = || candidates.iter().copied().filter(|one| one.name() != chosen.name());
     let mut found = Vec::new();
-    let faster = others().filter(|one| is_faster(*one, chosen));
-    if let Some(fastest) =
-        faster.max_by(|one, other| one.scores.performance.median.total_cmp(&other.scores.performance.median))
-    {
-        found.extend(speed(fastest, chosen));
-    }
+    let faster: Vec<Candidate<'_>> = others().filter(|one| is_faster(*one, chosen)).collect();
+    found.extend(fastest(&faster).and_then(|one| speed(one, chosen)));
     let most =
         others().max_by(|one, other| one.scores.efficiency.median.total_cmp(&other.scores.efficiency.median));
     if let Some(most) = most.filter(|most| most.scores.efficiency.low > chosen.scores.efficiency.high) {
@@ -116,21 +113,27 @@ fn alternatives(chosen: Candidate<'_>, candidates: &[Candidate<'_>]) -> Vec<Stri
     {
         let more = walled.measured.standing() - chosen.measured.standing();
         let (name, layers) = (walled.name(), counted(more, "layer"));
-        let price = price(walled, chosen).map(|price| format!(": {price}")).unwrap_or_default();
+        let price = price(walled, chosen, instances);
         found.push(format!(
-            "`{name}` if you do not trust the engine to be without errors; {layers} more{price}"
+            "`{name}` if you do not trust the engine to be without errors: {layers} more{price}"
         ));
     }
     if let Some(trusted) = others().find(|one| one.name() == "trusted")
         && let Some(other) =
             candidates.iter().find(|one| one.name() != "trusted" && !is_faster(trusted, **one))
     {
-        found.push(format!(
-            "`trusted` gains nothing here: a run takes no less time than under `{}`",
-            other.name()
-        ));
+        let (unit, other) = (unit(trusted.measured), other.name());
+        found.push(format!("`trusted` gains nothing here: {unit} takes no less time than under `{other}`"));
     }
     found
+}
+
+/// The fastest; of those that are about as fast, the one that isolates most.
+fn fastest<'a>(candidates: &[Candidate<'a>]) -> Option<Candidate<'a>> {
+    let score = |one: &Candidate<'_>| one.scores.performance.median;
+    let fastest = *candidates.iter().max_by(|one, other| score(one).total_cmp(&score(other)))?;
+    let as_fast = candidates.iter().filter(|one| !is_faster(fastest, **one));
+    as_fast.rev().max_by_key(|one| one.measured.standing()).copied()
 }
 
 /// Whether it is so in most runs, not only in the middle.
@@ -169,10 +172,18 @@ fn saved(most: Candidate<'_>, chosen: Candidate<'_>) -> Option<String> {
     ))
 }
 
-/// What one costs more than another.
-fn price(one: Candidate<'_>, other: Candidate<'_>) -> Option<String> {
-    let more = start(one.measured)?.median - start(other.measured)?.median;
-    (more > 0.0).then(|| format!("it costs {} a start", seconds(more)))
+/// What one costs more than another: nothing, if it costs no more.
+fn price(one: Candidate<'_>, other: Candidate<'_>, instances: Option<u32>) -> String {
+    let more = |cost: &dyn Fn(&Measured) -> Option<Spread>| {
+        let more = cost(one.measured)?.median - cost(other.measured)?.median;
+        (more > 0.0).then_some(more)
+    };
+    let start = more(&start).map(|time| format!("{} a start", seconds(time)));
+    let memory = more(&|one| memory(one, instances?)).map(|amount| format!("{} an instance", bytes(amount)));
+    match start.into_iter().chain(memory).collect::<Vec<_>>().join(" and ") {
+        none if none.is_empty() => none,
+        price => format!(", for {price}"),
+    }
 }
 
 fn times(ratio: f64) -> String {
@@ -232,7 +243,10 @@ mod tests {
             "{reasons}"
         );
         assert!(reasons.contains("`sealed` if you do not trust the engine"), "{reasons}");
-        assert!(reasons.contains("10 layers more: it costs 9.99 ms a start"), "{reasons}");
+        assert!(
+            reasons.contains("10 layers more, for 9.99 ms a start and 1.81 MiB an instance"),
+            "{reasons}"
+        );
     }
 
     #[test]
@@ -257,6 +271,22 @@ mod tests {
             "{reasons}"
         );
         assert!(reasons.contains("to compile it takes 2.00 s, which 40 runs pay back"), "{reasons}");
+    }
+
+    #[test]
+    fn of_two_that_are_as_fast_the_one_that_isolates_more_is_named() {
+        let all = [
+            measured("dense", 0.1, 1e-5, 1e5, 13),
+            measured("dense-native", 0.0501, 1e-3, 1e6, 3),
+            measured("trusted", 0.05, 1e-3, 1e6, 2),
+        ];
+        let reasons = reasons(&recommend(&all).expect("there are profiles"));
+        assert!(reasons.contains("`dense-native` if only speed counts"), "{reasons}");
+        assert!(
+            reasons
+                .contains("`trusted` gains nothing here: a run takes no less time than under `dense-native`"),
+            "{reasons}"
+        );
     }
 
     #[test]
