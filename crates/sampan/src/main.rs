@@ -7,6 +7,7 @@ mod authorities;
 mod client;
 mod collector;
 mod commands;
+mod dial;
 mod home;
 mod manifest;
 mod registry;
@@ -48,6 +49,7 @@ enum Command {
     New(commands::new::New),
     Build(commands::build::Build),
     Inspect(commands::inspect::Inspect),
+    Bench(commands::bench::Bench),
     Ps(commands::ps::Ps),
     Logs(commands::logs::Logs),
     Call(commands::call::Call),
@@ -57,6 +59,8 @@ enum Command {
     Completions(commands::completions::Completions),
     #[command(hide = true)]
     Worker(commands::worker::Worker),
+    #[command(hide = true)]
+    Crowd(commands::crowd::Crowd),
 }
 
 fn main() {
@@ -85,7 +89,9 @@ fn main() {
         Command::Stop(stop) => stop.execute().map(|()| 0),
         Command::Trust(trust) => trust.execute().map(|()| 0),
         Command::Completions(completions) => completions.execute().map(|()| 0),
+        Command::Bench(bench) => bench.execute().map(|()| 0),
         Command::Worker(worker) => worker.execute(),
+        Command::Crowd(crowd) => crowd.execute(),
     };
     match ended {
         Ok(code) => exit(code),

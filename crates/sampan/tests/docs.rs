@@ -13,6 +13,7 @@ const DOCUMENTS: [(&str, usize); 7] = [
     ("README.md", 3),
     ("docs/guide/embed.md", 6),
     ("docs/guide/run.md", 15),
+    ("docs/guide/bench.md", 2),
     ("docs/guide/native.md", 1),
     ("docs/guide/sealed.md", 2),
     ("docs/guide/serve.md", 15),

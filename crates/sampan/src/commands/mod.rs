@@ -1,8 +1,10 @@
 //! The commands, one file each.
 
+pub(crate) mod bench;
 pub(crate) mod build;
 pub(crate) mod call;
 pub(crate) mod completions;
+pub(crate) mod crowd;
 pub(crate) mod inspect;
 pub(crate) mod logs;
 pub(crate) mod new;
