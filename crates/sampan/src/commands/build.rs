@@ -35,8 +35,8 @@ Examples:
   sampan build --codegen native --dir . sort.wasm -o sort
                                      make an executable that may use the files where it runs
 
-The file is made for this user, this machine's processor and this version of sampan; libraries are for all users and
-processors of their target, executables for all users.")]
+Precompiled code is for this user, this machine's processor and this version of sampan.
+Libraries and executables are for anybody, on any processor of their target.")]
 pub(crate) struct Build {
     /// The program: a module or component, binary or text; `-` reads standard input. Or an app: a directory with a
     /// `sampan.toml`, or such a file
