@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::process::Stdio;
 
 use serde::Serialize;
@@ -161,8 +162,9 @@ fn interpreted(pid: u32, is_wasm: bool, told: &HashSet<String>) -> Layer {
 
 /// Whether it has a root of its own: other mounts of the same files are no wall.
 fn files(pid: u32, told: &HashSet<String>) -> Layer {
-    let identity = |path: &str| fs::metadata(path).map(|root| (root.dev(), root.ino()));
-    match (identity("/"), identity(&format!("/proc/{pid}/root/"))) {
+    // With nothing behind it, a path ends in a slash, and means what a link leads to.
+    let identity = |path: &str| fs::metadata(Path::new(path).join("")).map(|root| (root.dev(), root.ino()));
+    match (identity("/"), identity(&format!("/proc/{pid}/root"))) {
         (Ok(ours), Ok(its)) if ours == its => layer("files", false, "the root of this machine"),
         (Ok(_), Ok(_)) => layer("files", true, "another root"),
         _ => told_of("files", told, "root"),
