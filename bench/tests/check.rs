@@ -5,8 +5,8 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Every benchmark of `--check`, and who must take part in it on any machine.
-const EXPECTED: [(&str, &[&str]); 29] = [
-    ("hello, cached", &["native", "sampan dense", "sampan portable"]),
+const EXPECTED: [(&str, &[&str]); 33] = [
+    ("hello, cached", &["native", "sampan dense", "sampan portable", "sampan sealed"]),
     ("hello, cold", &["sampan dense", "sampan portable"]),
     ("hello component, cached", &["native", "sampan dense", "sampan portable"]),
     ("hello component, cold", &["sampan dense", "sampan portable"]),
@@ -26,16 +26,21 @@ const EXPECTED: [(&str, &[&str]); 29] = [
     ("wasi:keyvalue get, in the guest's eyes", &["sampan dense"]),
     ("HTTP hello, 32 connections, beside bad neighbours: p99", &["sampan dense"]),
     ("10,000 live instances: time and warm memory of each", &["sampan dense"]),
-    ("compute integer", &["native", "sampan dense", "sampan portable"]),
-    ("compute gemm", &["native", "sampan dense", "sampan portable"]),
-    ("compute lu", &["native", "sampan dense", "sampan portable"]),
-    ("compute jacobi-2d", &["native", "sampan dense", "sampan portable"]),
+    ("a call of another function, warm, in the caller's eyes", APART),
+    ("a read of a key, in the guest's eyes", APART),
+    ("HTTP hello, warm, one connection: p50", APART),
+    ("a sealed function that nobody asks: start and private memory of each", &["sampan sealed"]),
+    ("compute integer", &["native", "sampan dense", "sampan portable", "sampan sealed"]),
+    ("compute gemm", &["native", "sampan dense", "sampan portable", "sampan sealed"]),
+    ("compute lu", &["native", "sampan dense", "sampan portable", "sampan sealed"]),
+    ("compute jacobi-2d", &["native", "sampan dense", "sampan portable", "sampan sealed"]),
     ("compute nussinov", &["native", "sampan dense", "sampan portable"]),
     ("interruption, gemm", INTERRUPTS),
     ("interruption, lu", INTERRUPTS),
     ("interruption, integer", INTERRUPTS),
     ("how late a program is stopped, p99 of 200", &["a loop", "calls of the host", "fills of 1 MiB"]),
 ];
+const APART: &[&str] = &["sampan dense", "sampan sealed"];
 const SERVERS: &[&str] = &[
     "native",
     "sampan dense",
