@@ -17,7 +17,7 @@ pub(crate) struct Verdict {
 
 /// The promises that these outcomes decide.
 pub(crate) fn verdicts(outcomes: &[Outcome]) -> Vec<Verdict> {
-    let mut verdicts = Vec::new();
+    let mut verdicts: Vec<Verdict> = GEOMEANS.iter().filter_map(|goal| geomean(goal, outcomes)).collect();
     for outcome in outcomes {
         verdicts.extend(at_most(outcome));
         let Some(ours) = outcome.row("sampan dense") else { continue };
@@ -34,6 +34,27 @@ pub(crate) fn verdicts(outcomes: &[Outcome]) -> Vec<Verdict> {
         }
     }
     verdicts
+}
+
+/// Goals of all programs that compute: the processor time of whole processes, start-up included, is at most so many times
+/// that of native code, as a geometric mean.
+const GEOMEANS: [(&str, f64); 4] = [
+    ("sampan native code", 1.03),
+    ("sampan native code, relaxed, this cpu", 0.97),
+    ("sampan native code, checked", 1.20),
+    ("sampan native code, masked", 1.03),
+];
+
+fn geomean((contestant, goal): &(&str, f64), outcomes: &[Outcome]) -> Option<Verdict> {
+    let of = outcomes.iter().filter(|outcome| outcome.name.starts_with("compute "));
+    let ratio = |outcome: &Outcome| Some(outcome.row(contestant)?.cpu_ns? / outcome.row(NATIVE)?.cpu_ns?);
+    let logarithms: Vec<f64> = of.filter_map(ratio).map(f64::ln).collect();
+    let mean = (logarithms.iter().sum::<f64>() / logarithms.len() as f64).exp();
+    (!logarithms.is_empty()).then(|| Verdict {
+        goal: format!("compute, {} programs: `{contestant}` at most {goal} × `{NATIVE}`", logarithms.len()),
+        measured: format!("{mean:.2}"),
+        held: mean <= *goal,
+    })
 }
 
 /// Goals of single rows: the benchmark's name begins so, this contestant takes at most so many times what that one takes.
