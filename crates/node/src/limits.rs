@@ -138,6 +138,12 @@ pub const WORKER_SHORT_BYTES_MAX: usize = 64 << 10;
 /// How long the rest of an answer is kept for the node to ask for it.
 pub const WORKER_REST_WAIT: Duration = Duration::from_secs(10);
 
+/// A message from such a process, or to it, comes soon after the last one if it comes within this time.
+pub const WORKER_SOON: Duration = Duration::from_micros(200);
+
+/// So long the next message is looked for, after one that came soon, before who waits for it sleeps.
+pub const WORKER_AWAKE_MAX: Duration = Duration::from_micros(50);
+
 /// Bytes of a record, a span or metrics that such a process tells of.
 pub const WORKER_TOLD_BYTES_MAX: usize = 256 << 10;
 

@@ -7,6 +7,8 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::Instant;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -14,10 +16,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{Notify, Semaphore, oneshot};
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, yield_now};
 
 use crate::limits::{
-    WORKER_ANSWERS_BYTES_MAX, WORKER_MESSAGE_BYTES_MAX, WORKER_QUESTION_BYTES, WORKER_QUESTIONS_BYTES_MAX,
+    WORKER_ANSWERS_BYTES_MAX, WORKER_AWAKE_MAX, WORKER_MESSAGE_BYTES_MAX, WORKER_QUESTION_BYTES,
+    WORKER_QUESTIONS_BYTES_MAX, WORKER_SOON,
 };
 
 /// Bytes before what a message says.
@@ -121,8 +124,9 @@ impl Line {
         let room = Arc::new(Semaphore::new(WORKER_QUESTIONS_BYTES_MAX));
         let running = Arc::new(Mutex::new(HashMap::<u64, AbortHandle>::new()));
         let mut from = BufReader::new(from);
+        let mut patience = Patience::default();
         let reading = async {
-            while let Ok((number, said)) = receive(&mut from).await {
+            while let Ok((number, said)) = patience.wait(receive(&mut from)).await {
                 if number & ANSWER != 0 {
                     let waiting = self.asked().waiting.remove(&(number & !ANSWER));
                     // Nobody may wait for it any more.
@@ -171,10 +175,35 @@ where
 {
     let (from, mut to) = stream.into_split();
     let mut from = BufReader::new(from);
-    while let Ok((number, said)) = receive(&mut from).await {
+    let mut patience = Patience::default();
+    while let Ok((number, said)) = patience.wait(receive(&mut from)).await {
         if to.write_all(&framed(number, &answer(said).await)).await.is_err() {
             return;
         }
+    }
+}
+
+/// How to wait for a message. A processor that has nothing to do sleeps, and to wake it takes longer than most calls: where
+/// one message follows soon after the other, who waits for the next looks for it, for a while.
+#[derive(Default)]
+struct Patience {
+    /// Whether the last message came soon.
+    is_awake: bool,
+}
+
+impl Patience {
+    async fn wait<T>(&mut self, message: impl Future<Output = T>) -> T {
+        let begun = Instant::now();
+        let mut message = std::pin::pin!(message);
+        while self.is_awake && begun.elapsed() < WORKER_AWAKE_MAX {
+            if let Poll::Ready(come) = futures_util::poll!(message.as_mut()) {
+                return come;
+            }
+            yield_now().await;
+        }
+        let come = message.await;
+        self.is_awake = begun.elapsed() < WORKER_SOON;
+        come
     }
 }
 
