@@ -1,7 +1,8 @@
 //! Messages between a sealed process and its node: questions in both directions, and their answers in any order.
 //!
 //! A message is its length, a number, and what it says (postcard). An answer has the number of its question, and the
-//! highest bit; what is not wanted any more has that number and the next bit. The node reads each as one from an enemy: how much of it there may be is bounded.
+//! highest bit; what is not wanted any more has that number and the next bit. The node reads each as one from an enemy:
+//! how much of it there may be is bounded.
 
 use std::collections::HashMap;
 use std::io;
@@ -15,6 +16,7 @@ use serde::de::DeserializeOwned;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::task::{AbortHandle, yield_now};
 
@@ -63,8 +65,7 @@ struct Waiting<'a> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         if self.line.asked().waiting.remove(&self.number).is_some() {
-            let (line, number) = (Arc::clone(self.line), self.number);
-            tokio::spawn(async move { line.send(&framed(number | CANCEL, &[])).await });
+            self.line.send(framed(self.number | CANCEL, &[]));
         }
     }
 }
@@ -98,19 +99,35 @@ impl Line {
             number
         };
         let _waiting = Waiting { line: self, number };
-        self.send(&message(number, question).map_err(|_| Gone)?).await.map_err(|_| Gone)?;
+        self.send(message(number, question).map_err(|_| Gone)?);
         read(&answered.await.map_err(|_| Gone)?)
     }
 
-    async fn send(&self, message: &[u8]) -> io::Result<()> {
-        self.to.lock().await.write_all(message).await
+    /// Sends a message in a task of its own: whoever does not wait for it any more must not leave half of it on the line.
+    fn send(self: &Arc<Self>, message: Vec<u8>) {
+        // Where nothing runs any more, nobody is left to be told.
+        if let Ok(runtime) = Handle::try_current() {
+            let line = Arc::clone(self);
+            runtime.spawn(async move { line.write(&message).await });
+        }
+    }
+
+    async fn write(&self, message: &[u8]) {
+        if self.to.lock().await.write_all(message).await.is_err() {
+            self.broken.notify_one();
+        }
+    }
+
+    /// Whether nothing is answered any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.asked().is_closed
     }
 
     async fn answer(&self, number: u64, answer: &[u8]) {
         // Who asks, and takes no answers, is no use, or means harm.
         let unsent = self.unsent.fetch_add(answer.len(), Ordering::Relaxed) + answer.len();
         match unsent <= WORKER_ANSWERS_BYTES_MAX {
-            true => drop(self.send(&framed(number | ANSWER, answer)).await),
+            true => self.write(&framed(number | ANSWER, answer)).await,
             false => self.broken.notify_one(),
         }
         self.unsent.fetch_sub(answer.len(), Ordering::Relaxed);
@@ -147,8 +164,10 @@ impl Line {
                 let mut running = locked(&running);
                 let task = tokio::spawn(async move {
                     let answer = answering.await;
-                    locked(&done).remove(&number);
-                    line.answer(number, &answer).await;
+                    // Who was cancelled has no place any more, and is ended anywhere: it must not begin to write.
+                    if locked(&done).remove(&number).is_some() {
+                        line.answer(number, &answer).await;
+                    }
                     drop(taken);
                 });
                 running.insert(number, task.abort_handle());
@@ -318,6 +337,24 @@ mod tests {
         there.write_all(&framed(8 | CANCEL, b"")).await.expect("written");
         there.write_all(&framed(9, b"abc")).await.expect("written");
         assert_eq!(answer(&mut there).await, (9 | ANSWER, b"cba".to_vec()));
+    }
+
+    #[tokio::test]
+    async fn who_goes_away_leaves_no_half_message() {
+        let (here, there) = UnixStream::pair().expect("a pair of sockets");
+        let (line, from) = Line::new(here);
+        tokio::spawn(Arc::clone(&line).serve(from, |said| async move { said }));
+        // More than the socket takes, while nobody reads.
+        let large = "x".repeat(8 << 20);
+        let mut asking = Box::pin(line.ask::<String>(&large));
+        for _ in 0..100 {
+            assert!(futures_util::poll!(asking.as_mut()).is_pending());
+            yield_now().await;
+        }
+        drop(asking);
+        let (other, from) = Line::new(there);
+        tokio::spawn(other.serve(from, |said| async move { said }));
+        assert_eq!(line.ask::<String>(&"there").await.ok().as_deref(), Some("there"));
     }
 
     #[tokio::test]

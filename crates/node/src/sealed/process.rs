@@ -116,7 +116,7 @@ impl Lane {
 
 impl Working {
     fn has_ended(&self) -> bool {
-        self.lanes.iter().any(|lane| lane.http.is_closed())
+        self.lanes.iter().any(|lane| lane.http.is_closed() || lane.line.is_closed())
     }
 }
 
@@ -179,6 +179,7 @@ impl Apart {
         let answered: Result<Answered, Failed> =
             lane.line.ask(&(Part::from(call), task)).await.map_err(|_| no_answer())?;
         let response = match answered.map_err(Failure::from)? {
+            Answered::Whole(_, body) if body.0.len() > WORKER_SHORT_BYTES_MAX => return Err(no_answer()),
             Answered::Whole(head, body) => {
                 let body = Full::new(Bytes::from(body.0)).map_err(|never| match never {});
                 return head.response(WasiBody::new(body)).map_err(|_| no_answer());

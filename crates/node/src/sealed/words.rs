@@ -171,7 +171,7 @@ impl ResponseHead {
         Self { status: parts.status.as_u16(), fields: fields(&parts.headers) }
     }
 
-    /// The answer with this body.
+    /// The answer with this body. What is about a connection is not about the client's.
     ///
     /// # Errors
     /// When a part of it cannot be in one.
@@ -179,9 +179,17 @@ impl ResponseHead {
         let response = Response::builder().status(self.status);
         let with =
             |response: response::Builder, (name, value): (String, Octets)| response.header(name, value.0);
-        self.fields.into_iter().fold(response, with).body(body)
+        let ours = self
+            .fields
+            .into_iter()
+            .filter(|(name, _)| !OF_CONNECTIONS.iter().any(|of| of.eq_ignore_ascii_case(name)));
+        ours.fold(response, with).body(body)
     }
 }
+
+/// Header fields that say something of the connection that they came on (RFC 9110, section 7.6.1).
+const OF_CONNECTIONS: [&str; 5] =
+    ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"];
 
 fn fields(headers: &HeaderMap) -> Vec<(String, Octets)> {
     headers.iter().map(|(name, value)| (name.to_string(), Octets(value.as_bytes().to_vec()))).collect()
