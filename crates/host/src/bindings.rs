@@ -14,7 +14,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response};
 use serde::{Deserialize, Serialize};
 use state::sql::{Done, Rows, Statement};
-use state::{Blobs, Bucket, Store};
+use state::{Bucket, Container, Store};
 use wasmtime::component::{ComponentType, Lift, Lower};
 use wasmtime_wasi_http::WasiBody;
 
@@ -30,10 +30,8 @@ pub struct Bindings {
     pub store: Arc<dyn Store>,
     /// The granted buckets, by name; they are open.
     pub buckets: BTreeMap<String, Bucket>,
-    /// Where the containers of objects are; `None` where the app has none.
-    pub blobs: Option<Blobs>,
-    /// The names of the granted containers; they are made.
-    pub containers: BTreeSet<String>,
+    /// The granted containers of objects, by name; they are open.
+    pub containers: BTreeMap<String, Container>,
     /// The app's SQL database; `None` where it was not granted. The functions of an app share one.
     pub sql: Option<Arc<dyn Sql>>,
     /// What `wasi:config` returns.
@@ -56,7 +54,7 @@ impl fmt::Debug for Bindings {
         f.debug_struct("Bindings")
             .field("name", &self.name)
             .field("buckets", &self.buckets.keys())
-            .field("containers", &self.containers)
+            .field("containers", &self.containers.keys())
             .field("config", &self.config.keys())
             .field("calls", &self.calls)
             .finish_non_exhaustive()

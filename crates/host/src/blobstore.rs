@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use state::Blobs;
+use state::Container;
 use wasmtime::component::{Linker, Resource};
 
 use crate::Host;
@@ -32,7 +32,7 @@ mod generated {
             "wasi:io": wasmtime_wasi::p2::bindings::io,
             "wasi:blobstore/types.outgoing-value": super::objects::Outgoing,
             "wasi:blobstore/types.incoming-value": super::objects::Incoming,
-            "wasi:blobstore/container.container": super::Container,
+            "wasi:blobstore/container.container": state::Container,
             "wasi:blobstore/container.stream-object-names": super::Names,
         },
     });
@@ -40,14 +40,6 @@ mod generated {
 
 use generated::wasi::blobstore::container::{ContainerMetadata, ObjectMetadata};
 use generated::wasi::blobstore::{blobstore, container, types};
-
-/// A container that a program has opened.
-#[derive(Clone)]
-#[expect(unreachable_pub, reason = "the generated code exports it again")]
-pub struct Container {
-    blobs: Blobs,
-    name: String,
-}
 
 /// The names of the objects in a container, as far as they were not read yet.
 #[expect(unreachable_pub, reason = "the generated code exports it again")]
@@ -67,9 +59,8 @@ fn seconds(time: SystemTime) -> u64 {
 
 impl AppView<'_> {
     fn container(&self, name: String) -> Result<Container, String> {
-        let bindings = self.bindings.filter(|bindings| bindings.containers.contains(&name));
-        match bindings.and_then(|bindings| bindings.blobs.clone()) {
-            Some(blobs) => Ok(Container { blobs, name }),
+        match self.bindings.and_then(|bindings| bindings.containers.get(&name)) {
+            Some(container) => Ok(container.clone()),
             None => {
                 let denial = Denial::Container(name);
                 let error = said(&denial);
@@ -84,20 +75,20 @@ impl AppView<'_> {
     }
 
     fn created(&self, container: &Container) -> Result<u64, String> {
-        let created = container.blobs.container(&container.name).map_err(|error| self.told(&error))?;
-        created.map(seconds).ok_or_else(|| format!("there is no container `{}`", container.name))
+        let created = container.created().map_err(|error| self.told(&error))?;
+        created.map(seconds).ok_or_else(|| format!("there is no container `{}`", container.name()))
     }
 
     fn object(&self, container: &Container, name: &str) -> Result<state::blobs::Info, String> {
-        let info = container.blobs.info(&container.name, name).map_err(|error| self.told(&error))?;
-        info.ok_or_else(|| format!("there is no object `{name}` in the container `{}`", container.name))
+        let info = container.info(name).map_err(|error| self.told(&error))?;
+        info.ok_or_else(|| format!("there is no object `{name}` in the container `{}`", container.name()))
     }
 }
 
 impl blobstore::Host for AppView<'_> {
     async fn create_container(&mut self, name: String) -> Result<Resource<Container>, String> {
         let container = self.container(name)?;
-        container.blobs.create_container(&container.name).await.map_err(|error| self.told(&error))?;
+        container.create().await.map_err(|error| self.told(&error))?;
         self.table.push(container).map_err(said)
     }
 
@@ -109,23 +100,23 @@ impl blobstore::Host for AppView<'_> {
 
     async fn delete_container(&mut self, name: String) -> Result<(), String> {
         let container = self.container(name)?;
-        container.blobs.remove_container(&container.name).await.map_err(|error| self.told(&error))
+        container.remove().await.map_err(|error| self.told(&error))
     }
 
     async fn container_exists(&mut self, name: String) -> Result<bool, String> {
         let container = self.container(name)?;
-        Ok(container.blobs.container(&container.name).map_err(|error| self.told(&error))?.is_some())
+        Ok(container.created().map_err(|error| self.told(&error))?.is_some())
     }
 
     async fn copy_object(&mut self, from: types::ObjectId, to: types::ObjectId) -> Result<(), String> {
         let (source, target) = (self.container(from.container)?, self.container(to.container)?);
-        let copied = source.blobs.copy((&source.name, &from.object), (&target.name, &to.object));
+        let copied = source.copy(&from.object, (&target, &to.object));
         copied.await.map_err(|error| self.told(&error))
     }
 
     async fn move_object(&mut self, from: types::ObjectId, to: types::ObjectId) -> Result<(), String> {
         let (source, target) = (self.container(from.container)?, self.container(to.container)?);
-        let moved = source.blobs.rename((&source.name, &from.object), (&target.name, &to.object));
+        let moved = source.rename(&from.object, (&target, &to.object));
         moved.await.map_err(|error| self.told(&error))
     }
 }
@@ -134,12 +125,12 @@ impl container::Host for AppView<'_> {}
 
 impl container::HostContainer for AppView<'_> {
     async fn name(&mut self, container: Resource<Container>) -> Result<String, String> {
-        Ok(self.opened(&container)?.name)
+        Ok(self.opened(&container)?.name().to_owned())
     }
 
     async fn info(&mut self, container: Resource<Container>) -> Result<ContainerMetadata, String> {
         let container = self.opened(&container)?;
-        Ok(ContainerMetadata { created_at: self.created(&container)?, name: container.name })
+        Ok(ContainerMetadata { created_at: self.created(&container)?, name: container.name().to_owned() })
     }
 
     async fn get_data(
@@ -151,12 +142,9 @@ impl container::HostContainer for AppView<'_> {
     ) -> Result<Resource<Incoming>, String> {
         let container = self.opened(&container)?;
         let length = end.checked_sub(start).map_or(0, |behind| behind.saturating_add(1));
-        let bytes = self.object(&container, &object)?.bytes.saturating_sub(start).min(length);
-        let reading = container
-            .blobs
-            .read(&container.name, &object, start, length)
-            .map_err(|error| self.told(&error))?;
-        self.table.push(Incoming::new(reading, bytes)).map_err(said)
+        self.object(&container, &object)?;
+        let reading = container.read(&object, start, length).map_err(|error| self.told(&error))?;
+        self.table.push(Incoming::new(reading)).map_err(said)
     }
 
     async fn write_data(
@@ -166,11 +154,7 @@ impl container::HostContainer for AppView<'_> {
         value: Resource<Outgoing>,
     ) -> Result<(), String> {
         let container = self.opened(&container)?;
-        let writing = container
-            .blobs
-            .write_object(&container.name, &object)
-            .await
-            .map_err(|error| self.told(&error))?;
+        let writing = container.write_object(&object).await.map_err(|error| self.told(&error))?;
         self.table.get_mut(&value).map_err(said)?.write_to(writing)
     }
 
@@ -191,14 +175,14 @@ impl container::HostContainer for AppView<'_> {
     ) -> Result<(), String> {
         let container = self.opened(&container)?;
         for object in objects {
-            container.blobs.remove(&container.name, &object).await.map_err(|error| self.told(&error))?;
+            container.remove_object(&object).await.map_err(|error| self.told(&error))?;
         }
         Ok(())
     }
 
     async fn has_object(&mut self, container: Resource<Container>, object: String) -> Result<bool, String> {
         let container = self.opened(&container)?;
-        Ok(container.blobs.info(&container.name, &object).map_err(|error| self.told(&error))?.is_some())
+        Ok(container.info(&object).map_err(|error| self.told(&error))?.is_some())
     }
 
     async fn object_info(
@@ -209,19 +193,15 @@ impl container::HostContainer for AppView<'_> {
         let container = self.opened(&container)?;
         let info = self.object(&container, &object)?;
         let created_at = seconds(info.created);
-        Ok(ObjectMetadata { name: object, container: container.name, created_at, size: info.bytes })
+        let container = container.name().to_owned();
+        Ok(ObjectMetadata { name: object, container, created_at, size: info.bytes })
     }
 
     async fn clear(&mut self, container: Resource<Container>) -> Result<(), String> {
         let mut names = Names { container: self.opened(&container)?, after: None, ended: false };
         while !names.ended {
             for object in names.read(u64::MAX).map_err(|error| self.told(&error))? {
-                names
-                    .container
-                    .blobs
-                    .remove(&names.container.name, &object)
-                    .await
-                    .map_err(|error| self.told(&error))?;
+                names.container.remove_object(&object).await.map_err(|error| self.told(&error))?;
             }
         }
         Ok(())
@@ -240,8 +220,7 @@ impl Names {
             return Ok(Vec::new());
         }
         let limit = usize::try_from(count).unwrap_or(usize::MAX);
-        let Container { blobs, name } = &self.container;
-        let page = blobs.objects(name, self.after.as_deref(), limit)?;
+        let page = self.container.objects(self.after.as_deref(), limit)?;
         self.ended = page.next.is_none();
         self.after = page.next;
         Ok(page.items)

@@ -71,8 +71,8 @@ impl Manifest {
         if problems.is_empty() { Ok(manifest) } else { Err(manifest.error(problems)) }
     }
 
-    /// A manifest with nothing but one function, changed, and its buckets, as text: what a process is told that runs only
-    /// that. What it may call is not in it.
+    /// A manifest with nothing but one function, changed, its buckets and its containers, as text: what a process is told
+    /// that runs only that. What it may call is not in it.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -84,14 +84,15 @@ impl Manifest {
         let mut function = self.functions[&**name as &str].clone();
         change(&mut function);
         function.grants.calls.clear();
-        let named = |name: &Name| function.grants.buckets.iter().any(|granted| **granted == *name);
-        let buckets = self.buckets.iter().filter(|(name, _)| named(name));
+        let named = |names: &[At<Name>], name: &Name| names.iter().any(|granted| **granted == *name);
+        let buckets = self.buckets.iter().filter(|(name, _)| named(&function.grants.buckets, name));
+        let blobs = self.blobs.iter().filter(|(name, _)| named(&function.grants.blobs, name));
         Ok(toml::to_string(&Self {
             app: self.app.clone(),
             buckets: buckets.map(|(name, bucket)| (name.clone(), bucket.clone())).collect(),
+            blobs: blobs.map(|(name, blobs)| (name.clone(), blobs.clone())).collect(),
             functions: BTreeMap::from([(At::from(name.clone()), function)]),
             routes: Vec::new(),
-            blobs: BTreeMap::new(),
             chains: BTreeMap::new(),
             source: Source::default(),
         })?)

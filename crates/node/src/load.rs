@@ -14,7 +14,7 @@ use host::grants::Peer;
 use host::{Authorities, Bindings, Grants};
 use image::trust::{TrustList, is_trusted};
 use image::{Manifest, Name, Problem, Secret};
-use state::{Blobs, Durability, Sql, SqlLimits, Store};
+use state::{BucketSpec, Container, Durability, Sql, SqlLimits, Store};
 
 use crate::function::{Function, Loaded, Settings};
 use crate::gate::{Gate, Place};
@@ -55,17 +55,18 @@ pub struct Machine {
 }
 
 /// What there is once in an app, where any function is granted it.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Shared {
     sql: Option<Arc<Database>>,
-    blobs: Option<Blobs>,
+    /// Those of earlier manifests too: each is opened once in a process, and a later manifest may have it again.
+    containers: BTreeMap<String, Container>,
 }
 
 impl Shared {
     /// What `manifest` asks for: what was open `before`, and what has to be opened. Blocks.
     fn open(manifest: &Manifest, machine: &Machine, before: Option<&Shared>) -> Result<Self, Error> {
         let app: &str = &manifest.app.name;
-        let mut shared = Self { sql: before.and_then(|before| before.sql.clone()), blobs: None };
+        let mut shared = before.cloned().unwrap_or_default();
         if machine.within.is_none()
             && shared.sql.is_none()
             && manifest.functions.values().any(|function| function.grants.sql)
@@ -75,24 +76,18 @@ impl Shared {
             let sql = Sql::open(&machine.sql.join(format!("{app}.sqlite")), SqlLimits::default())?;
             shared.sql = Some(Arc::new(Database::new(Arc::new(sql))));
         }
-        if !manifest.blobs.is_empty() {
-            // One without a quota may take all that there is.
-            let quotas = manifest.blobs.values().map(|blobs| Some(blobs.quota.as_ref()?.0));
-            let quota = quotas.sum::<Option<u64>>();
-            let blobs = match before.and_then(|before| before.blobs.as_ref()) {
-                Some(blobs) => blobs.with_quota(quota)?,
-                None => {
-                    let clock = Arc::new(SystemTime::now);
-                    Blobs::open(Arc::clone(&machine.store), app, Durability::Disk, quota, clock)?
+        for (name, blobs) in &manifest.blobs {
+            let quota_bytes = blobs.quota.as_ref().map(|quota| quota.0);
+            let spec = BucketSpec { quota_bytes, ..BucketSpec::new(app, &***name, Durability::Disk) };
+            let container = Container::new(Arc::clone(&machine.store), spec, Arc::new(SystemTime::now))?;
+            // For a process that is sealed, its node has opened it.
+            if machine.within.is_none() {
+                if !shared.containers.contains_key(container.name()) {
+                    container.open()?;
                 }
-            };
-            for name in manifest.blobs.keys() {
-                Handle::current().block_on(blobs.create_container(name))?;
+                Handle::current().block_on(container.create())?;
             }
-            shared.blobs = Some(blobs);
-        } else {
-            // It is opened once in a process, and a later manifest may have some again.
-            shared.blobs = before.and_then(|before| before.blobs.clone());
+            shared.containers.insert(container.name().to_owned(), container);
         }
         Ok(shared)
     }
@@ -253,14 +248,6 @@ impl Loader {
         declared: &image::Function,
         old: Option<&Function>,
     ) -> Result<Function, Error> {
-        if !declared.grants.blobs.is_empty() {
-            let problem = Problem::new(
-                declared.profile.span(),
-                format!("`{name}` cannot be granted `blobs` under profile `sealed` yet"),
-            );
-            let hint = "take the grant away, or serve it under `dense`";
-            return Err(self.manifest.error(vec![problem.hint(hint)]).into());
-        }
         // Everything that can be wrong with it is wrong here, where its lines are known.
         let limits = self.settings(declared)?.limits;
         let settings = self.calls(name, declared, limits)?;
@@ -382,6 +369,9 @@ impl Loader {
             self.machine.store.open(&bucket)?;
             buckets.insert(name.to_string(), bucket);
         }
+        let container = |name: &image::At<Name>| self.shared.containers.get_key_value(&***name as &str);
+        let containers = granted.blobs.iter().filter_map(container);
+        let containers = containers.map(|(name, container)| (name.clone(), container.clone())).collect();
         let config = granted.config.iter().map(|(key, value)| ((**key).clone(), (**value).clone()));
         let calls: BTreeSet<String> = granted.calls.iter().map(|name| name.to_string()).collect();
         let log = FunctionLog::new(Arc::clone(&self.logs), name);
@@ -393,8 +383,7 @@ impl Loader {
             calls,
             siblings: Arc::clone(&self.siblings),
             sql: self.shared.sql.clone().filter(|_| granted.sql).map(|sql| sql as _),
-            blobs: self.shared.blobs.clone().filter(|_| !granted.blobs.is_empty()),
-            containers: granted.blobs.iter().map(|name| name.to_string()).collect(),
+            containers,
             connections: Some(Arc::clone(&self.sockets) as Arc<dyn Connections>),
             log: Arc::new(log),
             telemetry: self.machine.telemetry.clone().map(|telemetry| telemetry as _),

@@ -1,17 +1,18 @@
-//! Containers of objects up to a gigabyte, laid over any store.
+//! Containers of objects up to a gigabyte, each laid over a bucket of its own.
 //!
-//! All of an app's objects are in one bucket of its own, so that what concerns several keys is one batch:
+//! What concerns several keys of a container is one batch:
 //!
 //! | key | value |
 //! |---|---|
-//! | `c` container | when it was created |
-//! | `o` length of the container's name, container, object | [`Head`]: which data it has, how much, since when |
+//! | `c` | when it was created |
+//! | `o` object | [`Head`]: which data it has, how much, since when |
 //! | `d` data id, number of the chunk | a chunk |
 //! | `g` data id | nothing: data that no object has, because it is being written or removed |
 //! | `n` | the last data id |
 //!
-//! An object appears with the one batch that writes its head; data that no object has is collected when the blobs are
-//! opened, which a process does once for each app.
+//! An object appears with the one batch that writes its head; data that no object has is collected when the container is
+//! opened, which a process does once for each. Whoever may write the bucket itself can write nonsense into it: then
+//! objects of this container are not what they were, and nothing else happens.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -22,16 +23,17 @@ use crate::limits::{
     OBJECT_NAME_BYTES_MAX,
 };
 use crate::rows::milliseconds;
-use crate::{
-    Batch, Bucket, BucketSpec, Clock, Durability, Entry, Error, Expected, Page, Pending, Range, Store,
-};
+use crate::{Batch, Bucket, BucketSpec, Clock, Entry, Error, Expected, Page, Pending, Range, Store};
 
-/// The bucket that holds an app's objects.
-const BUCKET: &str = ".blobs";
+/// What the names of the containers' buckets begin with.
+const BUCKETS: &str = ".blobs/";
 
-/// The containers of one app.
+/// The key of when a container was created.
+const CREATED: &[u8] = b"c";
+
+/// A container of objects. Cheap to clone.
 #[derive(Clone)]
-pub struct Blobs {
+pub struct Container {
     store: Arc<dyn Store>,
     bucket: Bucket,
     now: Clock,
@@ -46,128 +48,128 @@ pub struct Info {
     pub created: SystemTime,
 }
 
-impl Blobs {
-    /// Opens the containers of an app, and collects what a process left behind that died while it wrote. Once for
-    /// each app and process. Blocks, as [`Store::open`].
+impl Container {
+    /// The container of this name, app, durability and quota, which somebody [opens](Self::open).
     ///
     /// # Errors
-    /// When a name is none, or the store cannot be written.
-    pub fn open(
-        store: Arc<dyn Store>,
-        app: &str,
-        durability: Durability,
-        quota_bytes: Option<u64>,
-        now: Clock,
-    ) -> Result<Self, Error> {
-        let bucket =
-            Bucket::reserved(BucketSpec { quota_bytes, ..BucketSpec::new(app, BUCKET, durability) })?;
-        store.open(&bucket)?;
-        let blobs = Self { store, bucket, now };
+    /// When a name is none.
+    pub fn new(store: Arc<dyn Store>, spec: BucketSpec, now: Clock) -> Result<Self, Error> {
+        if spec.name.is_empty() || spec.name.len() > CONTAINER_BYTES_MAX {
+            return Err(Error::BlobName(spec.name));
+        }
+        let bucket = Bucket::reserved(BucketSpec { name: [BUCKETS, &spec.name].concat(), ..spec })?;
+        Ok(Self { store, bucket, now })
+    }
+
+    /// Makes its bucket if it is not there, and collects what a process left behind that died while it wrote. Once in each
+    /// process. Blocks, as [`Store::open`].
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub fn open(&self) -> Result<(), Error> {
+        self.store.open(&self.bucket)?;
+        let mut after = None;
         loop {
-            let garbage = blobs.store.keys(&blobs.bucket, Range { prefix: b"g", ..Range::default() })?;
+            let range = Range { prefix: b"g", after: after.as_deref(), limit: 0 };
+            let garbage = self.store.keys(&self.bucket, range)?;
             for key in &garbage.items {
-                while let Some(part) = blobs.clearing(&key[1..])? {
-                    blobs.store.write(&blobs.bucket, part).wait()?;
+                let Ok(id) = key[1..].try_into() else { continue };
+                while let Some(part) = self.clearing(u64::from_be_bytes(id))? {
+                    self.write(part).wait()?;
                 }
             }
-            if garbage.next.is_none() {
-                return Ok(blobs);
-            }
-        }
-    }
-
-    /// The same containers, with another quota for what is written from now on.
-    ///
-    /// # Errors
-    /// None: the names are the same.
-    pub fn with_quota(&self, quota_bytes: Option<u64>) -> Result<Self, Error> {
-        let bucket = Bucket::reserved(BucketSpec { quota_bytes, ..self.bucket.spec().clone() })?;
-        Ok(Self { bucket, ..self.clone() })
-    }
-
-    /// Makes a container. One that is there stays as it is.
-    ///
-    /// # Errors
-    /// When its name is none, or the store cannot be written.
-    pub async fn create_container(&self, container: &str) -> Result<(), Error> {
-        let key = container_key(container)?;
-        let created = milliseconds((self.now)()).to_be_bytes().to_vec();
-        match self.write(Batch::default().swap(key, Expected::Absent, Some(created))).await {
-            Err(Error::Conflict { .. }) => Ok(()),
-            result => result.map(drop),
-        }
-    }
-
-    /// When the container was made, if it is there.
-    ///
-    /// # Errors
-    /// When its name is none, or the store cannot be read.
-    pub fn container(&self, container: &str) -> Result<Option<SystemTime>, Error> {
-        let entry = self.store.get(&self.bucket, &container_key(container)?)?;
-        Ok(entry.and_then(|entry| Some(time(u64::from_be_bytes(entry.value.try_into().ok()?)))))
-    }
-
-    /// A page of containers, by name.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn containers(&self, after: Option<&[u8]>, limit: usize) -> Result<Page<String>, Error> {
-        self.names(b"c", after, limit)
-    }
-
-    /// Removes a container and every object in it. Removing one that is not there is no error.
-    ///
-    /// # Errors
-    /// When its name is none, or the store cannot be written.
-    pub async fn remove_container(&self, container: &str) -> Result<(), Error> {
-        // First the container: what is written from now on is refused.
-        self.write(Batch::default().delete(container_key(container)?)).await?;
-        loop {
-            let objects = self.objects(container, None, 0)?;
-            for object in &objects.items {
-                self.remove(container, object).await?;
-            }
-            if objects.next.is_none() {
+            after = garbage.next;
+            if after.is_none() {
                 return Ok(());
             }
         }
     }
 
-    /// A page of the container's objects, by name.
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.bucket.spec().name[BUCKETS.len()..]
+    }
+
+    /// The bucket that it lies over.
+    pub fn bucket(&self) -> &Bucket {
+        &self.bucket
+    }
+
+    /// Creates it. One that is there stays as it is.
     ///
     /// # Errors
-    /// When its name is none, or the store cannot be read.
-    pub fn objects(
-        &self,
-        container: &str,
-        after: Option<&[u8]>,
-        limit: usize,
-    ) -> Result<Page<String>, Error> {
-        self.names(&objects_prefix(container)?, after, limit)
+    /// When the store cannot be written.
+    pub async fn create(&self) -> Result<(), Error> {
+        let created = milliseconds((self.now)()).to_be_bytes().to_vec();
+        match self.write(Batch::default().swap(CREATED, Expected::Absent, Some(created))).await {
+            Err(Error::Conflict { .. }) => Ok(()),
+            result => result.map(drop),
+        }
+    }
+
+    /// When it was created, if it is there.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn created(&self) -> Result<Option<SystemTime>, Error> {
+        let entry = self.store.get(&self.bucket, CREATED)?;
+        Ok(entry.and_then(|entry| Some(time(u64::from_be_bytes(entry.value.try_into().ok()?)))))
+    }
+
+    /// Removes it, and every object in it. Removing one that is not there is no error.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn remove(&self) -> Result<(), Error> {
+        // First the container: what is written from now on is refused.
+        self.write(Batch::default().delete(CREATED)).await?;
+        let mut after = None;
+        loop {
+            let range = Range { prefix: b"o", after: after.as_deref(), limit: 0 };
+            let objects = self.store.keys(&self.bucket, range)?;
+            for key in &objects.items {
+                self.replace(&Batch::default(), key, None).await?;
+            }
+            after = objects.next;
+            if after.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// A page of its objects, by name.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn objects(&self, after: Option<&[u8]>, limit: usize) -> Result<Page<String>, Error> {
+        let after = after.map(|name| [b"o", name].concat());
+        let page = self.store.keys(&self.bucket, Range { prefix: b"o", after: after.as_deref(), limit })?;
+        let name = |key: &[u8]| String::from_utf8_lossy(&key[1..]).into_owned();
+        Ok(Page {
+            items: page.items.iter().map(|key| name(key)).collect(),
+            next: page.next.map(|key| key[1..].to_vec()),
+        })
     }
 
     /// What is known of an object, if it is there.
     ///
     /// # Errors
-    /// When a name is none, or the store cannot be read.
-    pub fn info(&self, container: &str, object: &str) -> Result<Option<Info>, Error> {
-        Ok(self.head(container, object)?.map(|(_, head)| head.info()))
+    /// When its name is none, or the store cannot be read.
+    pub fn info(&self, object: &str) -> Result<Option<Info>, Error> {
+        Ok(self.head(object)?.map(|(_, head)| head.info()))
     }
 
     /// Begins to write an object, which appears when it is [finished](Writing::finish). Until then, and if it never
     /// is, what was there stays.
     ///
     /// # Errors
-    /// [`Error::NoContainer`]; when a name is none, or the store cannot be written.
-    pub async fn write_object(&self, container: &str, object: &str) -> Result<Writing, Error> {
-        let key = object_key(container, object)?;
-        self.unchanged(container)?;
+    /// [`Error::NoContainer`]; when the name is none, or the store cannot be written.
+    pub async fn write_object(&self, object: &str) -> Result<Writing, Error> {
+        let key = object_key(object)?;
+        self.unchanged()?;
         let id = self.new_data().await?;
-        let blobs = self.clone();
-        let container = container.to_owned();
         Ok(Writing {
-            blobs,
-            container,
+            container: self.clone(),
             key,
             id,
             buffer: Vec::new(),
@@ -181,52 +183,58 @@ impl Blobs {
     /// removed meanwhile ends it with [`Error::NoObject`].
     ///
     /// # Errors
-    /// [`Error::NoObject`]; when a name is none, or the store cannot be read.
-    pub fn read(&self, container: &str, object: &str, start: u64, length: u64) -> Result<Reading, Error> {
-        let Some((_, head)) = self.head(container, object)? else {
+    /// [`Error::NoObject`]; when the name is none, or the store cannot be read.
+    pub fn read(&self, object: &str, start: u64, length: u64) -> Result<Reading, Error> {
+        let Some((_, head)) = self.head(object)? else {
             return Err(Error::NoObject(object.to_owned()));
         };
+        Ok(self.reading(object, head, start, length))
+    }
+
+    fn reading(&self, object: &str, head: Head, start: u64, length: u64) -> Reading {
         let end = start.saturating_add(length).min(head.bytes);
-        Ok(Reading { blobs: self.clone(), object: object.to_owned(), id: head.id, at: start.min(end), end })
+        Reading { container: self.clone(), object: object.to_owned(), id: head.id, at: start.min(end), end }
     }
 
     /// Removes an object. Removing one that is not there is no error.
     ///
     /// # Errors
-    /// When a name is none, or the store cannot be written.
-    pub async fn remove(&self, container: &str, object: &str) -> Result<(), Error> {
-        let key = object_key(container, object)?;
-        self.replace(&Batch::default(), &key, None).await
+    /// When its name is none, or the store cannot be written.
+    pub async fn remove_object(&self, object: &str) -> Result<(), Error> {
+        self.replace(&Batch::default(), &object_key(object)?, None).await
     }
 
     /// Copies an object, over what is there.
     ///
     /// # Errors
     /// [`Error::NoObject`], [`Error::NoContainer`]; when a name is none, or the store cannot be read or written.
-    pub async fn copy(&self, from: (&str, &str), to: (&str, &str)) -> Result<(), Error> {
-        let mut writing = self.write_object(to.0, to.1).await?;
-        for chunk in self.read(from.0, from.1, 0, u64::MAX)? {
-            writing.write(&chunk?).await?;
-        }
-        writing.finish().await
+    pub async fn copy(&self, object: &str, to: (&Self, &str)) -> Result<(), Error> {
+        copy(self.read(object, 0, u64::MAX)?, to).await
     }
 
-    /// Moves an object, over what is there, without touching its data.
+    /// Moves an object, over what is there: within the container without touching its data, into another one by a copy,
+    /// so that for a moment, or when it fails there, the object is in both.
     ///
     /// # Errors
     /// [`Error::NoObject`], [`Error::NoContainer`]; [`Error::Conflict`] when it is changed at the same time; when a
     /// name is none, or the store cannot be read or written.
-    pub async fn rename(&self, from: (&str, &str), to: (&str, &str)) -> Result<(), Error> {
-        let Some((entry, head)) = self.head(from.0, from.1)? else {
-            return Err(Error::NoObject(from.1.to_owned()));
+    pub async fn rename(&self, object: &str, to: (&Self, &str)) -> Result<(), Error> {
+        let Some((entry, head)) = self.head(object)? else {
+            return Err(Error::NoObject(object.to_owned()));
         };
-        let unchanged = self.unchanged(to.0)?;
-        let (old, new) = (object_key(from.0, from.1)?, object_key(to.0, to.1)?);
+        let (old, new) = (object_key(object)?, object_key(to.1)?);
+        let unchanged = Expected::Version(entry.version);
+        if self.bucket.prefix() != to.0.bucket.prefix() {
+            copy(self.reading(object, head, 0, u64::MAX), to).await?;
+            let gone = Batch::default().swap(old, unchanged, None).put(garbage_key(head.id), []);
+            self.write(gone).await?;
+            return self.clear(head.id).await;
+        }
+        let moved = self.unchanged()?;
         if old == new {
             return Ok(());
         }
-        let moved = unchanged.swap(old, Expected::Version(entry.version), None);
-        self.replace(&moved, &new, Some(head)).await
+        self.replace(&moved.swap(old, unchanged, None), &new, Some(head)).await
     }
 
     /// Adds to `batch` that `key` has this head, or none, and removes the data that it had.
@@ -253,11 +261,10 @@ impl Blobs {
     }
 
     /// A batch that fails unless the container stays as it is, so that no object comes into one that was removed.
-    fn unchanged(&self, container: &str) -> Result<Batch, Error> {
-        let key = container_key(container)?;
-        match self.store.get(&self.bucket, &key)? {
-            Some(entry) => Ok(Batch::default().check(key, Expected::Version(entry.version))),
-            None => Err(Error::NoContainer(container.to_owned())),
+    fn unchanged(&self) -> Result<Batch, Error> {
+        match self.store.get(&self.bucket, CREATED)? {
+            Some(entry) => Ok(Batch::default().check(CREATED, Expected::Version(entry.version))),
+            None => Err(Error::NoContainer(self.name().to_owned())),
         }
     }
 
@@ -268,7 +275,7 @@ impl Blobs {
             let last = found
                 .as_ref()
                 .and_then(|entry| Some(u64::from_be_bytes(entry.value.clone().try_into().ok()?)));
-            let id = last.unwrap_or(0) + 1;
+            let id = last.unwrap_or(0).wrapping_add(1);
             let expected = found.map_or(Expected::Absent, |entry| Expected::Version(entry.version));
             let batch =
                 Batch::default().swap(b"n", expected, Some(id.to_be_bytes().into())).put(garbage_key(id), []);
@@ -282,16 +289,16 @@ impl Blobs {
 
     /// Removes data that no object has.
     async fn clear(&self, id: u64) -> Result<(), Error> {
-        while let Some(part) = self.clearing(&id.to_be_bytes())? {
+        while let Some(part) = self.clearing(id)? {
             self.write(part).await?;
         }
         Ok(())
     }
 
     /// The next part of removing data; the last removes the note that it is garbage.
-    fn clearing(&self, id: &[u8]) -> Result<Option<Batch>, Error> {
-        let note = [b"g", id].concat();
-        let prefix = [b"d", id].concat();
+    fn clearing(&self, id: u64) -> Result<Option<Batch>, Error> {
+        let note = garbage_key(id);
+        let prefix = [b"d".as_slice(), &id.to_be_bytes()].concat();
         let range = Range { prefix: &prefix, after: None, limit: CHUNKS_CLEARED_MAX };
         let chunks = self.store.keys(&self.bucket, range)?;
         if chunks.items.is_empty() && self.store.get(&self.bucket, &note)?.is_none() {
@@ -302,19 +309,9 @@ impl Blobs {
         Ok(Some(if last { batch.delete(note) } else { batch }))
     }
 
-    fn head(&self, container: &str, object: &str) -> Result<Option<(Entry, Head)>, Error> {
-        let entry = self.store.get(&self.bucket, &object_key(container, object)?)?;
+    fn head(&self, object: &str) -> Result<Option<(Entry, Head)>, Error> {
+        let entry = self.store.get(&self.bucket, &object_key(object)?)?;
         Ok(entry.and_then(|entry| Head::decode(&entry.value).map(|head| (entry, head))))
-    }
-
-    fn names(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Page<String>, Error> {
-        let after = after.map(|name| [prefix, name].concat());
-        let page = self.store.keys(&self.bucket, Range { prefix, after: after.as_deref(), limit })?;
-        let name = |key: &[u8]| String::from_utf8_lossy(&key[prefix.len()..]).into_owned();
-        Ok(Page {
-            items: page.items.iter().map(|key| name(key)).collect(),
-            next: page.next.map(|key| key[prefix.len()..].to_vec()),
-        })
     }
 
     fn write(&self, batch: Batch) -> Pending {
@@ -322,10 +319,17 @@ impl Blobs {
     }
 }
 
+async fn copy(from: Reading, (container, object): (&Container, &str)) -> Result<(), Error> {
+    let mut writing = container.write_object(object).await?;
+    for chunk in from {
+        writing.write(&chunk?).await?;
+    }
+    writing.finish().await
+}
+
 /// An object being written. Dropped before it is finished, it leaves what was there.
 pub struct Writing {
-    blobs: Blobs,
-    container: String,
+    container: Container,
     key: Vec<u8>,
     id: u64,
     buffer: Vec<u8>,
@@ -366,10 +370,10 @@ impl Writing {
         while let Some(pending) = self.waiting.pop_front() {
             pending.await?;
         }
-        let batch = self.blobs.unchanged(&self.container)?.delete(garbage_key(self.id));
-        let head = Head { id: self.id, bytes: self.bytes, created_ms: milliseconds((self.blobs.now)()) };
-        match self.blobs.replace(&batch, &self.key, Some(head)).await {
-            Err(Error::Conflict { op: 0, .. }) => Err(Error::NoContainer(self.container.clone())),
+        let batch = self.container.unchanged()?.delete(garbage_key(self.id));
+        let head = Head { id: self.id, bytes: self.bytes, created_ms: milliseconds((self.container.now)()) };
+        match self.container.replace(&batch, &self.key, Some(head)).await {
+            Err(Error::Conflict { op: 0, .. }) => Err(Error::NoContainer(self.container.name().to_owned())),
             result => result,
         }
     }
@@ -383,7 +387,7 @@ impl Writing {
         }
         let chunk = std::mem::take(&mut self.buffer);
         self.waiting
-            .push_back(self.blobs.write(Batch::default().put(chunk_key(self.id, self.chunks), chunk)));
+            .push_back(self.container.write(Batch::default().put(chunk_key(self.id, self.chunks), chunk)));
         self.chunks += 1;
         Ok(())
     }
@@ -397,22 +401,29 @@ impl Drop for Writing {
         for part in numbers.chunks(CHUNKS_CLEARED_MAX) {
             let garbage = Batch::default().check(note.clone(), Expected::Value(Vec::new()));
             let batch = part.iter().fold(garbage, |batch, number| batch.delete(chunk_key(self.id, *number)));
-            if self.blobs.write(batch).refused() {
+            if self.container.write(batch).refused() {
                 // What is left is collected when the blobs are opened the next time.
                 return;
             }
         }
-        drop(self.blobs.write(Batch::default().delete(note)));
+        drop(self.container.write(Batch::default().delete(note)));
     }
 }
 
 /// The bytes of an object, a chunk at a time.
 pub struct Reading {
-    blobs: Blobs,
+    container: Container,
     object: String,
     id: u64,
     at: u64,
     end: u64,
+}
+
+impl Reading {
+    /// Bytes that are still to come.
+    pub fn bytes(&self) -> u64 {
+        self.end - self.at
+    }
 }
 
 impl Iterator for Reading {
@@ -425,7 +436,7 @@ impl Iterator for Reading {
         let chunk_bytes = CHUNK_BYTES as u64;
         let (number, from) = (self.at / chunk_bytes, self.at % chunk_bytes);
         let chunk = u32::try_from(number).ok().map(|number| chunk_key(self.id, number));
-        let found = chunk.map_or(Ok(None), |key| self.blobs.store.get(&self.blobs.bucket, &key));
+        let found = chunk.map_or(Ok(None), |key| self.container.store.get(&self.container.bucket, &key));
         let end = self.end;
         // A chunk that is not there, or too short: the object was replaced or removed.
         let part = found.and_then(|entry| {
@@ -472,26 +483,11 @@ fn time(milliseconds: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_millis(milliseconds)
 }
 
-fn container_key(container: &str) -> Result<Vec<u8>, Error> {
-    if container.is_empty() || container.len() > CONTAINER_BYTES_MAX {
-        return Err(Error::BlobName(container.to_owned()));
-    }
-    Ok([b"c", container.as_bytes()].concat())
-}
-
-/// What the keys of a container's objects begin with.
-fn objects_prefix(container: &str) -> Result<Vec<u8>, Error> {
-    let key = container_key(container)?;
-    // The length first, so that no container's objects are among another's.
-    let length = u8::try_from(container.len()).unwrap_or(u8::MAX);
-    Ok([b"o", [length].as_slice(), &key[1..]].concat())
-}
-
-fn object_key(container: &str, object: &str) -> Result<Vec<u8>, Error> {
+fn object_key(object: &str) -> Result<Vec<u8>, Error> {
     if object.is_empty() || object.len() > OBJECT_NAME_BYTES_MAX {
         return Err(Error::BlobName(object.to_owned()));
     }
-    Ok([&objects_prefix(container)?, object.as_bytes()].concat())
+    Ok([b"o", object.as_bytes()].concat())
 }
 
 fn chunk_key(id: u64, number: u32) -> Vec<u8> {

@@ -2,7 +2,7 @@
 //!
 //! A [`Store`] holds the buckets of every app and shows none of them to another app. [`Embedded`] keeps them in files,
 //! [`Memory`] in memory. Reads return at once; a write is a [`Batch`] that is applied whole or not at all, and returns
-//! a [`Pending`] that can be awaited or waited for. [`Blobs`] lays objects of up to a gigabyte over a store; [`Sql`] is
+//! a [`Pending`] that can be awaited or waited for. A [`Container`] lays objects of up to a gigabyte over a bucket; [`Sql`] is
 //! a SQLite database that is safe to hand hostile statements.
 
 mod apply;
@@ -27,7 +27,7 @@ pub mod transfer;
 mod watch;
 mod writer;
 
-pub use blobs::Blobs;
+pub use blobs::Container;
 pub use embedded::Embedded;
 pub use error::Error;
 pub use memory::Memory;

@@ -13,8 +13,8 @@ pub const NAME_BYTES_MAX: usize = 128;
 /// them, a quota would let a program fill the disk with empty values.
 pub const ENTRY_BYTES: u64 = 64;
 
-/// Buckets of one app, in each durability class.
-pub const BUCKETS_MAX: usize = 256;
+/// Buckets of one app, in each durability class, with those of its containers: as many as a manifest may name.
+pub const BUCKETS_MAX: usize = 2_000;
 
 /// Operations in one batch.
 pub const BATCH_OPS_MAX: usize = 4_096;
@@ -97,8 +97,8 @@ pub const CHUNKS_IN_FLIGHT_MAX: usize = 8;
 /// Chunks removed with one commit when an object is removed: as many as 16 MiB.
 pub const CHUNKS_CLEARED_MAX: usize = 64;
 
-/// Bytes of the name of a container.
-pub const CONTAINER_BYTES_MAX: usize = 128;
+/// Bytes of the name of a container: its bucket has a longer one.
+pub const CONTAINER_BYTES_MAX: usize = NAME_BYTES_MAX - 8;
 
 /// Bytes of the name of an object.
 pub const OBJECT_NAME_BYTES_MAX: usize = 768;

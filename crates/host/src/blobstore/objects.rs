@@ -25,12 +25,11 @@ use crate::limits::{OBJECT_AT_ONCE_BYTES_MAX, OBJECT_QUEUE_MAX, OBJECT_WRITE_BYT
 #[expect(unreachable_pub, reason = "the generated code exports it again")]
 pub struct Incoming {
     reading: Reading,
-    bytes: u64,
 }
 
 impl Incoming {
-    pub(super) fn new(reading: Reading, bytes: u64) -> Self {
-        Self { reading, bytes }
+    pub(super) fn new(reading: Reading) -> Self {
+        Self { reading }
     }
 }
 
@@ -105,8 +104,8 @@ impl types::HostOutgoingValue for AppView<'_> {
 impl types::HostIncomingValue for AppView<'_> {
     /// The host holds all of it, so it must be short.
     async fn incoming_value_consume_sync(&mut self, value: Resource<Incoming>) -> Result<Vec<u8>, String> {
-        let Incoming { reading, bytes } = self.table.delete(value).map_err(said)?;
-        if bytes > OBJECT_AT_ONCE_BYTES_MAX {
+        let Incoming { reading } = self.table.delete(value).map_err(said)?;
+        if reading.bytes() > OBJECT_AT_ONCE_BYTES_MAX {
             return Err(format!("more than {OBJECT_AT_ONCE_BYTES_MAX} bytes can only be read as a stream"));
         }
         let chunks: Result<Vec<_>, _> = reading.collect();
@@ -117,14 +116,14 @@ impl types::HostIncomingValue for AppView<'_> {
         &mut self,
         value: Resource<Incoming>,
     ) -> Result<Resource<DynInputStream>, String> {
-        let Incoming { reading, .. } = self.table.delete(value).map_err(said)?;
+        let Incoming { reading } = self.table.delete(value).map_err(said)?;
         let log = self.bindings.map(|bindings| Arc::clone(&bindings.log));
         let body: DynInputStream = Box::new(Body { reading, chunk: Bytes::new(), log });
         self.table.push(body).map_err(said)
     }
 
     fn size(&mut self, value: Resource<Incoming>) -> wasmtime::Result<u64> {
-        Ok(self.table.get(&value)?.bytes)
+        Ok(self.table.get(&value)?.reading.bytes())
     }
 
     async fn drop(&mut self, value: Resource<Incoming>) -> wasmtime::Result<()> {

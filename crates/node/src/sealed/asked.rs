@@ -2,7 +2,7 @@
 //!
 //! The process is believed nothing: what was granted is looked up here, and limits hold here as for any function.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,7 +12,7 @@ use http::{HeaderName, Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use serde::Serialize;
-use state::{Bucket, Error, Range};
+use state::{Bucket, Container, Error, Range};
 use tokio::time::timeout_at;
 use wasmtime_wasi_http::{Error as HttpError, WasiBody};
 
@@ -27,6 +27,8 @@ pub(super) const COVER: HeaderName = HeaderName::from_static("sampan-cover");
 /// What stands behind one function.
 pub(super) struct Asked {
     bindings: Arc<Bindings>,
+    /// The buckets that it reaches, by name: those that were granted, and those that its containers lie over.
+    buckets: BTreeMap<String, Bucket>,
     /// The calls that the process was given, by their numbers.
     running: Mutex<HashMap<u64, Running>>,
     last: AtomicU64,
@@ -51,7 +53,10 @@ impl Drop for Given {
 
 impl Asked {
     pub(super) fn new(bindings: Arc<Bindings>) -> Arc<Self> {
-        Arc::new(Self { bindings, running: Mutex::default(), last: AtomicU64::new(0) })
+        let containers = bindings.containers.values().map(Container::bucket);
+        let reached = bindings.buckets.values().chain(containers);
+        let buckets = reached.map(|bucket| (bucket.spec().name.clone(), bucket.clone())).collect();
+        Arc::new(Self { bindings, buckets, running: Mutex::default(), last: AtomicU64::new(0) })
     }
 
     fn running(&self) -> MutexGuard<'_, HashMap<u64, Running>> {
@@ -143,7 +148,7 @@ impl Asked {
     }
 
     fn bucket(&self, name: &str) -> Result<&Bucket, Error> {
-        self.bindings.buckets.get(name).ok_or_else(|| Error::NoBucket(name.to_owned()))
+        self.buckets.get(name).ok_or_else(|| Error::NoBucket(name.to_owned()))
     }
 
     /// What a bucket has.
@@ -225,7 +230,7 @@ fn said(answer: &impl Serialize) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::collections::BTreeSet;
     use std::time::{Duration, Instant, SystemTime};
 
     use host::bindings::{Calling, Level, Log, Record, Siblings};
@@ -266,12 +271,20 @@ mod tests {
         for name in ["mine", "other"] {
             store.open(&bucket(name)).expect("it is made");
         }
+        let store: Arc<dyn Store> = Arc::new(store);
+        let container = |name| {
+            let spec = BucketSpec::new("app", name, Durability::Memory);
+            let container =
+                Container::new(Arc::clone(&store), spec, Arc::new(SystemTime::now)).expect("a name");
+            container.open().expect("it is made");
+            container
+        };
+        container("another");
         Asked::new(Arc::new(Bindings {
             name: "function".to_owned(),
-            store: Arc::new(store),
+            containers: BTreeMap::from([("box".to_owned(), container("box"))]),
+            store,
             buckets: BTreeMap::from([("mine".to_owned(), bucket("mine"))]),
-            blobs: None,
-            containers: BTreeSet::new(),
             sql: None,
             config: BTreeMap::new(),
             calls: BTreeSet::from(["sibling".to_owned()]),
@@ -297,7 +310,9 @@ mod tests {
         let get = |bucket: &str| Wish::Get { bucket: bucket.to_owned(), key: b"key".to_vec() };
         let found: Result<Option<state::Entry>, Error> = ask(&asked, &get("mine")).await;
         assert!(matches!(found, Ok(None)), "{found:?}");
-        for bucket in ["other", ".blobs", "app/other", ""] {
+        let found: Result<Option<state::Entry>, Error> = ask(&asked, &get(".blobs/box")).await;
+        assert!(matches!(found, Ok(None)), "{found:?}");
+        for bucket in ["other", ".blobs", ".blobs/another", ".blobs/", "box", "app/other", ""] {
             let found: Result<Option<state::Entry>, Error> = ask(&asked, &get(bucket)).await;
             assert!(matches!(found, Err(Error::NoBucket(_))), "{bucket}: {found:?}");
         }

@@ -17,6 +17,7 @@ use hyper::client::conn::http2::SendRequest;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use state::{Batch, Bucket, Entry, Error, Page, Pending, Range, Store, Usage, Watch};
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use wasmtime_wasi_http::{Error as HttpError, WasiBody};
 
@@ -189,10 +190,13 @@ impl Store for Remote {
     fn write(&self, bucket: &Bucket, batch: Batch) -> Pending {
         let (line, wish) = (self.line(), Wish::Write { bucket: named(bucket), batch });
         let (done, waiting) = oneshot::channel();
-        tokio::spawn(async move {
-            let written = line.ask(&wish).await;
-            let _ = done.send(written.unwrap_or(Err(Error::Closed)));
-        });
+        // Where nothing runs any more, who waits is told that it is over.
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(async move {
+                let written = line.ask(&wish).await;
+                let _ = done.send(written.unwrap_or(Err(Error::Closed)));
+            });
+        }
         Pending::waiting(waiting)
     }
 

@@ -160,9 +160,6 @@ impl App {
 
 /// Tests whose functions stay open where all others are sealed, and why.
 const OPEN: &[(&str, &str)] = &[
-    ("full::a_full_disk_refuses_what_is_new_and_loses_nothing", "blobs are not granted yet"),
-    ("isolation::a_function_reaches_only_its_own_blobs", "blobs are not granted yet"),
-    ("isolation::a_function_without_sql_is_denied_it", "blobs are not granted yet"),
     ("instances::functions_are_served_as_native_code", "native code is not loaded yet"),
     ("manifest::what_a_new_manifest_replaced_is_given_up", "warm instances are counted where they are"),
     ("manifest::a_manifest_that_cannot_be_meant_changes_nothing", "the error has other words"),

@@ -213,17 +213,48 @@ fn no_process_outlives_its_node() {
 }
 
 #[test]
-fn what_cannot_be_had_yet_is_refused() {
-    let refused = |more: &str, says: &str| {
-        let manifest =
-            format!("[functions.f]\nprogram = \"$GUESTS/app/lab.wasm\"\nprofile = \"sealed\"\n{more}");
-        let (code, said) = App::new(&manifest).refused();
-        assert_eq!(code, Some(2), "{said}");
-        assert!(said.contains(says), "{said}");
+fn what_cannot_be_sealed_is_told() {
+    let (code, said) = App::new("[functions.g]\nprogram = \"none.wasm\"\nprofile = \"sealed\"").refused();
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("cannot seal function `g`"), "{said}");
+}
+
+#[test]
+fn objects_cross_whole_and_each_container_has_its_quota() {
+    let function = |name: &str, profile: &str| {
+        format!(
+            "[functions.{name}]\nprogram = \"$GUESTS/app/vault.wasm\"\nprofile = \"{profile}\"\n\
+            grants = {{ blobs = [\"wide\", \"narrow\"] }}\n\
+            [[routes]]\nhost = \"{name}\"\npath = \"/{{*rest}}\"\nfunction = \"{name}\"\n"
+        )
     };
-    refused(
-        "grants = { blobs = [\"b\"] }\n[blobs.b]",
-        "`f` cannot be granted `blobs` under profile `sealed` yet",
-    );
-    refused("[functions.g]\nprogram = \"none.wasm\"\nprofile = \"sealed\"", "cannot seal function `g`");
+    let containers = "[blobs.wide]\n[blobs.narrow]\nquota = \"1M\"\n";
+    let app = App::new(&(function("open", "dense") + &function("shut", "sealed") + containers));
+    let served = app.serve();
+    let object: Vec<u8> = (0..600_000_u32).flat_map(u32::to_le_bytes).collect();
+    for (writer, reader) in [("open", "shut"), ("shut", "open"), ("shut", "shut")] {
+        assert_eq!(ask(&served, writer, Request::new("PUT", "/blobs/wide/one").body(&object)).well(), "");
+        let refused = ask(&served, writer, Request::new("PUT", "/blobs/narrow/one").body(&object));
+        assert!(refused.status == 400 && refused.text().contains("quota"), "{writer}: {}", refused.text());
+        let moved = ask(&served, writer, Request::new("POST", "/move/wide/one").body(b"narrow/two"));
+        assert!(moved.status == 400 && moved.text().contains("quota"), "{writer}: {}", moved.text());
+        assert!(ask(&served, reader, Request::new("GET", "/blobs/wide/one")).body == object, "{reader}");
+        assert_eq!(ask(&served, writer, Request::new("POST", "/copy/wide/one").body(b"wide/two")).well(), "");
+        let listed = ask(&served, reader, Request::new("POST", "/list/wide"));
+        assert_eq!(listed.well(), "one\ntwo");
+        assert_eq!(ask(&served, reader, Request::new("DELETE", "/blobs/wide/one")).well(), "");
+        assert_eq!(ask(&served, writer, Request::new("POST", "/move/wide/two").body(b"wide/one")).well(), "");
+        assert_eq!(ask(&served, reader, Request::new("POST", "/list/wide")).well(), "one");
+        // What does not fit has left nothing behind: what fits, does, also from the other container.
+        let small = &object[..900_000];
+        assert_eq!(ask(&served, writer, Request::new("PUT", "/blobs/wide/one").body(small)).well(), "");
+        assert_eq!(
+            ask(&served, writer, Request::new("POST", "/move/wide/one").body(b"narrow/one")).well(),
+            ""
+        );
+        assert!(ask(&served, reader, Request::new("GET", "/blobs/narrow/one")).body == small, "{reader}");
+        assert_eq!(ask(&served, writer, Request::new("POST", "/list/wide")).well(), "");
+        assert_eq!(ask(&served, reader, Request::new("DELETE", "/blobs/narrow/one")).well(), "");
+    }
+    served.stop();
 }
