@@ -144,6 +144,12 @@ pub const WORKER_SOON: Duration = Duration::from_micros(200);
 /// So long the next message is looked for, after one that came soon, before who waits for it sleeps.
 pub const WORKER_AWAKE_MAX: Duration = Duration::from_micros(50);
 
+/// How often the next message is looked for before others have a turn: about a microsecond.
+pub const WORKER_LOOKS: u32 = 20;
+
+/// Words of memory, 64 KiB of it, through which messages go in one direction.
+pub const WORKER_RING_WORDS: usize = 8 << 10;
+
 /// Bytes of a record, a span or metrics that such a process tells of.
 pub const WORKER_TOLD_BYTES_MAX: usize = 256 << 10;
 

@@ -15,6 +15,7 @@ mod faults;
 mod frozen;
 pub mod limits;
 mod memory;
+mod octets;
 mod opened;
 mod pending;
 mod room;

@@ -194,6 +194,7 @@ pub(crate) fn reserved(name: &str) -> bool {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// The value.
+    #[serde(with = "crate::octets")]
     pub value: Vec<u8>,
     /// Rises with every write to the store, and is never given twice: what has this version has not changed.
     pub version: u64,
@@ -243,6 +244,7 @@ pub enum Op {
         /// The key.
         key: Vec<u8>,
         /// Its value.
+        #[serde(with = "crate::octets")]
         value: Vec<u8>,
         /// How long it lives; `None` for as long as the bucket says.
         ttl: Option<Duration>,

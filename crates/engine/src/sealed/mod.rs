@@ -20,6 +20,7 @@ mod limits;
 mod namespaces;
 mod root;
 mod seccomp;
+mod shared;
 mod supervisor;
 mod system;
 
@@ -39,6 +40,7 @@ pub use code::{Source, Supplier};
 use layer::plain;
 pub use layer::{Layer, State};
 use namespaces::Ids;
+pub use shared::Shared;
 pub use supervisor::{Ending, Outside, end_by_signal};
 use system::{check, control};
 

@@ -1,32 +1,30 @@
 //! Messages between a sealed process and its node: questions in both directions, and their answers in any order.
 //!
-//! A message is its length, a number, and what it says (postcard). An answer has the number of its question, and the
-//! highest bit; what is not wanted any more has that number and the next bit. The node reads each as one from an enemy:
-//! how much of it there may be is bounded.
+//! A message has a number, and what it says (postcard). An answer has the number of its question, and the highest bit;
+//! what is not wanted any more has that number and the next bit. Messages are in [memory](super::ring) that both share; a
+//! socket, by which whoever sleeps is woken, tells when the other side is gone. The node reads each message as one from an
+//! enemy: how much of it there may be is bounded.
 
 use std::collections::HashMap;
-use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream as Socket;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
+use std::thread;
 use std::time::Instant;
 
+use engine::sealed::Shared;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore, oneshot};
-use tokio::task::{AbortHandle, yield_now};
+use tokio::task::{AbortHandle, coop, yield_now};
 
+use super::ring::{self, Incoming, Nonsense, Outgoing, Side};
 use crate::limits::{
-    WORKER_ANSWERS_BYTES_MAX, WORKER_AWAKE_MAX, WORKER_MESSAGE_BYTES_MAX, WORKER_QUESTION_BYTES,
-    WORKER_QUESTIONS_BYTES_MAX, WORKER_SOON,
+    WORKER_ANSWERS_BYTES_MAX, WORKER_AWAKE_MAX, WORKER_LOOKS, WORKER_MESSAGE_BYTES_MAX,
+    WORKER_QUESTION_BYTES, WORKER_QUESTIONS_BYTES_MAX, WORKER_SOON,
 };
-
-/// Bytes before what a message says.
-pub(super) const HEAD_BYTES: usize = 12;
 
 /// Set in the number of an answer.
 const ANSWER: u64 = 1 << 63;
@@ -34,18 +32,41 @@ const ANSWER: u64 = 1 << 63;
 /// Set in the number of a question that is not to be answered any more.
 const CANCEL: u64 = 1 << 62;
 
+/// Bytes of a socket that are read at a time: each says no more than any other.
+const BELLS: usize = 64;
+
 /// There is no answer: the other side is gone, or does not say what it should.
 #[derive(Debug, thiserror::Error)]
 #[error("the other process does not answer")]
 pub(super) struct Gone;
 
+impl From<Nonsense> for Gone {
+    fn from(_: Nonsense) -> Self {
+        Self
+    }
+}
+
+impl From<io::Error> for Gone {
+    fn from(_: io::Error) -> Self {
+        Self
+    }
+}
+
 /// One end.
 pub(super) struct Line {
-    to: tokio::sync::Mutex<OwnedWriteHalf>,
+    to: Mutex<Outgoing>,
+    /// Rings at the other side.
+    bell: Socket,
     asked: Mutex<Asked>,
-    /// Bytes of answers that the other side has not taken yet.
-    unsent: AtomicUsize,
     broken: Notify,
+}
+
+/// Where an end reads, and is woken.
+pub(super) struct Ear {
+    from: Incoming,
+    bell: UnixStream,
+    /// Whether the last message came soon.
+    is_awake: bool,
 }
 
 /// Questions that have no answer yet, by their numbers.
@@ -58,24 +79,29 @@ struct Asked {
 
 /// A question that nobody waits for any more is forgotten, on both sides.
 struct Waiting<'a> {
-    line: &'a Arc<Line>,
+    line: &'a Line,
     number: u64,
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         if self.line.asked().waiting.remove(&self.number).is_some() {
-            self.line.send(framed(self.number | CANCEL, &[]));
+            self.line.send(self.number | CANCEL, Vec::new());
         }
     }
 }
 
 impl Line {
-    /// An end, and where it reads.
-    pub(super) fn new(stream: UnixStream) -> (Arc<Self>, OwnedReadHalf) {
-        let (from, to) = stream.into_split();
-        let (to, asked) = (tokio::sync::Mutex::new(to), Mutex::default());
-        (Arc::new(Self { to, asked, unsent: AtomicUsize::new(0), broken: Notify::new() }), from)
+    /// An end, and where it reads. In a runtime, whose thread is to read it.
+    ///
+    /// # Errors
+    /// When the socket cannot be used.
+    pub(super) fn new(socket: Socket, memory: Shared, side: Side) -> io::Result<(Arc<Self>, Ear)> {
+        socket.set_nonblocking(true)?;
+        let bell = socket.try_clone()?;
+        let (from, to) = ring::ends(memory, side);
+        let line = Self { to: Mutex::new(to), bell, asked: Mutex::default(), broken: Notify::new() };
+        Ok((Arc::new(line), Ear { from, bell: UnixStream::from_std(socket)?, is_awake: false }))
     }
 
     fn asked(&self) -> MutexGuard<'_, Asked> {
@@ -83,10 +109,8 @@ impl Line {
     }
 
     /// Asks, and waits for the answer.
-    pub(super) async fn ask<R: DeserializeOwned>(
-        self: &Arc<Self>,
-        question: &impl Serialize,
-    ) -> Result<R, Gone> {
+    pub(super) async fn ask<R: DeserializeOwned>(&self, question: &impl Serialize) -> Result<R, Gone> {
+        let question = message(question)?;
         let (answer, answered) = oneshot::channel();
         let number = {
             let mut asked = self.asked();
@@ -99,23 +123,28 @@ impl Line {
             number
         };
         let _waiting = Waiting { line: self, number };
-        self.send(message(number, question).map_err(|_| Gone)?);
+        self.send(number, question);
         read(&answered.await.map_err(|_| Gone)?)
     }
 
-    /// Sends a message in a task of its own: whoever does not wait for it any more must not leave half of it on the line.
-    fn send(self: &Arc<Self>, message: Vec<u8>) {
-        // Where nothing runs any more, nobody is left to be told.
-        if let Ok(runtime) = Handle::try_current() {
-            let line = Arc::clone(self);
-            runtime.spawn(async move { line.write(&message).await });
+    /// Sends a message, after those that were sent before: at once as much of it as there is room for.
+    fn send(&self, number: u64, said: Vec<u8>) {
+        let mut to = locked(&self.to);
+        to.push(number, said);
+        self.write(&mut to);
+    }
+
+    fn write(&self, to: &mut Outgoing) {
+        match to.write() {
+            Ok(true) => self.ring(),
+            Ok(false) => {}
+            Err(Nonsense) => self.broken.notify_one(),
         }
     }
 
-    async fn write(&self, message: &[u8]) {
-        if self.to.lock().await.write_all(message).await.is_err() {
-            self.broken.notify_one();
-        }
+    fn ring(&self) {
+        // Where nothing fits in, the other side has not heard of what came before. That it is gone, who reads will see.
+        let _ = (&self.bell).write(&[0]);
     }
 
     /// Whether nothing is answered any more.
@@ -123,27 +152,25 @@ impl Line {
         self.asked().is_closed
     }
 
-    async fn answer(&self, number: u64, answer: &[u8]) {
+    fn answer(&self, number: u64, answer: Vec<u8>) {
+        let mut to = locked(&self.to);
+        to.push(number | ANSWER, answer);
+        self.write(&mut to);
         // Who asks, and takes no answers, is no use, or means harm.
-        let unsent = self.unsent.fetch_add(answer.len(), Ordering::Relaxed) + answer.len();
-        match unsent <= WORKER_ANSWERS_BYTES_MAX {
-            true => self.write(&framed(number | ANSWER, answer)).await,
-            false => self.broken.notify_one(),
+        if to.bytes() > WORKER_ANSWERS_BYTES_MAX {
+            self.broken.notify_one();
         }
-        self.unsent.fetch_sub(answer.len(), Ordering::Relaxed);
     }
 
-    /// Reads until nothing comes any more, and has each question answered in a task of its own.
-    pub(super) async fn serve<F>(self: Arc<Self>, from: OwnedReadHalf, answer: impl Fn(Vec<u8>) -> F)
+    /// Reads until nothing comes any more, and has each question answered: those that take time in tasks of their own.
+    pub(super) async fn serve<F>(self: Arc<Self>, mut ear: Ear, answer: impl Fn(Vec<u8>) -> F)
     where
         F: Future<Output = Vec<u8>> + Send + 'static,
     {
         let room = Arc::new(Semaphore::new(WORKER_QUESTIONS_BYTES_MAX));
         let running = Arc::new(Mutex::new(HashMap::<u64, AbortHandle>::new()));
-        let mut from = BufReader::new(from);
-        let mut patience = Patience::default();
         let reading = async {
-            while let Ok((number, said)) = patience.wait(receive(&mut from)).await {
+            while let Ok((number, said)) = self.receive(&mut ear).await {
                 if number & ANSWER != 0 {
                     let waiting = self.asked().waiting.remove(&(number & !ANSWER));
                     // Nobody may wait for it any more.
@@ -158,15 +185,20 @@ impl Line {
                 }
                 let bytes = (said.len() + WORKER_QUESTION_BYTES) as u32;
                 let Ok(taken) = Arc::clone(&room).acquire_many_owned(bytes).await else { return };
-                let (line, answering) = (Arc::clone(&self), answer(said));
-                let done = Arc::clone(&running);
+                let mut answering = Box::pin(answer(said));
+                // Most answers are there at once, and so questions are begun in their order.
+                if let Poll::Ready(answer) = futures_util::poll!(answering.as_mut()) {
+                    self.answer(number, answer);
+                    continue;
+                }
+                let (line, done) = (Arc::clone(&self), Arc::clone(&running));
                 // Nobody is done before it is known that he began.
                 let mut running = locked(&running);
                 let task = tokio::spawn(async move {
                     let answer = answering.await;
-                    // Who was cancelled has no place any more, and is ended anywhere: it must not begin to write.
+                    // Who was cancelled has no place any more, and is ended anywhere.
                     if locked(&done).remove(&number).is_some() {
-                        line.answer(number, &answer).await;
+                        line.answer(number, answer);
                     }
                     drop(taken);
                 });
@@ -181,90 +213,114 @@ impl Line {
         asked.is_closed = true;
         asked.waiting.clear();
     }
+
+    /// The next message. Writes what waits for room, too.
+    ///
+    /// A processor that has nothing to do sleeps, and to wake it takes longer than most calls: where one message follows
+    /// soon after the other, who waits for the next looks for it, for a while.
+    async fn receive(&self, ear: &mut Ear) -> Result<(u64, Vec<u8>), Gone> {
+        // Others have a turn, however much there is to read.
+        coop::consume_budget().await;
+        let begun = Instant::now();
+        loop {
+            let received = ear.from.receive()?;
+            if ear.from.is_awaited() {
+                self.ring();
+            }
+            if let Some(message) = received {
+                ear.is_awake = begun.elapsed() < WORKER_SOON;
+                return Ok(message);
+            }
+            self.write(&mut locked(&self.to));
+            if ear.is_awake && begun.elapsed() < WORKER_AWAKE_MAX {
+                look(&ear.from);
+                yield_now().await;
+            } else if ear.from.sleep() {
+                ear.bell.readable().await?;
+                ear.from.wake();
+                match ear.bell.try_read(&mut [0; BELLS]) {
+                    Ok(0) => return Err(Gone),
+                    Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(Gone),
+                    _ => {}
+                }
+            } else {
+                yield_now().await;
+            }
+        }
+    }
+}
+
+/// Looks a few times whether something has come.
+fn look(from: &Incoming) {
+    for _ in 0..WORKER_LOOKS {
+        if !from.is_empty() {
+            return;
+        }
+        std::hint::spin_loop();
+    }
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Reads questions until none comes any more, and answers each before it reads the next.
-pub(super) async fn serve_in_turn<F>(stream: UnixStream, answer: impl Fn(Vec<u8>) -> F)
-where
-    F: Future<Output = Vec<u8>>,
-{
-    let (from, mut to) = stream.into_split();
-    let mut from = BufReader::new(from);
-    let mut patience = Patience::default();
-    while let Ok((number, said)) = patience.wait(receive(&mut from)).await {
-        if to.write_all(&framed(number, &answer(said).await)).await.is_err() {
-            return;
-        }
+/// An end for those who can do nothing else while they wait: one question at a time.
+pub(super) struct Direct {
+    from: Incoming,
+    to: Outgoing,
+    bell: Socket,
+    last: u64,
+}
+
+impl Direct {
+    pub(super) fn new(socket: Socket, memory: Shared, side: Side) -> Self {
+        let (from, to) = ring::ends(memory, side);
+        Self { from, to, bell: socket, last: 0 }
     }
-}
 
-/// How to wait for a message. A processor that has nothing to do sleeps, and to wake it takes longer than most calls: where
-/// one message follows soon after the other, who waits for the next looks for it, for a while.
-#[derive(Default)]
-struct Patience {
-    /// Whether the last message came soon.
-    is_awake: bool,
-}
-
-impl Patience {
-    async fn wait<T>(&mut self, message: impl Future<Output = T>) -> T {
+    /// Asks, and waits for the answer.
+    pub(super) fn ask<R: DeserializeOwned>(&mut self, question: &impl Serialize) -> Result<R, Gone> {
+        self.last += 1;
+        self.to.push(self.last, message(question)?);
         let begun = Instant::now();
-        let mut message = std::pin::pin!(message);
-        while self.is_awake && begun.elapsed() < WORKER_AWAKE_MAX {
-            if let Poll::Ready(come) = futures_util::poll!(message.as_mut()) {
-                return come;
+        loop {
+            if self.to.write()? {
+                self.bell.write_all(&[0])?;
             }
-            yield_now().await;
+            let received = self.from.receive()?;
+            if self.from.is_awaited() {
+                self.bell.write_all(&[0])?;
+            }
+            match received {
+                Some((number, said)) if number == self.last | ANSWER => return read(&said),
+                Some(_) => {}
+                None if begun.elapsed() < WORKER_AWAKE_MAX => {
+                    look(&self.from);
+                    // The answer may have to be found on this very processor.
+                    thread::yield_now();
+                }
+                None if self.from.sleep() => {
+                    let read = self.bell.read(&mut [0; BELLS]);
+                    self.from.wake();
+                    match read {
+                        Ok(0) => return Err(Gone),
+                        Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(Gone),
+                        _ => {}
+                    }
+                }
+                None => {}
+            }
         }
-        let come = message.await;
-        self.is_awake = begun.elapsed() < WORKER_SOON;
-        come
     }
 }
 
-/// The next message: its number, and what it says.
-async fn receive(from: &mut BufReader<OwnedReadHalf>) -> io::Result<(u64, Vec<u8>)> {
-    let mut head = [0; HEAD_BYTES];
-    from.read_exact(&mut head).await?;
-    let (length, number) = parse(head)?;
-    let mut said = Vec::new();
-    // It takes no more room than has come.
-    let read = from.take(length as u64).read_to_end(&mut said).await?;
-    match read == length {
-        true => Ok((number, said)),
-        false => Err(io::ErrorKind::UnexpectedEof.into()),
-    }
-}
-
-/// The length of a message, and its number.
-pub(super) fn parse(head: [u8; HEAD_BYTES]) -> io::Result<(usize, u64)> {
-    let [a, b, c, d, number @ ..] = head;
-    let length = u32::from_le_bytes([a, b, c, d]) as usize;
-    match length <= WORKER_MESSAGE_BYTES_MAX {
-        true => Ok((length, u64::from_le_bytes(number))),
-        false => Err(io::ErrorKind::InvalidData.into()),
-    }
-}
-
-/// A message that says `what`.
-pub(super) fn message(number: u64, what: &impl Serialize) -> io::Result<Vec<u8>> {
+/// What a message says.
+fn message(what: &impl Serialize) -> io::Result<Vec<u8>> {
     let said = written(what)?;
     match said.len() <= WORKER_MESSAGE_BYTES_MAX {
-        true => Ok(framed(number, &said)),
+        true => Ok(said),
         false => Err(io::ErrorKind::InvalidData.into()),
     }
-}
-
-fn framed(number: u64, said: &[u8]) -> Vec<u8> {
-    let mut message = Vec::with_capacity(HEAD_BYTES + said.len());
-    message.extend((said.len() as u32).to_le_bytes());
-    message.extend(number.to_le_bytes());
-    message.extend(said);
-    message
 }
 
 /// What is said, as bytes.
@@ -279,72 +335,142 @@ pub(super) fn read<T: DeserializeOwned>(said: &[u8]) -> Result<T, Gone> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsFd;
+    use std::sync::atomic::Ordering;
     use std::time::Duration;
 
     use tokio::time::timeout;
 
     use super::*;
 
-    /// An end that says what it was asked, backwards, and the other end as bytes.
-    fn echo() -> (Arc<Line>, tokio::task::JoinHandle<()>, UnixStream) {
-        let (here, there) = UnixStream::pair().expect("a pair of sockets");
-        let (line, from) = Line::new(here);
-        let serving = tokio::spawn(Arc::clone(&line).serve(from, |mut said| async move {
+    /// The other end, as an enemy has it.
+    struct Other {
+        socket: Socket,
+        memory: Shared,
+        from: Incoming,
+        to: Outgoing,
+    }
+
+    impl Other {
+        fn say(&mut self, number: u64, said: &[u8]) {
+            self.to.push(number, said.to_vec());
+            self.to.write().expect("the node lies not");
+            self.ring();
+        }
+
+        fn ring(&self) {
+            (&self.socket).write_all(&[0]).expect("it is heard");
+        }
+
+        async fn hear(&mut self) -> (u64, Vec<u8>) {
+            let hearing = async {
+                loop {
+                    match self.from.receive().expect("the node lies not") {
+                        Some(message) => return message,
+                        None => yield_now().await,
+                    }
+                }
+            };
+            timeout(Duration::from_secs(60), hearing).await.expect("in time")
+        }
+
+        fn line(self) -> (Arc<Line>, Ear) {
+            Line::new(self.socket, self.memory, Side::Worker).expect("a line")
+        }
+    }
+
+    fn line() -> ((Arc<Line>, Ear), Other) {
+        let (ours, theirs) = Socket::pair().expect("a pair of sockets");
+        let (memory, file) = Shared::new(ring::WORDS).expect("memory");
+        let map = || Shared::map(file.as_fd(), ring::WORDS).expect("the same memory");
+        let (from, to) = ring::ends(map(), Side::Worker);
+        let other = Other { socket: theirs, memory: map(), from, to };
+        (Line::new(ours, memory, Side::Node).expect("a line"), other)
+    }
+
+    /// An end that says what it was asked, backwards.
+    fn echo() -> (Arc<Line>, tokio::task::JoinHandle<()>, Other) {
+        let ((line, ear), other) = line();
+        let serving = tokio::spawn(Arc::clone(&line).serve(ear, |mut said| async move {
             if said == b"for ever" {
                 std::future::pending::<()>().await;
             }
             said.reverse();
             said
         }));
-        (line, serving, there)
-    }
-
-    fn head(length: u32, number: u64) -> Vec<u8> {
-        [&length.to_le_bytes()[..], &number.to_le_bytes()].concat()
-    }
-
-    async fn answer(stream: &mut UnixStream) -> (u64, Vec<u8>) {
-        let mut head = [0; HEAD_BYTES];
-        timeout(Duration::from_secs(60), stream.read_exact(&mut head))
-            .await
-            .expect("in time")
-            .expect("a head");
-        let (length, number) = parse(head).expect("a head");
-        let mut said = vec![0; length];
-        stream.read_exact(&mut said).await.expect("an answer");
-        (number, said)
+        (line, serving, other)
     }
 
     #[tokio::test]
     async fn questions_are_answered_in_any_order_and_both_ways() {
-        let (line, serving, there) = echo();
-        let (other, from) = Line::new(there);
-        let answering = tokio::spawn(Arc::clone(&other).serve(from, |said| async move { said }));
+        let (line, serving, other) = echo();
+        let (other, ear) = other.line();
+        let answering = tokio::spawn(Arc::clone(&other).serve(ear, |said| async move { said }));
         let (one, two) = tokio::join!(line.ask::<String>(&"there"), line.ask::<String>(&"and back"));
         assert_eq!((one.ok().as_deref(), two.ok().as_deref()), (Some("there"), Some("and back")));
         answering.abort();
-        drop((other, answering.await));
+        let _ = answering.await;
+        drop(other);
         serving.await.expect("it ends with the other side");
         assert!(line.ask::<String>(&"nobody").await.is_err());
     }
 
     #[tokio::test]
+    async fn nobody_sleeps_while_there_is_something_to_do() {
+        let ((line, ear), other) = line();
+        let serving = tokio::spawn(Arc::clone(&line).serve(ear, |said| async move { said }));
+        let far = thread::spawn(move || {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async {
+                let (other, ear) = other.line();
+                other.serve(ear, |said| async move { said }).await;
+            });
+        });
+        for round in 0..3_000_usize {
+            // Some do not fit into the ring, and some come when the other side sleeps.
+            let large = "x".repeat(if round % 100 == 0 { 1 << 20 } else { round });
+            let asking = timeout(Duration::from_secs(60), line.ask::<String>(&large));
+            assert_eq!(asking.await.expect("in time").ok(), Some(large), "{round}");
+            if round % 50 == 0 {
+                tokio::time::sleep(WORKER_AWAKE_MAX).await;
+            }
+        }
+        line.broken.notify_one();
+        serving.await.expect("it ends");
+        drop(line);
+        far.join().expect("no panic");
+    }
+
+    #[tokio::test]
+    async fn one_question_at_a_time_is_answered_to_who_waits_for_it() {
+        let ((line, ear), other) = line();
+        tokio::spawn(Arc::clone(&line).serve(ear, |said| async move { said }));
+        let asked = tokio::task::spawn_blocking(move || {
+            let mut direct = Direct::new(other.socket, other.memory, Side::Worker);
+            // Some do not fit into the ring.
+            let questions = (0..200).map(|round| "x".repeat(round * round * 10));
+            questions.into_iter().all(|said| direct.ask::<String>(&said).is_ok_and(|heard| heard == said))
+        });
+        assert!(asked.await.expect("no panic"));
+    }
+
+    #[tokio::test]
     async fn what_is_not_wanted_any_more_ends() {
-        let (_line, _serving, mut there) = echo();
-        there.write_all(&framed(7, b"for ever")).await.expect("written");
-        there.write_all(&framed(7 | CANCEL, b"")).await.expect("written");
+        let (_line, _serving, mut other) = echo();
+        other.say(7, b"for ever");
+        other.say(7 | CANCEL, b"");
         // What was never asked, and what has ended.
-        there.write_all(&framed(8 | CANCEL, b"")).await.expect("written");
-        there.write_all(&framed(9, b"abc")).await.expect("written");
-        assert_eq!(answer(&mut there).await, (9 | ANSWER, b"cba".to_vec()));
+        other.say(8 | CANCEL, b"");
+        other.say(9, b"abc");
+        assert_eq!(other.hear().await, (9 | ANSWER, b"cba".to_vec()));
     }
 
     #[tokio::test]
     async fn who_goes_away_leaves_no_half_message() {
-        let (here, there) = UnixStream::pair().expect("a pair of sockets");
-        let (line, from) = Line::new(here);
-        tokio::spawn(Arc::clone(&line).serve(from, |said| async move { said }));
-        // More than the socket takes, while nobody reads.
+        let ((line, ear), other) = line();
+        tokio::spawn(Arc::clone(&line).serve(ear, |said| async move { said }));
+        // More than there is room for, while nobody reads.
         let large = "x".repeat(8 << 20);
         let mut asking = Box::pin(line.ask::<String>(&large));
         for _ in 0..100 {
@@ -352,29 +478,69 @@ mod tests {
             yield_now().await;
         }
         drop(asking);
-        let (other, from) = Line::new(there);
-        tokio::spawn(other.serve(from, |said| async move { said }));
+        let (other, ear) = other.line();
+        tokio::spawn(other.serve(ear, |said| async move { said }));
         assert_eq!(line.ask::<String>(&"there").await.ok().as_deref(), Some("there"));
     }
 
     #[tokio::test]
-    async fn nonsense_ends_the_line_and_nothing_else() {
-        for nonsense in [head(WORKER_MESSAGE_BYTES_MAX as u32 + 1, 1), head(u32::MAX, ANSWER), head(9, 1)] {
-            let (line, serving, mut there) = echo();
-            // Answers that nobody asked for do no harm.
-            there.write_all(&framed(ANSWER | 3, b"yes")).await.expect("written");
-            there.write_all(&nonsense).await.expect("written");
-            drop(there);
+    async fn lies_end_the_line_and_nothing_else() {
+        let lies: [fn(&mut Other); 6] = [
+            |other| other.memory[ring::TO_NODE + ring::WRITTEN].store(u64::MAX, Ordering::Release),
+            |other| other.memory[ring::TO_NODE + ring::WRITTEN].store(1 << 40, Ordering::Release),
+            // Half a head.
+            |other| {
+                other.memory[ring::TO_NODE + ring::WRITTEN].fetch_add(1, Ordering::Release);
+            },
+            |other| other.memory[ring::READ].store(1 << 20, Ordering::Release),
+            // More than may be said.
+            |other| {
+                let at = other.memory[ring::TO_NODE + ring::WRITTEN].fetch_add(2, Ordering::AcqRel) as usize;
+                other.memory[ring::TO_NODE + ring::FIRST + at]
+                    .store(WORKER_MESSAGE_BYTES_MAX as u64 + 1, Ordering::Release);
+            },
+            |other| other.socket.shutdown(std::net::Shutdown::Both).expect("it is closed"),
+        ];
+        for (index, lie) in lies.into_iter().enumerate() {
+            let (line, serving, mut other) = echo();
+            // Answers that nobody asked for do no harm, nor bells, nor who says that he sleeps, or waits, and does not.
+            other.say(ANSWER | 3, b"yes");
+            for word in [ring::SLEEPS, ring::TO_NODE + ring::WAITS] {
+                other.memory[word].store(u64::MAX, Ordering::Relaxed);
+            }
+            other.say(9, b"abc");
+            assert_eq!(other.hear().await, (9 | ANSWER, b"cba".to_vec()));
+            lie(&mut other);
+            let _ = (&other.socket).write(&[0; 10_000]);
+            // Whatever it reads, or writes, next.
+            let mut asking = Box::pin(line.ask::<()>(&1));
+            let _ = futures_util::poll!(asking.as_mut());
             timeout(Duration::from_secs(60), serving).await.expect("in time").expect("no panic");
-            assert!(line.ask::<()>(&1).await.is_err());
+            assert!(asking.await.is_err(), "{index}");
         }
     }
 
     #[tokio::test]
+    async fn a_message_without_an_end_takes_no_more_room_than_has_come() {
+        let (line, serving, mut other) = echo();
+        other.to.push(1, vec![1; WORKER_MESSAGE_BYTES_MAX]);
+        let _ = other.to.write();
+        other.ring();
+        yield_now().await;
+        // The line serves the other direction as before, and ends when nobody is there any more.
+        let mut asking = Box::pin(line.ask::<String>(&"yes"));
+        assert!(futures_util::poll!(asking.as_mut()).is_pending());
+        assert_eq!(other.hear().await.1, written(&"yes").expect("it is written"));
+        drop(other);
+        timeout(Duration::from_secs(60), serving).await.expect("in time").expect("no panic");
+        assert!(asking.await.is_err());
+    }
+
+    #[tokio::test]
     async fn who_takes_no_answers_is_let_go() {
-        let (line, serving, mut there) = echo();
-        line.unsent.store(WORKER_ANSWERS_BYTES_MAX, Ordering::Relaxed);
-        there.write_all(&framed(1, b"one more")).await.expect("written");
+        let (line, serving, mut other) = echo();
+        locked(&line.to).push(ANSWER | 1, vec![0; WORKER_ANSWERS_BYTES_MAX]);
+        other.say(1, b"one more");
         timeout(Duration::from_secs(60), serving).await.expect("in time").expect("no panic");
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! The node starts a worker for each, from its own binary. A worker is two processes: one that is sealed, in which the
 //! node's own code runs the one function, and its supervisor, which tells how that ends. The sealed one has some event
-//! loops, *lanes*; to each lead a pair of sockets for HTTP/2, and one for messages. What the function says comes back
+//! loops, *lanes*; to each lead a pair of sockets for HTTP/2, and two lines for messages, one of which is for those that
+//! cannot do anything else while they wait. What the function says comes back
 //! through standard output. A worker that ends, or does not answer, is told of in the function's log, and the next
 //! call has a new one.
 //!
@@ -14,6 +15,7 @@ mod failure;
 mod line;
 mod process;
 mod remote;
+mod ring;
 mod words;
 mod worker;
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
-use engine::sealed::send_descriptor;
+use engine::sealed::{Shared, send_descriptor};
 use engine::wasmtime;
 use futures_util::future::select_all;
 use host::Bindings;
@@ -36,7 +36,8 @@ use wasmtime_wasi_http::{Error as HttpError, WasiBody};
 
 use super::asked::{Asked, COVER, Given};
 use super::failure::{Failed, in_response};
-use super::line::{Line, serve_in_turn};
+use super::line::{Ear, Line};
+use super::ring::{self, Side};
 use super::words::{Answered, Cover, Octets, Part, RequestHead, Task, To};
 use super::{Abilities, READY};
 use crate::body::{Begun, keeping};
@@ -295,7 +296,7 @@ async fn start(starting: &Starting, asked: &Arc<Asked>) -> Result<(Working, Abil
     let back = hand_over(&leash)?;
     let mut streams = Vec::new();
     for _ in 0..starting.lanes {
-        streams.push([hand_over(&leash)?, hand_over(&leash)?, hand_over(&leash)?]);
+        streams.push((hand_over(&leash)?, hand_over_line(&leash)?, hand_over_line(&leash)?));
     }
     let log = &starting.bindings.log;
     let (ready, is_ready) = oneshot::channel();
@@ -312,7 +313,7 @@ async fn start(starting: &Starting, asked: &Arc<Asked>) -> Result<(Working, Abil
     serving.spawn(answer_requests(back, Arc::clone(asked)));
     let mut connections = Vec::new();
     let mut lanes = Vec::new();
-    for [http, line, direct] in streams {
+    for (http, line, direct) in streams {
         let mut client = http2::Builder::new(TokioExecutor::new());
         client
             .timer(TokioTimer::new())
@@ -322,11 +323,13 @@ async fn start(starting: &Starting, asked: &Arc<Asked>) -> Result<(Working, Abil
         let handshake = client.handshake(TokioIo::new(http)).await;
         let (http, connection) = handshake.map_err(|error| error.to_string())?;
         connections.push(tokio::spawn(connection));
-        let (line, from) = Line::new(line);
-        let answerer = Arc::clone(asked);
-        serving.spawn(Arc::clone(&line).serve(from, move |wish| Arc::clone(&answerer).answer(wish)));
-        let answerer = Arc::clone(asked);
-        serving.spawn(serve_in_turn(direct, move |wish| Arc::clone(&answerer).answer(wish)));
+        let mut serve = |(line, ear): (Arc<Line>, Ear)| {
+            let asked = Arc::clone(asked);
+            serving.spawn(Arc::clone(&line).serve(ear, move |wish| Arc::clone(&asked).answer(wish)));
+            line
+        };
+        serve(direct);
+        let line = serve(line);
         lanes.push(Lane { http, line, calls: AtomicUsize::new(0) });
     }
     let log = Arc::clone(log);
@@ -353,10 +356,26 @@ async fn start(starting: &Starting, asked: &Arc<Asked>) -> Result<(Working, Abil
 
 /// A new pair of sockets, of which the worker gets the other one.
 fn hand_over(leash: &Socket) -> Result<UnixStream, String> {
-    let (ours, theirs) = Socket::pair().map_err(said)?;
-    send_descriptor(leash.as_fd(), theirs.as_fd()).map_err(said)?;
+    let ours = hand_over_socket(leash).map_err(said)?;
     ours.set_nonblocking(true).map_err(said)?;
     UnixStream::from_std(ours).map_err(said)
+}
+
+fn hand_over_socket(leash: &Socket) -> io::Result<Socket> {
+    let (ours, theirs) = Socket::pair()?;
+    send_descriptor(leash.as_fd(), theirs.as_fd())?;
+    Ok(ours)
+}
+
+/// A new line, of which the worker gets the other end.
+fn hand_over_line(leash: &Socket) -> Result<(Arc<Line>, Ear), String> {
+    let line = || {
+        let socket = hand_over_socket(leash)?;
+        let (memory, file) = Shared::new(ring::WORDS)?;
+        send_descriptor(leash.as_fd(), file.as_fd())?;
+        Line::new(socket, memory, Side::Node)
+    };
+    line().map_err(said)
 }
 
 fn said(error: io::Error) -> String {

@@ -2,8 +2,6 @@
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
-use std::io::{self, Read, Write};
-use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use host::Bindings;
@@ -14,7 +12,6 @@ use host::bindings::{
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::client::conn::http2::SendRequest;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use state::{Batch, Bucket, Entry, Error, Page, Pending, Range, Store, Usage, Watch};
 use tokio::runtime::Handle;
@@ -23,7 +20,7 @@ use wasmtime_wasi_http::{Error as HttpError, WasiBody};
 
 use super::asked::COVER;
 use super::failure::in_response;
-use super::line::{Gone, HEAD_BYTES, Line, message, parse, read};
+use super::line::{Direct, Gone, Line};
 use super::words::{Cover, Listed, Part, Sent, To, Wish};
 use crate::respond::say;
 
@@ -37,28 +34,28 @@ pub(crate) struct Remote {
     /// One for each event loop.
     lines: Vec<Arc<Line>>,
     /// For those who cannot do anything else while they wait.
-    direct: Direct,
+    direct: Directs,
     http: SendRequest<WasiBody>,
     /// What may be called; the node looks again.
     calls: BTreeSet<String>,
     is_traced: bool,
 }
 
-/// Sockets of which each has one question at a time.
-struct Direct {
-    free: Mutex<Vec<UnixStream>>,
+/// Lines of which each has one question at a time.
+struct Directs {
+    free: Mutex<Vec<Direct>>,
     returned: Condvar,
 }
 
 impl Remote {
     pub(super) fn new(
         lines: Vec<Arc<Line>>,
-        direct: Vec<UnixStream>,
+        direct: Vec<Direct>,
         http: SendRequest<WasiBody>,
         calls: BTreeSet<String>,
         is_traced: bool,
     ) -> Arc<Self> {
-        let direct = Direct { free: Mutex::new(direct), returned: Condvar::new() };
+        let direct = Directs { free: Mutex::new(direct), returned: Condvar::new() };
         Arc::new(Self { lines, direct, http, calls, is_traced })
     }
 
@@ -123,30 +120,21 @@ impl Remote {
     }
 }
 
-impl Direct {
-    fn ask<T: DeserializeOwned>(&self, wish: &impl Serialize) -> Result<T, Gone> {
+impl Directs {
+    fn ask<T: DeserializeOwned>(&self, wish: &Wish) -> Result<T, Gone> {
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut stream = loop {
+        let mut direct = loop {
             match free.pop() {
-                Some(stream) => break stream,
+                Some(direct) => break direct,
                 None => free = self.returned.wait(free).unwrap_or_else(PoisonError::into_inner),
             }
         };
         drop(free);
-        let answered = ask(&mut stream, wish);
-        self.free.lock().unwrap_or_else(PoisonError::into_inner).push(stream);
+        let answered = direct.ask(wish);
+        self.free.lock().unwrap_or_else(PoisonError::into_inner).push(direct);
         self.returned.notify_one();
-        read(&answered.map_err(|_| Gone)?)
+        answered
     }
-}
-
-fn ask(stream: &mut UnixStream, wish: &impl Serialize) -> io::Result<Vec<u8>> {
-    stream.write_all(&message(0, wish)?)?;
-    let mut head = [0; HEAD_BYTES];
-    stream.read_exact(&mut head)?;
-    let mut said = vec![0; parse(head)?.0];
-    stream.read_exact(&mut said)?;
-    Ok(said)
 }
 
 fn named(bucket: &Bucket) -> String {

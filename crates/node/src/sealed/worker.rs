@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use engine::sealed::{self, Dir, Ending, Inside, Network, Plan, Side, Source, Supplier};
+use engine::sealed::{self, Dir, Ending, Inside, Network, Plan, Shared, Source, Supplier};
 use engine::{CodeCache, Seal};
 use host::Authorities;
 use host::bindings::{Call, Next};
@@ -24,15 +24,15 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use image::trust::TrustList;
 use image::{Manifest, Name};
 use serde::{Deserialize, Serialize};
-use tokio::net::unix::OwnedReadHalf;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::broadcast::error::RecvError;
 use wasmtime_wasi_http::{Error as HttpError, WasiBody};
 
 use super::asked::COVER;
 use super::failure::{self, to_response};
-use super::line::{Line, read, written};
+use super::line::{Direct, Ear, Line, read, written};
 use super::remote::Remote;
+use super::ring::{self, Side};
 use super::words::{Answered, Cover, Octets, Part, RequestHead, ResponseHead, Task, To};
 use super::{Abilities, ORDER_BYTES_MAX, READY};
 use crate::body::Begun;
@@ -115,13 +115,15 @@ pub fn work(
     plan.descriptors_max = plan.descriptors_max.saturating_mul(calls);
     let program = PathBuf::from(&*declared.program);
     match sealed::split(plan)? {
-        Side::Outside(outside) => {
+        sealed::Side::Outside(outside) => {
             let cache = cache();
             let supplier = Supplier::new(&settings, Source::File(&program), cache.as_ref(), seal);
             let leash = stdin();
             Ok(Ended::Outside(outside.supervise(Some(supplier), None, Some(leash.as_fd()))?))
         }
-        Side::Inside(inside) => Ok(Ended::Inside(answer_all(order, manifest, &name, inside, authorities))),
+        sealed::Side::Inside(inside) => {
+            Ok(Ended::Inside(answer_all(order, manifest, &name, inside, authorities)))
+        }
     }
 }
 
@@ -158,7 +160,7 @@ fn granted(declared: &image::Function) -> Result<(Vec<Dir>, Network), host::gran
 struct Lane {
     http: UnixStream,
     line: Arc<Line>,
-    from: OwnedReadHalf,
+    ear: Ear,
 }
 
 /// What the sealed process does.
@@ -227,24 +229,31 @@ fn event_loop() -> io::Result<Runtime> {
     Builder::new_current_thread().enable_all().event_interval(POLLS_BETWEEN_EVENTS).build()
 }
 
-/// Takes the sockets that the node gives: one for requests to it, and three for each event loop.
+/// Takes the sockets that the node gives: one for requests to it; and one, and two lines, for
+/// each event loop.
 async fn connect(order: &Order, runtimes: &[Runtime]) -> io::Result<(Arc<Remote>, Vec<Lane>)> {
     let stdin = stdin();
-    let next = || sealed::receive_descriptor(stdin.as_fd()).map(UnixStream::from);
-    let back = asynchronous(next()?)?;
+    let next = || sealed::receive_descriptor(stdin.as_fd());
+    let line = || {
+        let socket = UnixStream::from(next()?);
+        Ok::<_, io::Error>((socket, Shared::map(next()?.as_fd(), ring::WORDS)?))
+    };
+    let back = asynchronous(next()?.into())?;
     let (http, connection) = client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(back))
         .await
         .map_err(io::Error::other)?;
     tokio::spawn(connection);
     let (mut lanes, mut lines, mut direct) = (Vec::new(), Vec::new(), Vec::new());
     for runtime in runtimes {
-        let http = next()?;
+        let http = next()?.into();
+        let (socket, memory) = line()?;
         let entered = runtime.enter();
-        let (line, from) = Line::new(asynchronous(next()?)?);
+        let (mine, ear) = Line::new(socket, memory, Side::Worker)?;
         drop(entered);
-        direct.push(next()?);
-        lines.push(Arc::clone(&line));
-        lanes.push(Lane { http, line, from });
+        let (socket, memory) = line()?;
+        direct.push(Direct::new(socket, memory, Side::Worker));
+        lines.push(Arc::clone(&mine));
+        lanes.push(Lane { http, line: mine, ear });
     }
     Ok((Remote::new(lines, direct, http, order.calls.clone(), order.is_traced), lanes))
 }
@@ -256,7 +265,7 @@ fn asynchronous(stream: UnixStream) -> io::Result<tokio::net::UnixStream> {
 
 /// Answers what comes for one event loop, until nothing comes any more.
 async fn answer_lane(lane: Lane, function: Arc<Function>, node: Arc<Remote>) {
-    let Lane { http: stream, line, from } = lane;
+    let Lane { http: stream, line, ear } = lane;
     let Ok(stream) = asynchronous(stream) else { return };
     let rests = Arc::new(Rests::default());
     let service = service_fn(|request| {
@@ -269,7 +278,7 @@ async fn answer_lane(lane: Lane, function: Arc<Function>, node: Arc<Remote>) {
         .max_concurrent_streams(RUNNING_MAX);
     let serving = http.serve_connection(TokioIo::new(stream), service);
     let messages =
-        line.serve(from, |said| do_task(Arc::clone(&function), Arc::clone(&node), Arc::clone(&rests), said));
+        line.serve(ear, |said| do_task(Arc::clone(&function), Arc::clone(&node), Arc::clone(&rests), said));
     // However one of them ends, nobody asks any more.
     tokio::select! {
         _ = serving => {}
