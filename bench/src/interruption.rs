@@ -9,8 +9,9 @@ use anyhow::{Result, bail, ensure};
 use engine::wasmtime::Linker;
 use engine::{Compiled, Engine, Limit, Limits, Meter, Profile, Settings};
 
+use crate::compute::work;
 use crate::contest::{Benchmark, Contestant, Sample};
-use crate::peers::{self, Peers};
+use crate::peers::{Peers, Program};
 
 /// The kernels that checks slow most, and one that they slow least.
 const KERNELS: [&str; 3] = ["gemm", "lu", "integer"];
@@ -47,10 +48,15 @@ pub(crate) fn benchmarks(peers: &Peers, little: bool) -> Result<Vec<Benchmark>> 
     for kernel in KERNELS {
         let args: Vec<String> = if little { vec!["1".to_owned()] } else { Vec::new() };
         let expected = peers.printed_by(&peers.guest(&format!("bench/{kernel}.native")), &args)?;
-        let program = peers::Program { path: peers.guest(&format!("bench/{kernel}.wasm")), args, expected };
-        let contestants = WAYS.map(|(name, flags)| peers.ours(name, flags, &program));
-        benchmarks
-            .push(Benchmark { name: format!("interruption, {kernel}"), contestants: contestants.into() });
+        let program =
+            |args, expected| Program { path: peers.guest(&format!("bench/{kernel}.wasm")), args, expected };
+        let (whole, start) = (program(args, expected), program(vec!["0".to_owned()], String::new()));
+        let contestant = |(name, flags)| match little {
+            true => peers.ours(name, flags, &whole),
+            false => work((peers.ours(name, flags, &whole), peers.ours(name, flags, &start))),
+        };
+        let contestants = WAYS.map(contestant).into();
+        benchmarks.push(Benchmark { name: format!("interruption, {kernel}"), contestants });
     }
     let stops = if little { 2 } else { STOPS };
     let contestants =

@@ -4,6 +4,7 @@
 
 mod apart;
 mod calls;
+mod compile;
 mod compute;
 mod contest;
 mod crowd;
@@ -100,6 +101,7 @@ fn selected(cli: &Cli, peers: &Peers) -> Result<Vec<Benchmark>> {
     benchmarks.extend(serving::benchmarks(peers, cli.check)?);
     benchmarks.extend(apart::benchmarks(peers, cli.check)?);
     benchmarks.extend(compute::benchmarks(peers, cli.check)?);
+    benchmarks.extend(compile::benchmarks(peers, cli.check)?);
     benchmarks.extend(interruption::benchmarks(peers, cli.check)?);
     if let Some(only) = &cli.only {
         benchmarks.retain(|benchmark| benchmark.name.contains(only.as_str()));

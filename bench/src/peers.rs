@@ -123,7 +123,14 @@ impl Peers {
         self.contestant(name, engine, args, &program.expected)
     }
 
-    fn contestant(&self, name: &'static str, file: &Path, args: Vec<PathBuf>, expected: &str) -> Contestant {
+    /// A process.
+    pub(crate) fn contestant(
+        &self,
+        name: &'static str,
+        file: &Path,
+        args: Vec<PathBuf>,
+        expected: &str,
+    ) -> Contestant {
         let mut launch = Launch::new(file, args, &self.state, expected);
         Contestant { name, run: Box::new(move || launch.sample()) }
     }

@@ -1,15 +1,9 @@
 // General matrix multiplication, C = alpha A B + beta C (BLAS level 3): floating point along rows.
 #include "bench.h"
 
-enum { ROWS = 200, COLUMNS = 220, INNER = 240, REPEATS = 50 };
+enum { ROWS = 200, COLUMNS = 220, INNER = 240, REPEATS = 30 };
 
 static double a[ROWS][INNER], b[INNER][COLUMNS], c[ROWS][COLUMNS];
-
-static void fill(double *matrix, int rows, int columns, int seed) {
-    for (int i = 0; i < rows; i++)
-        for (int j = 0; j < columns; j++)
-            matrix[i * columns + j] = (double)((i * 7 + j * 13 + seed) % 101) / 101;
-}
 
 static void gemm(double alpha, double beta) {
     for (int i = 0; i < ROWS; i++) {

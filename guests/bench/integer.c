@@ -1,7 +1,7 @@
 // Integer work in the spirit of CoreMark, written afresh: linked lists, matrices, a state machine, a checksum.
 #include "bench.h"
 
-enum { REPEATS = 3000, ITEMS = 256, ORDER = 24, TEXT_BYTES = 2048 };
+enum { REPEATS = 1700, ITEMS = 256, ORDER = 24, TEXT_BYTES = 2048 };
 
 static uint32_t seed = 12345;
 

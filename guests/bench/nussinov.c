@@ -1,7 +1,7 @@
 // Nussinov's algorithm: the most base pairs that an RNA strand can fold into. Dynamic programming over integers.
 #include "bench.h"
 
-enum { LENGTH = 400, REPEATS = 25 };
+enum { LENGTH = 400, REPEATS = 16 };
 
 // One row more than there are bases: the fold from behind the last one.
 static int pairs[LENGTH + 1][LENGTH];

