@@ -17,6 +17,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use tokio::task::yield_now;
 use wasmtime::{Caller, Engine, FrameInfo, Func, InstancePre, Linker, ModuleExport, Store, Trap};
 
 use crate::code::Code;
@@ -132,16 +133,8 @@ async fn tick<T: Metered>(mut caller: Caller<'_, T>) -> wasmtime::Result<()> {
     if caller.data_mut().meter().is_over() {
         return Err(Trap::Interrupt.into());
     }
-    let mut given_way = false;
-    std::future::poll_fn(|context| {
-        if given_way {
-            return Poll::Ready(());
-        }
-        given_way = true;
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
+    // Others' turns, and what has come for them from outside, go before the next slice.
+    yield_now().await;
     Ok(())
 }
 

@@ -1,8 +1,9 @@
 //! A store for one instance, and what makes its calls give way to others.
 
 use engine::Interruptible;
-use engine::wasmtime;
+use engine::wasmtime::{self, UpdateDeadline};
 use host::{Host, Stdio};
+use tokio::task::yield_now;
 
 use crate::function::{Function, Settings};
 use crate::limits::SLICE_TICKS;
@@ -42,14 +43,17 @@ impl Function {
         let mut store = self.engine.store(host);
         if self.engine.settings().has_epochs() {
             store.set_epoch_deadline(SLICE_TICKS);
-            store.epoch_deadline_async_yield_and_update(SLICE_TICKS);
+            // Others' turns, and what has come for them from outside, go before the next slice.
+            store.epoch_deadline_callback(|_| {
+                Ok(UpdateDeadline::YieldCustom(SLICE_TICKS, Box::pin(yield_now())))
+            });
         }
         self.stats.instance();
         InstanceStore::new(store)
     }
 }
 
-/// Runs calls of a guest.
+/// Runs calls of a guest. They should be pinned where they are: what is passed on by value is copied, whole.
 pub(crate) async fn watched<F: Future>(interruptible: &Option<Interruptible>, calls: F) -> F::Output {
     match interruptible {
         Some(interruptible) => interruptible.watch(calls).await,

@@ -1,5 +1,6 @@
 //! A call in an instance: fresh or kept warm, until its answer, its trap or its deadline.
 
+use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
@@ -162,15 +163,18 @@ impl Function {
             }
         };
         let request = Request::from_parts(parts, ahead.into_body());
+        // Boxed, what few calls are in costs the others no room: each turn of a request would copy it.
         let answered = match (&self.apart, &self.command, self.settings.share) {
             (Some(apart), ..) => {
-                let answered = self.in_time(call, apart.answer(call, next, request)).await;
+                let answered = self.in_time(call, Box::pin(apart.answer(call, next, request))).await;
                 answered.map(|response| response.map(|body| keeping(body, entered)))
             }
-            (None, Some(command), _) => self.in_time(call, self.answer_command(command, call, request)).await,
+            (None, Some(command), _) => {
+                self.in_time(call, Box::pin(self.answer_command(command, call, request))).await
+            }
             (None, None, Some(share)) => {
                 let concurrent = self.concurrent.get_or_init(|| Concurrent::new(self, share));
-                self.in_time(call, concurrent.answer(self, call, request, entered)).await
+                self.in_time(call, Box::pin(concurrent.answer(self, call, request, entered))).await
             }
             (None, None, None) => Arc::clone(self).answer_instance(call, next, request, entered).await,
         };
@@ -225,7 +229,7 @@ impl Function {
         answer: Answer,
         _entered: Entered,
     ) -> Result<(), Failure> {
-        let serving = async {
+        let serving = pin!(async {
             let mut instance = match self.warm.take() {
                 Some(instance) => instance,
                 None => self.instance().await?,
@@ -235,7 +239,7 @@ impl Function {
             // What comes next knows the app: kept warm, the instance would keep its own app alive.
             instance.guest.store.data_mut().serve(call, None);
             wasmtime::Result::Ok(instance)
-        };
+        });
         match timeout_at(call.deadline.into(), serving).await {
             Ok(Ok(instance)) => {
                 self.warm.keep(instance);
@@ -251,10 +255,10 @@ impl Function {
         let Guest { store, interruptible } = &mut guest;
         let entry = match &self.http {
             Some(Http::P2(entry)) => {
-                Entry::P2(watched(interruptible, entry.instantiate_async(&mut **store)).await?)
+                Entry::P2(watched(interruptible, pin!(entry.instantiate_async(&mut **store))).await?)
             }
             Some(Http::P3(entry)) => {
-                Entry::P3(watched(interruptible, entry.instantiate_async(&mut **store)).await?)
+                Entry::P3(watched(interruptible, pin!(entry.instantiate_async(&mut **store))).await?)
             }
             None => return Err(Failure::NoEntry.into()),
         };
@@ -304,14 +308,15 @@ impl Function {
     {
         let begun = Instant::now();
         let _entered = self.enter(call).await?;
-        let calling = async {
+        let calling = pin!(async {
             let mut exporting = match self.warm_exports.take() {
                 Some(exporting) => exporting,
                 None => {
                     let mut guest = self.guest().await?;
                     let Guest { store, interruptible } = &mut guest;
                     let instance =
-                        watched(interruptible, function.instance.instantiate_async(&mut **store)).await?;
+                        watched(interruptible, pin!(function.instance.instantiate_async(&mut **store)))
+                            .await?;
                     Exporting { guest, instance }
                 }
             };
@@ -319,9 +324,9 @@ impl Function {
             self.begin(store, call, None)?;
             let function = instance.get_typed_func::<P, R>(&mut **store, &function.function)?;
             let given = given(store.data_mut())?;
-            let result = watched(interruptible, function.call_async(&mut **store, given)).await?;
+            let result = watched(interruptible, pin!(function.call_async(&mut **store, given))).await?;
             wasmtime::Result::Ok((result, exporting))
-        };
+        });
         let result = match timeout_at(call.deadline.into(), calling).await {
             Ok(Ok((result, exporting))) => {
                 self.warm_exports.keep(exporting);
@@ -465,18 +470,18 @@ impl Instance {
                     put(answered.map_err(HttpError::from));
                 })?;
                 let handler = proxy.wasi_http_incoming_handler();
-                watched(interruptible, handler.call_handle(&mut **store, request, out)).await
+                watched(interruptible, pin!(handler.call_handle(&mut **store, request, out))).await
             }
             Entry::P3(service) => {
                 let http = store.data_mut().http();
                 let (request, sent) = wasmtime_wasi_http::p3::Request::from_http(http.hooks, request);
-                let handling = store.run_concurrent(async |store| {
+                let handling = Box::pin(store.run_concurrent(async |store| {
                     let response = service.handle(store, request).await??;
                     let response = store.with(|mut store| response.into_http(&mut store, sent))?;
                     put(Ok(response));
                     std::future::poll_fn(|context| store.poll_no_interesting_tasks(context)).await;
                     wasmtime::Result::Ok(())
-                });
+                }));
                 watched(interruptible, handling).await?
             }
         }

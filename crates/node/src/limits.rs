@@ -159,8 +159,9 @@ pub const WORKER_QUESTION_BYTES: usize = 4 << 10;
 /// Bytes of answers that such a process may leave where they are.
 pub const WORKER_ANSWERS_BYTES_MAX: usize = 512 << 20;
 
-/// Turns of tasks between two looks at what has come from outside. Tokio's sixty would be many time slices.
-pub const POLLS_BETWEEN_EVENTS: u32 = 8;
+/// Turns of tasks between two looks at what has come from outside, where functions give way without one, as those do that
+/// are interrupted by fuel: each turn may be a time slice. Fewer would leave the tasks of a busy thread waiting for it.
+pub const POLLS_BETWEEN_EVENTS: u32 = 32;
 
 /// Bytes of a line that such a process says, and of its last words.
 pub const WORKER_WORDS_BYTES_MAX: u64 = 16 << 10;
