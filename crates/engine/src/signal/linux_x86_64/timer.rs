@@ -93,9 +93,13 @@ impl Drop for Timer {
 /// Starts the timer of this thread, if it rests, for a store whose time is over at this moment.
 pub(super) fn start(ends_at_ns: u64) {
     IDLE.with(|idle| idle.store(0, Ordering::Relaxed));
-    if !RUNS.with(|runs| runs.swap(true, Ordering::Relaxed)) {
+    let rests = !RUNS.with(|runs| runs.swap(true, Ordering::Relaxed));
+    if rests {
         TIMER.with(|_| ());
         tick_in(tick_ns());
+    }
+    // The next tick of a timer that ticks often comes soon enough.
+    if rests || tick_ns() > nanoseconds(SIGNAL_TICK) {
         look_ahead(ends_at_ns);
     }
 }
