@@ -19,8 +19,15 @@ pub(crate) const COPY_OPERATORS_MAX: usize = 1_000;
 /// So many addresses that move on their own are looked at before a copied loop begins.
 pub(crate) const COPY_STREAMS_MAX: usize = 12;
 
-/// What moves further in one turn soon leaves any memory.
-pub(crate) const COPY_STEP_BYTES_MAX: u64 = 1 << 31;
+/// What moves further in one turn is checked in each. A processor may guess a few hundred turns past the last one, and this
+/// bounds how far behind the memory that is.
+pub(crate) const COPY_STEP_BYTES_MAX: u64 = 16 << 10;
+
+/// For the same reason, so far from the first byte of what moves together the last one may lie.
+pub(crate) const COPY_REACH_BYTES_MAX: u64 = 16 << 20;
+
+/// So many bytes are filled or copied without a call of the runtime. Meanwhile nothing can stop them.
+pub(crate) const ON_THE_SPOT_BYTES_MAX: u64 = 512;
 
 /// A number that is a sum of more locals is not looked at.
 pub(crate) const LINEAR_TERMS_MAX: usize = 4;

@@ -21,6 +21,8 @@ pub struct Target {
     /// The oldest clang whose code touches each page of a large frame, so that none reaches past a page that guards the end
     /// of the stack. Older ones say nothing, and do not.
     pub(crate) clang_oldest: u32,
+    /// What makes a number in 64 bits, `$0`, another one, `$3`, unless it is less than a third, `$2`, without a branch.
+    pub(crate) choose: Option<&'static str>,
     /// Whether it has instructions for the smaller and larger of two numbers, and for the nearest whole ones.
     pub(crate) has_float_units: bool,
 }
@@ -33,6 +35,7 @@ const X86_64: Target = Target {
     stack_pointer: "rsp",
     convention: TAIL_CALLS,
     has_pages: true,
+    choose: Some("cmpq $2, $0\\0Acmovaeq $3, $0"),
     clang_oldest: VERSION_OLDEST,
     has_float_units: true,
 };
@@ -49,6 +52,7 @@ impl Target {
             cpu: "armv8-a",
             llvm: "aarch64-unknown-linux-gnu",
             stack_pointer: "sp",
+            choose: None,
             ..X86_64
         },
         Self {
@@ -57,6 +61,7 @@ impl Target {
             llvm: "riscv64-unknown-linux-gnu",
             stack_pointer: "sp",
             convention: "fastcc",
+            choose: None,
             clang_oldest: 22,
             has_float_units: false,
             ..X86_64
@@ -69,6 +74,7 @@ impl Target {
             stack_pointer: "sp",
             convention: TAIL_CALLS,
             has_pages: false,
+            choose: None,
             clang_oldest: VERSION_OLDEST,
             has_float_units: false,
         },
@@ -80,6 +86,7 @@ impl Target {
             stack_pointer: "sp",
             convention: "fastcc",
             has_pages: false,
+            choose: None,
             clang_oldest: VERSION_OLDEST,
             has_float_units: false,
         },

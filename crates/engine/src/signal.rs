@@ -123,6 +123,12 @@ impl Interruptible {
     }
 }
 
+/// Says that the program of this thread keeps no other one waiting: its time slices may be long. The time of a store that
+/// is [watched](Interruptible::watch) is kept as exactly as ever; native code looks at its own once a slice.
+pub fn run_alone() {
+    platform::alone();
+}
+
 /// Whether a frame of a backtrace is only there because the program was interrupted.
 pub fn is_interruption(frame: &FrameInfo) -> bool {
     frame.module().name() == Some("sampan") && frame.func_name() == Some("interrupted")

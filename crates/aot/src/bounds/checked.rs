@@ -19,10 +19,17 @@ pub(super) fn address(emitter: &mut Emitter<'_, '_>, access: &Access<'_>) -> Val
         let none = emitter.bit(format_args!("icmp ult i64 {bytes}, {behind}"));
         emitter.trap_if(&none, Trap::MemoryOutOfBounds);
     }
-    let last = emitter.value(Type::I64, format_args!("sub nuw i64 {bytes}, {behind}"));
-    let outside = emitter.bit(format_args!("icmp ugt i64 {index}, {last}"));
+    let limit = emitter.value(Type::I64, format_args!("sub nsw i64 {bytes}, {}", behind - 1));
+    let outside = emitter.bit(format_args!("icmp uge i64 {index}, {limit}"));
     emitter.trap_if(&outside, Trap::MemoryOutOfBounds);
     let base = emitter.memory_base(access.memory);
+    if behind > bytes_min {
+        // The offset alone may lead outside.
+        let at = emitter.value(Type::I64, format_args!("add i64 {index}, {}", access.offset as i64));
+        let at = emitter.harmless(&at, &bytes);
+        return emitter.pointer(format_args!("getelementptr inbounds i8, ptr {base}, i64 {at}"));
+    }
+    let index = emitter.harmless(&index, &limit);
     let at = emitter.pointer(format_args!("getelementptr inbounds i8, ptr {base}, i64 {index}"));
     match access.offset {
         0 => at,
@@ -32,4 +39,9 @@ pub(super) fn address(emitter: &mut Emitter<'_, '_>, access: &Access<'_>) -> Val
 
 pub(super) fn room(emitter: &mut Emitter<'_, '_>, memory: u32) -> Value {
     emitter.memory_bytes(memory)
+}
+
+pub(super) fn inside(emitter: &mut Emitter<'_, '_>, memory: u32, index: &Value) -> Value {
+    let bytes = emitter.memory_bytes(memory);
+    emitter.harmless(index, &bytes)
 }

@@ -22,6 +22,11 @@ pub(super) fn room(emitter: &mut Emitter<'_, '_>, memory: u32) -> Value {
     emitter.value(Type::I64, format_args!("add nuw i64 {mask}, 1"))
 }
 
+pub(super) fn inside(emitter: &mut Emitter<'_, '_>, memory: u32, index: &Value) -> Value {
+    let mask = mask(emitter, memory);
+    emitter.value(Type::I64, format_args!("and i64 {index}, {mask}"))
+}
+
 fn mask(emitter: &mut Emitter<'_, '_>, memory: u32) -> Value {
     match emitter.is_memory_imported(memory) {
         // Its own type may allow less than the memory has.

@@ -58,6 +58,16 @@ pub(crate) fn room(emitter: &mut Emitter<'_, '_>, memory: u32) -> Value {
     }
 }
 
+/// An index that is less than the room, also where a processor guesses that it is and is wrong. Behind what pages guard there
+/// is nothing to read.
+pub(crate) fn inside(emitter: &mut Emitter<'_, '_>, memory: u32, index: &Value) -> Value {
+    match policy(&emitter.options.target, emitter.options.policy, emitter.memory_of(memory)) {
+        Policy::Checked => checked::inside(emitter, memory, index),
+        Policy::Masked => masked::inside(emitter, memory, index),
+        Policy::Guarded | Policy::Unchecked => index.clone(),
+    }
+}
+
 /// Whether an access of the memory has code that keeps it inside.
 pub(crate) fn has_code(emitter: &Emitter<'_, '_>, memory: u32) -> bool {
     matches!(

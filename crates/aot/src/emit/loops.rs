@@ -10,7 +10,7 @@ use super::linear::{Linear, Locals, Turn};
 use super::{Emitter, Value};
 use crate::Error;
 use crate::bounds::{self, Access};
-use crate::limits::{COPY_OPERATORS_MAX, COPY_STEP_BYTES_MAX, COPY_STREAMS_MAX};
+use crate::limits::{COPY_OPERATORS_MAX, COPY_REACH_BYTES_MAX, COPY_STEP_BYTES_MAX, COPY_STREAMS_MAX};
 use crate::module::Type;
 use wasmparser::{BlockType, Operator, OperatorsReader};
 
@@ -202,7 +202,7 @@ impl Emitter<'_, '_> {
             let distance = |access: &Seen| i64::from(access.constant).abs_diff(least.into());
             let reach = accesses.iter().map(|access| distance(access) + access.end).max()?;
             let distances = accesses.iter().map(|access| (access.position, distance(access))).collect();
-            let is_short = down.max(up) <= COPY_STEP_BYTES_MAX;
+            let is_short = down.max(up) <= COPY_STEP_BYTES_MAX && reach <= COPY_REACH_BYTES_MAX;
             is_short.then_some(Stream { memory, locals, least, reach, down, up, distances, start: None })
         });
         let streams: Vec<Stream> = streams.take(COPY_STREAMS_MAX).collect();
@@ -227,6 +227,7 @@ impl Emitter<'_, '_> {
         self.line(format_args!("store i64 0, ptr {made}"));
         let mut turn = Turn::default();
         for (stream, start) in copy.streams.iter_mut().zip(&starts) {
+            let start = bounds::inside(self, stream.memory, start);
             let base = self.memory_base(stream.memory);
             // It is not behind the memory's end, or no turn would be made.
             let start = format!("getelementptr inbounds i8, ptr {base}, i64 {start}");

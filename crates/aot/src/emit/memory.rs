@@ -44,18 +44,8 @@ impl Emitter<'_, '_> {
                 let before = self.builtin(Type::I64, Builtin::MemoryGrow, &format!("i32 {mem}, i64 {pages}"));
                 self.push_index(self.memory_of(mem).index, &before);
             }
-            O::MemoryFill { mem } => {
-                let (count, byte, to) = (self.pop_wide(), self.pop(), self.pop_wide());
-                let args = format!("i32 {mem}, i64 {to}, i32 {byte}, i64 {count}");
-                let code = self.builtin(Type::I32, Builtin::MemoryFill, &args);
-                self.trap_if_code(&code);
-            }
-            O::MemoryCopy { dst_mem, src_mem } => {
-                let (count, from, to) = (self.pop_wide(), self.pop_wide(), self.pop_wide());
-                let args = format!("i32 {dst_mem}, i32 {src_mem}, i64 {to}, i64 {from}, i64 {count}");
-                let code = self.builtin(Type::I32, Builtin::MemoryCopy, &args);
-                self.trap_if_code(&code);
-            }
+            O::MemoryFill { mem } => self.fill(mem),
+            O::MemoryCopy { dst_mem, src_mem } => self.copy(dst_mem, src_mem),
             O::MemoryInit { data_index, mem } => {
                 let (count, from, to) = (self.pop(), self.pop(), self.pop());
                 self.memory_init(mem, data_index, &to, &from, &count);
@@ -90,10 +80,22 @@ impl Emitter<'_, '_> {
     fn place(&mut self, memarg: &MemArg, bytes: u64) -> (Value, bool) {
         let index = self.pop();
         let access = Access { memory: memarg.memory, index: &index, offset: memarg.offset, bytes };
-        match self.known_place(&access) {
+        match self.fixed_place(&access).or_else(|| self.known_place(&access)) {
             Some(at) => (at, false),
             None => (bounds::address(self, &access), bounds::is_volatile(self, memarg.memory)),
         }
+    }
+
+    /// The address of an access whose index is a constant within what the memory has from the start.
+    fn fixed_place(&mut self, access: &Access<'_>) -> Option<Value> {
+        let index = access.index.constant()?;
+        let at = index.checked_add(access.offset)?;
+        let of = self.memory_of(access.memory);
+        let bytes_min = of.pages_min.checked_mul(1 << of.page_bytes_log2)?;
+        (at.checked_add(access.bytes)? <= bytes_min).then(|| {
+            let base = self.memory_base(access.memory);
+            self.pointer(format_args!("getelementptr inbounds i8, ptr {base}, i64 {at}"))
+        })
     }
 
     /// Loads `ir` from memory, and makes `ty` of it with `extend` unless that is empty.

@@ -3,10 +3,12 @@
 //! The operand stack exists only here; locals and the results of blocks are stack slots, which LLVM turns into
 //! registers. What never changes in an instance is loaded once, where the function begins.
 
+mod bulk;
 pub(crate) mod call;
 mod control;
 mod float;
 pub(crate) mod function;
+mod guess;
 mod integer;
 mod lanes;
 mod linear;

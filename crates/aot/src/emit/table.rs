@@ -71,6 +71,7 @@ impl Emitter<'_, '_> {
         let len = self.table_len(table);
         let outside = self.bit(format_args!("icmp uge i64 {index}, {len}"));
         self.trap_if(&outside, trap);
+        let index = self.harmless(&index, &len);
         let base = self.once(Type::Extern, "ptr", self.layout.table(table as usize));
         self.pointer(format_args!("getelementptr inbounds ptr, ptr {base}, i64 {index}"))
     }

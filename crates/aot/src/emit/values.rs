@@ -43,6 +43,15 @@ impl Value {
         Self::new(Type::F64, &double(f64::from_bits(bits)))
     }
 
+    /// What it is, without a sign, if it is a constant whole number.
+    pub(crate) fn constant(&self) -> Option<u64> {
+        match self.ty {
+            Type::I32 => self.text.parse().ok().map(|value: i32| u64::from(value as u32)),
+            Type::I64 => self.text.parse().ok().map(|value: i64| value as u64),
+            _ => None,
+        }
+    }
+
     /// With the type that LLVM knows it by.
     pub(crate) fn typed(&self) -> String {
         format!("{} {self}", self.ty.ir())

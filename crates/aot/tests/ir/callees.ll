@@ -15,8 +15,8 @@ define internal tailcc i32 @m.f2(ptr %instance, i32 %p0) #0 section "sampan_text
   %full = icmp ult i64 %sp, %limit
   br i1 %full, label %trap10, label %enough, !prof !15
 enough:
-  %o14 = getelementptr inbounds i8, ptr %instance, i64 32
-  %o15 = load ptr, ptr %o14, !invariant.load !0
+  %o15 = getelementptr inbounds i8, ptr %instance, i64 32
+  %o16 = load ptr, ptr %o15, !invariant.load !0
   store i32 %p0, ptr %l0
   %t3 = load i32, ptr %l0
   switch i32 %t3, label %b6 [i32 1, label %b7]
@@ -31,19 +31,20 @@ b6:
   %t12 = icmp uge i64 %t9, %t11
   br i1 %t12, label %trap4, label %b13, !prof !15
 b13:
-  %t16 = getelementptr inbounds ptr, ptr %o15, i64 %t9
-  %t17 = load ptr, ptr %t16, !alias.scope !8, !noalias !12
-  %t18 = icmp eq ptr %t17, null
-  br i1 %t18, label %trap5, label %b19, !prof !15
-b19:
+  %t14 = call i64 asm "cmpq $2, $0\0Acmovaeq $3, $0", "=r,0,r,r,~{flags}"(i64 %t9, i64 %t11, i64 0) memory(none) nounwind
+  %t17 = getelementptr inbounds ptr, ptr %o16, i64 %t14
+  %t18 = load ptr, ptr %t17, !alias.scope !8, !noalias !12
+  %t19 = icmp eq ptr %t18, null
+  br i1 %t19, label %trap5, label %b20, !prof !15
+b20:
   br label %trap6
 b5:
-  %t20 = load i32, ptr %s4
-  store i32 %t20, ptr %s1
+  %t21 = load i32, ptr %s4
+  store i32 %t21, ptr %s1
   br label %b2
 b2:
-  %t21 = load i32, ptr %s1
-  ret i32 %t21
+  %t22 = load i32, ptr %s1
+  ret i32 %t22
 trap4:
   call void @sampan.trap(ptr %instance, i32 4)
   unreachable

@@ -61,10 +61,10 @@ define internal tailcc { i32, i64 } @m.f3(ptr %instance, i32 %p0) #0 section "sa
   %full = icmp ult i64 %sp, %limit
   br i1 %full, label %trap10, label %enough, !prof !15
 enough:
-  %o10 = getelementptr inbounds i8, ptr %instance, i64 32
-  %o11 = load ptr, ptr %o10, !invariant.load !0
-  %o16 = getelementptr inbounds i8, ptr %instance, i64 112
-  %o17 = load i64, ptr %o16, !invariant.load !0
+  %o11 = getelementptr inbounds i8, ptr %instance, i64 32
+  %o12 = load ptr, ptr %o11, !invariant.load !0
+  %o17 = getelementptr inbounds i8, ptr %instance, i64 112
+  %o18 = load i64, ptr %o17, !invariant.load !0
   store i32 %p0, ptr %l0
   %t4 = load i32, ptr %l0
   %t5 = zext i32 1 to i64
@@ -73,22 +73,23 @@ enough:
   %t8 = icmp uge i64 %t5, %t7
   br i1 %t8, label %trap4, label %b9, !prof !15
 b9:
-  %t12 = getelementptr inbounds ptr, ptr %o11, i64 %t5
-  %t13 = load ptr, ptr %t12, !alias.scope !8, !noalias !12
-  %t14 = icmp eq ptr %t13, null
-  br i1 %t14, label %trap5, label %b15, !prof !15
-b15:
-  %t18 = getelementptr inbounds i8, ptr %t13, i64 0
-  %t19 = load ptr, ptr %t18, !invariant.load !0
-  %t20 = getelementptr inbounds i8, ptr %t13, i64 8
-  %t21 = load ptr, ptr %t20, !invariant.load !0
-  %t22 = getelementptr inbounds i8, ptr %t13, i64 16
-  %t23 = load i64, ptr %t22, !invariant.load !0
-  %t24 = icmp ne i64 %t23, %o17
-  br i1 %t24, label %trap6, label %b25, !prof !15
-b25:
-  %t26 = musttail call tailcc { i32, i64 } %t19(ptr %t21, i32 %t4)
-  ret { i32, i64 } %t26
+  %t10 = call i64 asm "cmpq $2, $0\0Acmovaeq $3, $0", "=r,0,r,r,~{flags}"(i64 %t5, i64 %t7, i64 0) memory(none) nounwind
+  %t13 = getelementptr inbounds ptr, ptr %o12, i64 %t10
+  %t14 = load ptr, ptr %t13, !alias.scope !8, !noalias !12
+  %t15 = icmp eq ptr %t14, null
+  br i1 %t15, label %trap5, label %b16, !prof !15
+b16:
+  %t19 = getelementptr inbounds i8, ptr %t14, i64 0
+  %t20 = load ptr, ptr %t19, !invariant.load !0
+  %t21 = getelementptr inbounds i8, ptr %t14, i64 8
+  %t22 = load ptr, ptr %t21, !invariant.load !0
+  %t23 = getelementptr inbounds i8, ptr %t14, i64 16
+  %t24 = load i64, ptr %t23, !invariant.load !0
+  %t25 = icmp ne i64 %t24, %o18
+  br i1 %t25, label %trap6, label %b26, !prof !15
+b26:
+  %t27 = musttail call tailcc { i32, i64 } %t20(ptr %t22, i32 %t4)
+  ret { i32, i64 } %t27
 trap4:
   call void @sampan.trap(ptr %instance, i32 4)
   unreachable

@@ -18,7 +18,7 @@ use crate::{Error, Settings};
 const MAGIC: &[u8; 16] = b"sampan native 1\n";
 
 /// Raised whenever shims change, or the code that `aot` makes: what is in the cache was made by another one.
-const SHIM_VERSION: u32 = 2;
+const SHIM_VERSION: u32 = 3;
 
 /// Optimizing as much as clang can.
 const LEVEL: u8 = 3;

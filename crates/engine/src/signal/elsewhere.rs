@@ -14,6 +14,8 @@ pub(super) fn is_supported() -> bool {
     false
 }
 
+pub(super) fn alone() {}
+
 impl Target {
     pub(super) fn new(_: *mut c_void, _: Arc<Code>, _: Option<Instant>) -> Self {
         unreachable!("no engine is made that interrupts by signals")

@@ -127,9 +127,13 @@ impl Target {
     }
 }
 
+pub(super) fn alone() {
+    timer::alone();
+}
+
 /// The thread runs calls of `target` from now on.
 pub(super) fn enter(target: &Arc<Target>) -> Inside {
-    timer::start();
+    timer::start(target.ends_at_ns);
     let outer = CURRENT.with(|current| current.swap(Arc::as_ptr(target).cast_mut(), Ordering::Relaxed));
     // Calls inside calls are one turn: else a program that calls others all the time would never give way.
     if outer.is_null() {
@@ -151,7 +155,7 @@ pub(super) struct InsideNative;
 
 /// The thread runs native code from now on.
 pub(super) fn enter_native(native: &NativeCode) -> InsideNative {
-    timer::start();
+    timer::start(u64::MAX);
     if current().is_none() {
         SIGNALS.with(|signals| signals.store(0, Ordering::Relaxed));
     }

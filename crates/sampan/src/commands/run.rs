@@ -15,6 +15,7 @@ use std::process::exit;
 use std::task::Poll;
 
 use clap::{ArgAction, Args, ValueHint};
+use engine::options::Codegen;
 use engine::wasmtime::Store;
 use engine::{CodeCache, Engine, Interrupts, Profile, Program, Sampler, Settings};
 use host::grants::{Dir, Peer};
@@ -178,6 +179,11 @@ impl Run {
         host: Host,
         task: &Task,
     ) -> Result<i32, Report> {
+        // It looks at its own time once a slice.
+        let settings = engine.settings();
+        if settings.limits.time_max.is_none() || settings.options.codegen != Codegen::Native {
+            engine::run_alone();
+        }
         let mut store = engine.store(host);
         let sampler = self.sampler(engine, &mut store, program, &task.name)?;
         let ended = runtime.block_on(async {

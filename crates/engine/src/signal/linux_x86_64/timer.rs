@@ -2,15 +2,13 @@
 
 use std::mem;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use libc::{c_void, itimerspec, timespec};
 
 use super::SIGNAL;
-use crate::limits::SIGNAL_TICK;
-
-const TICK_NS: u64 = SIGNAL_TICK.as_nanos() as u64;
+use crate::limits::{SIGNAL_TICK, SIGNAL_TICK_ALONE};
 
 /// After so many ticks without a program the timer rests: the next program starts it with a call of the system.
 const IDLE_TICKS: u32 = 200;
@@ -22,6 +20,24 @@ thread_local! {
     static HANDLE: AtomicPtr<c_void> = const { AtomicPtr::new(ptr::null_mut()) };
     static RUNS: AtomicBool = const { AtomicBool::new(false) };
     static IDLE: AtomicU32 = const { AtomicU32::new(0) };
+    /// Time between two signals.
+    static TICK_NS: AtomicU64 = const { AtomicU64::new(nanoseconds(SIGNAL_TICK)) };
+}
+
+const fn nanoseconds(duration: Duration) -> u64 {
+    duration.as_nanos() as u64
+}
+
+/// Has the timer of this thread tick seldom from its next start on. If it runs, it is stopped.
+pub(super) fn alone() {
+    TICK_NS.with(|tick| tick.store(nanoseconds(SIGNAL_TICK_ALONE), Ordering::Relaxed));
+    if RUNS.with(|runs| runs.swap(false, Ordering::Relaxed)) {
+        set(0, 0);
+    }
+}
+
+fn tick_ns() -> u64 {
+    TICK_NS.with(|tick| tick.load(Ordering::Relaxed))
 }
 
 /// What the signals of these timers carry, and others do not.
@@ -74,12 +90,17 @@ impl Drop for Timer {
     }
 }
 
-/// Starts the timer of this thread, if it rests.
-pub(super) fn start() {
+/// Starts the timer of this thread, if it rests, for a store whose time is over at this moment.
+pub(super) fn start(ends_at_ns: u64) {
     IDLE.with(|idle| idle.store(0, Ordering::Relaxed));
-    if !RUNS.with(|runs| runs.swap(true, Ordering::Relaxed)) {
+    let rests = !RUNS.with(|runs| runs.swap(true, Ordering::Relaxed));
+    if rests {
         TIMER.with(|_| ());
-        set(TICK_NS, TICK_NS);
+        tick_in(tick_ns());
+    }
+    // The next tick of a timer that ticks often comes soon enough.
+    if rests || tick_ns() > nanoseconds(SIGNAL_TICK) {
+        look_ahead(ends_at_ns);
     }
 }
 
@@ -91,13 +112,13 @@ pub(super) fn rest() {
     }
 }
 
-/// Has the next tick come earlier, if the time of a store is over before the one after it. Called by the handler.
+/// Has the next tick come earlier, if the time of a store is over before it. Also called by the handler.
 pub(super) fn look_ahead(ends_at_ns: u64) {
     if ends_at_ns == u64::MAX {
         return;
     }
     let left = ends_at_ns.saturating_sub(now_ns());
-    if left < TICK_NS {
+    if left < tick_ns() {
         // Past its time, until a tick finds the program where it can be ended.
         tick_in(left.max(LATE_NS));
     }
@@ -107,7 +128,7 @@ pub(super) fn look_ahead(ends_at_ns: u64) {
 const LATE_NS: u64 = 50_000;
 
 pub(super) fn tick_in(nanoseconds: u64) {
-    set(nanoseconds, TICK_NS);
+    set(nanoseconds, tick_ns());
 }
 
 /// Sets this thread's timer: nanoseconds until it first signals, and between two signals.
