@@ -7,6 +7,7 @@ mod calls;
 mod compute;
 mod contest;
 mod crowd;
+mod durable;
 mod goals;
 mod hyper;
 mod interruption;
@@ -97,6 +98,7 @@ fn selected(cli: &Cli, peers: &Peers) -> Result<Vec<Benchmark>> {
         benchmarks.extend(startup::large(peers)?);
     }
     benchmarks.extend(calls::benchmarks(cli.check)?);
+    benchmarks.push(durable::benchmark(cli.check)?);
     benchmarks.extend(serving::benchmarks(peers, cli.check)?);
     benchmarks.extend(apart::benchmarks(peers, cli.check)?);
     benchmarks.extend(compute::benchmarks(peers, cli.check)?);
