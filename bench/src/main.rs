@@ -8,6 +8,7 @@ mod compile;
 mod compute;
 mod contest;
 mod crowd;
+mod durable;
 mod goals;
 mod hyper;
 mod interruption;
@@ -98,6 +99,7 @@ fn selected(cli: &Cli, peers: &Peers) -> Result<Vec<Benchmark>> {
         benchmarks.extend(startup::large(peers)?);
     }
     benchmarks.extend(calls::benchmarks(cli.check)?);
+    benchmarks.push(durable::benchmark(cli.check)?);
     benchmarks.extend(serving::benchmarks(peers, cli.check)?);
     benchmarks.extend(apart::benchmarks(peers, cli.check)?);
     benchmarks.extend(compute::benchmarks(peers, cli.check)?);

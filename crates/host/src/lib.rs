@@ -6,6 +6,8 @@ mod chain;
 mod command;
 mod config;
 mod denials;
+#[cfg(target_os = "linux")]
+pub mod egress;
 mod error;
 mod files;
 pub mod grants;

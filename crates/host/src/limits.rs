@@ -49,3 +49,9 @@ pub const RANDOM_BYTES_MAX: u64 = 1 << 20;
 
 /// Senders of datagrams that a listening program may answer.
 pub const UDP_PEERS_MAX: usize = 4_096;
+
+/// Name servers that a machine has: what more there are, nobody asks.
+pub const NAME_SERVERS_MAX: usize = 3;
+
+/// For so long a granted name means what it meant.
+pub const NAME_MEANS: Duration = Duration::from_secs(60);

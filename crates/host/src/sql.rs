@@ -1,16 +1,22 @@
 //! `sampan:sql`: the SQL database of an app.
 //!
-//! The database has one call at a time. The others wait for their turn here and not in threads, of which there are few.
+//! A database has one writer and several readers. Calls wait for their turn here and not in threads, of which there are
+//! few: in the order in which they come, and those of one function behind each other, so that functions take turns.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use state::limits::{SQL_READERS_MAX, SQL_READS_PER_FUNCTION_MAX};
 use state::sql::{Done, Statement};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::Linker;
 
 use crate::Host;
 use crate::bindings::{Calling, Sql, SqlDone, SqlWork};
 use crate::denials::Denial;
 use crate::host::{App, AppView};
+
+#[cfg(test)]
+mod tests;
 
 mod generated {
     wasmtime::component::bindgen!({
@@ -22,94 +28,169 @@ mod generated {
 
 use generated::sampan::sql::database::{self, Changes, Error, Rows, Value};
 
-/// The SQL database of an app, in this process.
+/// The SQL database of an app, in this process, as one of its functions has it.
 #[derive(Clone)]
 pub struct Database {
-    sql: Arc<state::Sql>,
-    turn: Arc<tokio::sync::Mutex<()>>,
+    shared: Arc<Shared>,
+    reads: Arc<Semaphore>,
+    writes: Arc<Semaphore>,
 }
 
+/// The connections of a database. There must be one for each: it is what calls wait at.
+struct Shared {
+    writer: Arc<state::Sql>,
+    /// Those that nobody uses now. They are made when they are needed.
+    readers: Mutex<Vec<Arc<state::Sql>>>,
+    reads: Arc<Semaphore>,
+    writes: Arc<Semaphore>,
+}
+
+/// Leave to use one connection, which ends when this is dropped.
+type Turn = [OwnedSemaphorePermit; 2];
+
+/// What a call does on a connection.
+type Work = dyn Fn(&state::Sql) -> Result<SqlDone, state::Error> + Send + Sync;
+
 impl Database {
-    /// The database behind `sql`. There must be one for each: it is what calls wait at.
-    pub fn new(sql: Arc<state::Sql>) -> Self {
-        Self { sql, turn: Arc::default() }
+    /// The database behind `writer`.
+    pub fn new(writer: Arc<state::Sql>) -> Self {
+        let readers = Mutex::default();
+        let reads = Arc::new(Semaphore::new(SQL_READERS_MAX));
+        Self::of(Arc::new(Shared { writer, readers, reads, writes: Arc::new(Semaphore::new(1)) }))
     }
 
-    /// Does `work` in a thread that may block. When nobody waits for it any more, it is cancelled.
-    async fn work<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&state::Sql) -> Result<T, state::Error> + Send + 'static,
-    ) -> Result<T, state::Error> {
-        let turn = Arc::clone(&self.turn).lock_owned().await;
-        let waited_for = WaitedFor { sql: Arc::clone(&self.sql), step: Arc::default() };
-        let (sql, step) = (Arc::clone(&self.sql), Arc::clone(&waited_for.step));
-        let working = tokio::task::spawn_blocking(move || {
-            let worked = match begin(&step) {
-                true => work(&sql),
-                false => Err(state::Error::SqlCancelled),
-            };
-            *lock(&step) = Step::Ended;
-            // Only now: a cancellation must not hit the next.
-            drop(turn);
-            worked
-        });
-        let worked = working.await;
-        drop(waited_for);
-        worked.unwrap_or(Err(state::Error::Closed))
+    /// The same database for another function.
+    pub fn for_another(&self) -> Self {
+        Self::of(Arc::clone(&self.shared))
     }
+
+    fn of(shared: Arc<Shared>) -> Self {
+        let reads = Arc::new(Semaphore::new(SQL_READS_PER_FUNCTION_MAX));
+        Self { shared, reads, writes: Arc::new(Semaphore::new(1)) }
+    }
+
+    /// Waits for a turn: of this function, and then of all.
+    async fn turn(&self, own: &Arc<Semaphore>, all: &Arc<Semaphore>) -> Result<Turn, state::Error> {
+        let time_max = self.shared.writer.limits().time_max;
+        let turn = async {
+            let own = Arc::clone(own).acquire_owned().await.map_err(|_| state::Error::Closed)?;
+            let all = Arc::clone(all).acquire_owned().await.map_err(|_| state::Error::Closed)?;
+            Ok([own, all])
+        };
+        tokio::time::timeout(time_max, turn).await.unwrap_or(Err(state::Error::SqlTime(time_max)))
+    }
+
+    /// Does `work` on a reader.
+    async fn read(&self, work: Arc<Work>) -> Result<SqlDone, state::Error> {
+        let turn = self.turn(&self.reads, &self.shared.reads).await?;
+        let shared = Arc::clone(&self.shared);
+        let lend = move || {
+            let idle = lock(&shared.readers).pop();
+            idle.map_or_else(|| shared.writer.reader().map(Arc::new), Ok)
+        };
+        let shared = Arc::clone(&self.shared);
+        let take_back = move |reader| {
+            lock(&shared.readers).push(reader);
+            drop(turn);
+        };
+        done(lend, work, take_back).await
+    }
+
+    /// Does `work` on the writer.
+    async fn write(&self, work: Arc<Work>) -> Result<SqlDone, state::Error> {
+        let turn = self.turn(&self.writes, &self.shared.writes).await?;
+        let writer = Arc::clone(&self.shared.writer);
+        done(|| Ok(writer), work, |_| drop(turn)).await
+    }
+}
+
+/// Does `work` on a connection that `lend` gives, in a thread that may block. When nobody waits for it any more, it is
+/// cancelled.
+async fn done(
+    lend: impl FnOnce() -> Result<Arc<state::Sql>, state::Error> + Send + 'static,
+    work: Arc<Work>,
+    take_back: impl FnOnce(Arc<state::Sql>) + Send + 'static,
+) -> Result<SqlDone, state::Error> {
+    let waited_for = WaitedFor::default();
+    let step = Arc::clone(&waited_for.0);
+    let working = tokio::task::spawn_blocking(move || {
+        let sql = lend()?;
+        let worked = match begin(&step, &sql) {
+            true => work(&sql),
+            false => Err(state::Error::SqlCancelled),
+        };
+        *lock(&step) = Step::Ended;
+        // Only now: a cancellation must not hit the next.
+        take_back(sql);
+        worked
+    });
+    let worked = working.await;
+    drop(waited_for);
+    worked.unwrap_or(Err(state::Error::Closed))
 }
 
 impl Sql for Database {
     fn run(&self, work: SqlWork) -> Calling<Result<SqlDone, state::Error>> {
         let this = self.clone();
         Box::pin(async move {
-            let run = move |sql: &state::Sql| match work {
-                SqlWork::Execute(statement) => {
-                    sql.execute(&statement).map(|done| SqlDone::Changed(vec![done]))
+            match work {
+                SqlWork::Query(statement) => {
+                    let query: Arc<Work> = Arc::new(move |sql| sql.query(&statement).map(SqlDone::Found));
+                    match this.read(Arc::clone(&query)).await {
+                        // What a reader may not do, the writer may.
+                        Err(state::Error::SqlWrites | state::Error::SqlDenied(_)) => this.write(query).await,
+                        found => found,
+                    }
                 }
-                SqlWork::Query(statement) => sql.query(&statement).map(SqlDone::Found),
-                SqlWork::Batch(statements) => sql.transaction(&statements).map(SqlDone::Changed),
-            };
-            this.work(run).await
+                SqlWork::Execute(statement) => {
+                    let execute = move |sql: &state::Sql| {
+                        sql.execute(&statement).map(|done| SqlDone::Changed(vec![done]))
+                    };
+                    this.write(Arc::new(execute)).await
+                }
+                SqlWork::Batch(statements) => {
+                    let batch = move |sql: &state::Sql| sql.transaction(&statements).map(SqlDone::Changed);
+                    this.write(Arc::new(batch)).await
+                }
+            }
         })
     }
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Default)]
 enum Step {
     #[default]
     Queued,
-    Running,
+    Running(Arc<state::Sql>),
     Ended,
 }
 
 /// Work that is cancelled when this is dropped before its end.
-struct WaitedFor {
-    sql: Arc<state::Sql>,
-    step: Arc<Mutex<Step>>,
-}
+#[derive(Default)]
+struct WaitedFor(Arc<Mutex<Step>>);
 
 impl Drop for WaitedFor {
     fn drop(&mut self) {
-        let mut step = lock(&self.step);
-        if *step == Step::Running {
-            self.sql.cancel();
+        let mut step = lock(&self.0);
+        if let Step::Running(sql) = &*step {
+            sql.cancel();
         }
         *step = Step::Ended;
     }
 }
 
-fn begin(step: &Mutex<Step>) -> bool {
+fn begin(step: &Mutex<Step>, sql: &Arc<state::Sql>) -> bool {
     let mut step = lock(step);
-    let queued = *step == Step::Queued;
-    if queued {
-        *step = Step::Running;
+    let is_queued = matches!(*step, Step::Queued);
+    if is_queued {
+        sql.resume();
+        *step = Step::Running(Arc::clone(sql));
     }
-    queued
+    is_queued
 }
 
-fn lock(step: &Mutex<Step>) -> std::sync::MutexGuard<'_, Step> {
-    step.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl From<Value> for state::sql::Value {

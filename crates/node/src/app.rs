@@ -178,6 +178,11 @@ impl App {
         self.functions().iter().map(|function| function.settings.deadline).max().unwrap_or_default()
     }
 
+    /// Says goodbye to the WebSockets of its functions, for another app takes its place.
+    pub(crate) fn close_sockets(&self) {
+        self.functions().iter().for_each(|function| function.replaced.begin());
+    }
+
     /// Its open WebSockets.
     pub(crate) fn sockets(&self) -> &Sockets {
         &self.loader.sockets
@@ -218,7 +223,7 @@ impl Table {
         let mut table = self.functions.write().unwrap_or_else(PoisonError::into_inner);
         let old = table.insert(function.name().to_owned(), function);
         drop(table);
-        drop(old);
+        old.inspect(|old| old.replaced.begin());
     }
 
     fn replace(&self, functions: BTreeMap<String, Arc<Function>>) {

@@ -48,8 +48,9 @@ impl Function {
         for (name, value) in &parts.headers {
             let name = match *name == CONTENT_TYPE {
                 true => "CONTENT_TYPE".to_owned(),
-                // `Proxy:` would look like a setting of the program's own HTTP client.
-                false if name == "proxy" => continue,
+                // `Proxy:` would look like a setting of the program's own HTTP client, and `Sampan_Route:` like what
+                // only the node says.
+                false if name == "proxy" || name.as_str().contains('_') => continue,
                 false => format!("HTTP_{}", name.as_str().to_ascii_uppercase().replace('-', "_")),
             };
             variables.push((name, text(value)));

@@ -39,6 +39,7 @@ impl Current {
         if let Some(watchers) = &mut *self.watchers() {
             watchers.renew(&app);
         }
+        old.close_sockets();
         // What has begun in it ends by its deadline, and may call its other functions until then.
         tokio::spawn(async move {
             tokio::time::sleep(old.deadline_max()).await;

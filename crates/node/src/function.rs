@@ -17,6 +17,7 @@ use crate::gate::Place;
 use crate::instance::{Exporting, Instance, Warm};
 use crate::sealed::Apart;
 use crate::stats::{Stats, Summary};
+use crate::websocket::Ending;
 
 /// A function, ready to be called.
 pub struct Function {
@@ -41,6 +42,8 @@ pub struct Function {
     pub(crate) concurrent: OnceLock<Concurrent>,
     pub(crate) warm_exports: Warm<Exporting>,
     pub(crate) settings: Settings,
+    /// Closes its WebSockets when another takes its place.
+    pub(crate) replaced: Ending,
 }
 
 /// A program in the engine that suits it.
@@ -130,6 +133,7 @@ impl Function {
             concurrent: OnceLock::new(),
             warm_exports: Warm::new(settings.reuse),
             settings,
+            replaced: Ending::default(),
         })
     }
 
@@ -159,6 +163,7 @@ impl Function {
             concurrent: OnceLock::new(),
             warm_exports: Warm::new(0),
             settings,
+            replaced: Ending::default(),
         }
     }
 

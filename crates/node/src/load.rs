@@ -382,7 +382,7 @@ impl Loader {
             config: config.collect(),
             calls,
             siblings: Arc::clone(&self.siblings),
-            sql: self.shared.sql.clone().filter(|_| granted.sql).map(|sql| sql as _),
+            sql: self.shared.sql.as_ref().filter(|_| granted.sql).map(|sql| Arc::new(sql.for_another()) as _),
             containers,
             connections: Some(Arc::clone(&self.sockets) as Arc<dyn Connections>),
             log: Arc::new(log),

@@ -59,8 +59,7 @@ pub(crate) async fn respond(app: Arc<App>, scheme: Scheme, request: Request<Inco
         _ => {
             let (chain, span) = place;
             let call = Call { chain, span, depth: 0, deadline: Instant::now() + DEADLINE_MAX };
-            let rest = names.into_iter().next_back().map(|(_, value)| value);
-            let way = Way { app: Arc::clone(&app), rule: Arc::clone(rule), rest, passed: 0 };
+            let way = Way { app: Arc::clone(&app), rule: Arc::clone(rule), names, passed: 0 };
             let body = WasiBody::new(body.map_err(HttpError::from));
             way.go(call, Request::from_parts(parts, body)).await
         }
@@ -96,8 +95,8 @@ fn has_host(parts: &mut Parts, scheme: Scheme) -> bool {
 struct Way {
     app: Arc<App>,
     rule: Arc<Rule>,
-    /// What the last name in the pattern of the route stands for.
-    rest: Option<String>,
+    /// What the names in the pattern of the route stand for.
+    names: Vec<(String, String)>,
     /// Functions of middleware that were passed.
     passed: usize,
 }
@@ -112,7 +111,7 @@ impl Way {
             To::Function(name) => ask_function(&self.app, name, call, None, request).await,
             To::Chain(name) => Box::pin(ask_chain(&self.app, name, call, request)).await,
             To::Files(path) => {
-                let rest = self.rest.as_deref().unwrap_or_default();
+                let rest = self.names.last().map_or("", |(_, value)| value);
                 Box::pin(files::answer(&self.app.dir().join(path), rest, &request.into_parts().0)).await
             }
         }
@@ -120,7 +119,9 @@ impl Way {
 }
 
 impl Next for Way {
-    fn answer(&self, call: Call, request: Request<WasiBody>) -> Calling<Response<WasiBody>> {
+    fn answer(&self, call: Call, mut request: Request<WasiBody>) -> Calling<Response<WasiBody>> {
+        // Middleware says what it likes in all other fields.
+        tell_route(request.headers_mut(), &self.rule, &self.names);
         // Whatever comes next, middleware is an instance of WASI 0.3, which no other one runs inside.
         Box::pin(spawn(self.clone().go(call, request)))
     }

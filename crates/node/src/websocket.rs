@@ -34,8 +34,22 @@ use crate::sealed::Task;
 pub(crate) struct Sockets {
     /// What waits for each, by its name.
     queues: Mutex<HashMap<String, mpsc::Sender<Message>>>,
-    /// Whether all are to close. Each of them listens, from before it is opened until its function knows of its end.
-    ending: watch::Sender<bool>,
+    ending: Ending,
+}
+
+/// Whether connections are to close. Each of them listens, from before it is opened until its function knows of its end.
+#[derive(Default)]
+pub(crate) struct Ending(watch::Sender<bool>);
+
+impl Ending {
+    /// Has all close, and those that come.
+    pub(crate) fn begin(&self) {
+        self.0.send_replace(true);
+    }
+
+    fn listen(&self) -> watch::Receiver<bool> {
+        self.0.subscribe()
+    }
 }
 
 /// A message as a function gets it.
@@ -55,12 +69,12 @@ impl Sockets {
 
     /// Says goodbye to all, and to those that come.
     pub(crate) fn close_all(&self) {
-        self.ending.send_replace(true);
+        self.ending.begin();
     }
 
     /// Comes when the functions know of the end of each.
     pub(crate) async fn closed(&self) {
-        self.ending.closed().await;
+        self.ending.0.closed().await;
     }
 }
 
@@ -110,8 +124,8 @@ pub(crate) async fn accept(app: Arc<App>, name: &str, parts: Parts, body: Incomi
     // It can be written to from the moment that the function knows its name.
     let (queue, messages) = mpsc::channel(SOCKET_QUEUE_MAX);
     app.sockets().open().insert(connection.clone(), queue);
-    let ending = app.sockets().ending.subscribe();
-    let open = Open { app: Arc::clone(&app), function, connection, ending };
+    let (ending, replaced) = (app.sockets().ending.listen(), function.replaced.listen());
+    let open = Open { app: Arc::clone(&app), function, connection, ending, replaced };
     match open.opened(&parts).await {
         Ok(Ok(())) => {}
         Ok(Err(reason)) => return say(StatusCode::FORBIDDEN, &format!("{reason}\n")),
@@ -182,7 +196,10 @@ struct Open {
     app: Arc<App>,
     function: Arc<Function>,
     connection: String,
+    /// That of the node.
     ending: watch::Receiver<bool>,
+    /// That of the function, whose place another has taken: it would speak with clients that it does not know.
+    replaced: watch::Receiver<bool>,
 }
 
 impl Open {
@@ -232,11 +249,12 @@ impl Open {
 
     /// Sends what is in the queue, and a goodbye at its end.
     async fn write(&self, mut to: impl Sink<Message> + Unpin, mut queue: mpsc::Receiver<Message>) {
-        let mut ending = self.ending.clone();
+        let (mut ending, mut replaced) = (self.ending.clone(), self.replaced.clone());
         let code = loop {
             let next = tokio::time::timeout(SOCKET_SILENCE, queue.recv());
             let message = tokio::select! {
                 _ = ending.wait_for(|is_ending| *is_ending) => break CloseCode::Away,
+                _ = replaced.wait_for(|is_replaced| *is_replaced) => break CloseCode::Restart,
                 next = next => match next {
                     Ok(Some(message)) => message,
                     Ok(None) => break CloseCode::Normal,

@@ -159,6 +159,9 @@ pub enum Error {
         /// Bytes that it may have.
         bytes_max: u64,
     },
+    /// A statement writes, and the connection only reads.
+    #[error("the statement writes, and this connection only reads")]
+    SqlWrites,
     // What is not written down comes last: others are known by their place.
     /// Another process has the store open.
     #[serde(skip)]

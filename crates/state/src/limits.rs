@@ -70,6 +70,15 @@ pub const SQL_RESULT_ROWS_MAX: usize = 100_000;
 /// Bytes of the values of one result, unless another number is given.
 pub const SQL_RESULT_BYTES_MAX: usize = 64 << 20;
 
+/// Bytes that the log of a database may have when a transaction begins, which may make it longer by what it writes.
+pub const SQL_LOG_BYTES_MAX: u64 = 64 << 20;
+
+/// Connections of a database that only read. Each keeps 2 MB of pages at most.
+pub const SQL_READERS_MAX: usize = 16;
+
+/// Of these, what one function may use at once.
+pub const SQL_READS_PER_FUNCTION_MAX: usize = 4;
+
 /// Steps of SQLite's machine between two looks at the clock.
 pub const SQL_OPS_BETWEEN_CHECKS: i32 = 1_000;
 

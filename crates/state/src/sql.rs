@@ -1,6 +1,9 @@
 //! One SQLite database of an app, which takes statements from hostile programs.
 //!
-//! Calls block, and one runs at a time. Each is a transaction of its own; [`Sql::transaction`] makes one of several.
+//! A [`Sql`] is a connection to it: the writer, of which a process has one, or a [reader](Sql::reader), of which it may
+//! have several. SQLite's log of what was written lets them work beside each other: who reads sees what was committed
+//! when it began. Calls block, and each connection runs one at a time. Each is a transaction of its own;
+//! [`Sql::transaction`] makes one of several.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,8 +17,8 @@ use serde::{Deserialize, Serialize};
 use crate::Error;
 use crate::embedded::private;
 use crate::limits::{
-    SQL_OPS_BETWEEN_CHECKS, SQL_RESULT_BYTES_MAX, SQL_RESULT_ROWS_MAX, SQL_STATEMENTS_CACHED_MAX,
-    VALUE_BYTES_MAX,
+    SQL_LOG_BYTES_MAX, SQL_OPS_BETWEEN_CHECKS, SQL_RESULT_BYTES_MAX, SQL_RESULT_ROWS_MAX,
+    SQL_STATEMENTS_CACHED_MAX, VALUE_BYTES_MAX,
 };
 use crate::room::probe;
 
@@ -28,7 +31,7 @@ pub struct SqlLimits {
     pub bytes_max: u64,
     /// Bytes of one text, blob or row.
     pub value_bytes_max: usize,
-    /// How long one statement, or one transaction, may take, with the wait for others.
+    /// How long one statement, or one transaction, may take. As long may it wait for its turn before.
     pub time_max: Duration,
     /// Rows of one result.
     pub rows_max: usize,
@@ -90,14 +93,16 @@ pub struct Rows {
     pub rows: Vec<Vec<Value>>,
 }
 
-/// An open database.
+/// A connection to an open database.
 pub struct Sql {
     connection: Mutex<Connection>,
+    is_reader: bool,
     path: PathBuf,
     limits: SqlLimits,
     /// While this crate's own statements are prepared.
     ours: Arc<AtomicBool>,
     deadline: Arc<Mutex<Option<Instant>>>,
+    is_cancelled: Arc<AtomicBool>,
     interrupt: rusqlite::InterruptHandle,
 }
 
@@ -111,40 +116,74 @@ impl Sql {
         // SQLite would take a relative path that starts with `file:` for a URI, and make a file that others can read.
         let path = std::path::absolute(path).map_err(failed)?;
         drop(private().open(&path).map_err(failed)?);
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let opened = Connection::open_with_flags(&path, flags).map_err(|error| translate(&path, error))?;
-        Self::set_up(opened, &path, limits).map_err(|error| translate(&path, error))
+        Self::connect(path, limits, false)
     }
 
-    fn set_up(mut connection: Connection, path: &Path, limits: SqlLimits) -> rusqlite::Result<Self> {
+    /// Another connection to the same database, which only reads: it refuses all else with [`Error::SqlWrites`].
+    ///
+    /// # Errors
+    /// As [`Sql::open`].
+    pub fn reader(&self) -> Result<Self, Error> {
+        Self::connect(self.path.clone(), self.limits.clone(), true)
+    }
+
+    /// What it may take up.
+    pub fn limits(&self) -> &SqlLimits {
+        &self.limits
+    }
+
+    fn connect(path: PathBuf, limits: SqlLimits, is_reader: bool) -> Result<Self, Error> {
+        let access = match is_reader {
+            true => OpenFlags::SQLITE_OPEN_READ_ONLY,
+            false => OpenFlags::SQLITE_OPEN_READ_WRITE,
+        };
+        let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let opened = Connection::open_with_flags(&path, flags).map_err(|error| translate(&path, error))?;
+        Self::set_up(opened, &path, limits, is_reader).map_err(|error| translate(&path, error))
+    }
+
+    fn set_up(
+        mut connection: Connection,
+        path: &Path,
+        limits: SqlLimits,
+        is_reader: bool,
+    ) -> rusqlite::Result<Self> {
         connection.busy_timeout(limits.time_max)?;
         connection.set_prepared_statement_cache_capacity(SQL_STATEMENTS_CACHED_MAX);
-        connection.pragma_update(None, "journal_mode", "wal")?;
-        connection.pragma_update(None, "synchronous", "full")?;
         connection.pragma_update(None, "foreign_keys", true)?;
-        let page_bytes: i64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
-        let pages_max = i64::try_from(limits.bytes_max).unwrap_or(i64::MAX) / page_bytes.max(1);
-        connection.pragma_update(None, "max_page_count", pages_max.clamp(1, i64::from(u32::MAX - 1)))?;
-        connection.pragma_update(None, "journal_size_limit", 1 << 20)?;
+        if !is_reader {
+            connection.pragma_update(None, "journal_mode", "wal")?;
+            connection.pragma_update(None, "synchronous", "full")?;
+            let page_bytes: i64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
+            let pages_max = i64::try_from(limits.bytes_max).unwrap_or(i64::MAX) / page_bytes.max(1);
+            let pages_max = pages_max.clamp(1, i64::from(u32::MAX - 1));
+            connection.pragma_update(None, "max_page_count", pages_max)?;
+            connection.pragma_update(None, "journal_size_limit", 1 << 20)?;
+        }
 
         let ours = Arc::new(AtomicBool::new(false));
-        guard::put(&mut connection, &limits, Arc::clone(&ours))?;
+        guard::put(&mut connection, &limits, is_reader, Arc::clone(&ours))?;
         let deadline = Arc::new(Mutex::new(None::<Instant>));
         let watched = Arc::clone(&deadline);
+        let is_cancelled = Arc::new(AtomicBool::new(false));
+        let cancelled = Arc::clone(&is_cancelled);
         connection.progress_handler(
             SQL_OPS_BETWEEN_CHECKS,
             Some(move || {
                 let deadline = *watched.lock().unwrap_or_else(PoisonError::into_inner);
-                deadline.is_some_and(|deadline| Instant::now() >= deadline)
+                deadline
+                    .is_some_and(|deadline| cancelled.load(Ordering::Relaxed) || Instant::now() >= deadline)
             }),
         )?;
         let interrupt = connection.get_interrupt_handle();
         Ok(Self {
             connection: Mutex::new(connection),
+            is_reader,
             path: path.to_owned(),
             limits,
             ours,
             deadline,
+            is_cancelled,
             interrupt,
         })
     }
@@ -154,7 +193,7 @@ impl Sql {
     /// # Errors
     /// When it is not valid, not allowed, fails, or reaches a limit. Then it changed nothing.
     pub fn execute(&self, statement: &Statement) -> Result<Done, Error> {
-        self.limited(|connection| run(connection, statement).map(|affected| done(connection, affected)))
+        self.writing(|connection| run(connection, statement).map(|affected| done(connection, affected)))
     }
 
     /// Runs a statement and returns its rows.
@@ -162,14 +201,21 @@ impl Sql {
     /// # Errors
     /// As [`Sql::execute`], and when there are more rows or bytes than a result may have.
     pub fn query(&self, statement: &Statement) -> Result<Rows, Error> {
-        let found = self.limited(|connection| {
-            let writes = !prepare(connection, statement)?.readonly();
-            // A statement that writes and has too many rows to return must not have written.
-            if writes {
-                return self.atomically(connection, |connection| self.collect(connection, statement));
-            }
-            self.collect(connection, statement)
-        })?;
+        let found = match self.is_reader {
+            true => self.limited(|connection| {
+                if !prepare(connection, statement)?.readonly() {
+                    return Ok(Err(Error::SqlWrites));
+                }
+                self.collect(connection, statement).map(Ok)
+            })??,
+            false => self.writing(|connection| {
+                if prepare(connection, statement)?.readonly() {
+                    return self.collect(connection, statement);
+                }
+                // A statement that writes and has too many rows to return must not have written.
+                self.atomically(connection, |connection| self.collect(connection, statement))
+            })?,
+        };
         found.ok_or(Error::SqlResult {
             rows_max: self.limits.rows_max,
             bytes_max: self.limits.result_bytes_max,
@@ -181,7 +227,7 @@ impl Sql {
     /// # Errors
     /// As [`Sql::execute`]. Then none of them changed anything.
     pub fn transaction(&self, statements: &[Statement]) -> Result<Vec<Done>, Error> {
-        let dones = self.limited(|connection| {
+        let dones = self.writing(|connection| {
             self.atomically(connection, |connection| {
                 let run = |statement| run(connection, statement).map(|affected| done(connection, affected));
                 statements.iter().map(run).collect::<Result<Vec<_>, _>>().map(Some)
@@ -190,9 +236,40 @@ impl Sql {
         Ok(dones.unwrap_or_default())
     }
 
-    /// Ends the call that runs now, on whichever thread.
+    /// Ends the call that runs now, on whichever thread, and each that is made before [`Sql::resume`].
     pub fn cancel(&self) {
+        self.is_cancelled.store(true, Ordering::Relaxed);
         self.interrupt.interrupt();
+    }
+
+    /// Lets calls run again.
+    pub fn resume(&self) {
+        self.is_cancelled.store(false, Ordering::Relaxed);
+    }
+
+    /// Runs `work` with a deadline, on the connection that may write.
+    fn writing<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, Error> {
+        if self.is_reader {
+            return Err(Error::SqlWrites);
+        }
+        match self.limited(|connection| self.shorten(connection)?.then(|| work(connection)).transpose())? {
+            Some(worked) => Ok(worked),
+            None => Err(Error::SqlTime(self.limits.time_max)),
+        }
+    }
+
+    /// Sees that the log is no longer than it may be. As long as anybody reads, it only grows; so if it is too long, this
+    /// waits for those who read from it, while others read from the database itself. False if that took too long.
+    fn shorten(&self, connection: &Connection) -> rusqlite::Result<bool> {
+        let mut log = self.path.clone().into_os_string();
+        log.push("-wal");
+        if std::fs::metadata(log).map_or(0, |log| log.len()) <= SQL_LOG_BYTES_MAX {
+            return Ok(true);
+        }
+        let is_busy = |row: &rusqlite::Row<'_>| row.get(0);
+        let is_busy: bool =
+            self.ours(|| connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], is_busy))?;
+        Ok(!is_busy)
     }
 
     /// Runs `work` with a deadline.
@@ -239,10 +316,15 @@ impl Sql {
     }
 
     fn own(&self, connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+        self.ours(|| connection.execute_batch(sql))
+    }
+
+    /// Runs a statement of this crate.
+    fn ours<T>(&self, work: impl FnOnce() -> T) -> T {
         self.ours.store(true, Ordering::Relaxed);
-        let result = connection.execute_batch(sql);
+        let worked = work();
         self.ours.store(false, Ordering::Relaxed);
-        result
+        worked
     }
 
     /// The rows of a statement; `None` when there are too many.

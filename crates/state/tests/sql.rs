@@ -1,8 +1,10 @@
 //! What hostile statements may and may not do to a database.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use state::limits::SQL_LOG_BYTES_MAX;
 use state::sql::{Rows, Statement, Value};
 use state::{Error, Sql, SqlLimits};
 
@@ -129,15 +131,90 @@ fn a_statement_can_be_cancelled() {
     let sql =
         open(directory.path(), SqlLimits { time_max: Duration::from_secs(3_600), ..SqlLimits::default() });
     std::thread::scope(|scope| {
+        // Whether it has begun or not.
         let running = scope.spawn(|| sql.query(&statement(ENDLESS)));
-        // A call to cancel before it runs has nothing to cancel, so it is made until it has.
-        while !running.is_finished() {
-            sql.cancel();
-            std::thread::yield_now();
-        }
+        sql.cancel();
         assert!(matches!(running.join().unwrap(), Err(Error::SqlCancelled)));
     });
+    sql.resume();
     assert_eq!(count(&sql), Value::Int(0));
+}
+
+#[test]
+fn a_reader_only_reads() {
+    let directory = tempfile::tempdir().unwrap();
+    let sql = open(directory.path(), SqlLimits::default());
+    let reader = sql.reader().unwrap();
+    let insert = statement("INSERT INTO t VALUES (1, 'x') RETURNING a");
+    assert!(matches!(reader.query(&insert), Err(Error::SqlWrites)));
+    assert!(matches!(reader.execute(&insert), Err(Error::SqlWrites)));
+    assert!(matches!(reader.transaction(std::slice::from_ref(&insert)), Err(Error::SqlWrites)));
+    for hostile in
+        ["PRAGMA query_only = off", "PRAGMA wal_checkpoint", "SELECT last_insert_rowid()", "SELECT changes()"]
+    {
+        assert!(matches!(reader.query(&statement(hostile)), Err(Error::SqlDenied(_))), "{hostile}");
+    }
+    assert_eq!(count(&reader), Value::Int(0));
+    sql.query(&insert).unwrap();
+    assert_eq!(count(&reader), Value::Int(1));
+}
+
+#[test]
+fn a_transaction_is_not_seen_before_it_is_committed() {
+    let directory = tempfile::tempdir().unwrap();
+    let limits = SqlLimits { time_max: Duration::from_secs(3_600), ..SqlLimits::default() };
+    let sql = open(directory.path(), limits);
+    let reader = sql.reader().unwrap();
+    let insert = statement("INSERT INTO t VALUES (1, 'x')");
+    // The second statement reads what the first wrote, so that a reader meets a transaction that has written.
+    let endless = statement(&format!("UPDATE t SET b = ({ENDLESS}) WHERE a = 1"));
+    std::thread::scope(|scope| {
+        let probe = SqlLimits { time_max: Duration::ZERO, ..SqlLimits::default() };
+        let other = Sql::open(&directory.path().join("app.db"), probe).unwrap();
+        let running = scope.spawn(|| sql.transaction(&[insert.clone(), endless]));
+        // Others may write until it has begun.
+        while !matches!(other.transaction(&[]), Err(Error::Busy)) {
+            std::thread::yield_now();
+        }
+        for _ in 0..100 {
+            assert_eq!(count(&reader), Value::Int(0));
+        }
+        sql.cancel();
+        assert!(matches!(running.join().unwrap(), Err(Error::SqlCancelled)));
+    });
+    assert_eq!(count(&reader), Value::Int(0));
+    sql.resume();
+    sql.transaction(&[insert]).unwrap();
+    assert_eq!(count(&reader), Value::Int(1));
+}
+
+#[test]
+fn readers_do_not_make_the_log_grow_without_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let limits = SqlLimits { time_max: Duration::from_secs(3_600), ..SqlLimits::default() };
+    let sql = open(directory.path(), limits);
+    let log = || std::fs::metadata(directory.path().join("app.db-wal")).unwrap().len();
+    let longest = SQL_LOG_BYTES_MAX + (16 << 20);
+    let write = statement("INSERT OR REPLACE INTO t VALUES (1, zeroblob(8000000))");
+    let is_over = AtomicBool::new(false);
+    let readers: Vec<_> = (0..2).map(|_| sql.reader().unwrap()).collect();
+    std::thread::scope(|scope| {
+        for reader in &readers {
+            let is_over = &is_over;
+            // Each reads for a while from what was there when it began; there is always one that does.
+            let long = ENDLESS
+                .replace("FROM n)", "FROM n LIMIT 100000)")
+                .replace("count(*)", "count(*) + (SELECT count(*) FROM t)");
+            scope.spawn(move || {
+                while !is_over.load(Ordering::Relaxed) {
+                    reader.query(&statement(&long)).unwrap();
+                }
+            });
+        }
+        let wrote: Vec<_> = (0..20).map(|_| sql.execute(&write).map(|_| log())).collect();
+        is_over.store(true, Ordering::Relaxed);
+        assert!(wrote.iter().all(|wrote| matches!(wrote, Ok(bytes) if *bytes <= longest)), "{wrote:?}");
+    });
 }
 
 #[test]

@@ -108,6 +108,12 @@ fn refusal() -> Response {
 fn with_user(request: Request, user: &[u8]) -> Result<Request, ErrorCode> {
     let headers = request.get_headers().clone();
     headers.append("x-user", user).map_err(|error| ErrorCode::InternalError(Some(error.to_string())))?;
+    // `forger` says of the route what is not true.
+    if user == b"forger" {
+        for name in ["sampan-route", "sampan-path-rest", "sampan-path-user", "sampan_route"] {
+            headers.append(name, b"/forged").expect("it is allowed");
+        }
+    }
     let (method, path) = (request.get_method(), request.get_path_with_query());
     let (scheme, authority) = (request.get_scheme(), request.get_authority());
     let (body, trailers) = Request::consume_body(request, wit_future::new(|| Ok(())).1);

@@ -20,6 +20,10 @@ pub(super) const MESSAGE_BYTES_MAX: usize = 16 << 10;
 pub(super) enum Tag {
     /// From inside: what became of each layer.
     Layers = b'L',
+    /// From inside: its memory, and the first number of its sockets; where its calls about the network come.
+    Memory = b'R',
+    /// See [`Tag::Memory`].
+    Calls = b'N',
     /// To the inside: go on.
     Go = b'G',
     /// From inside: which code is wanted.
@@ -40,8 +44,10 @@ pub(super) enum Tag {
     BrokenPipe = b'P',
 }
 
-const TAGS: [Tag; 10] = [
+const TAGS: [Tag; 12] = [
     Tag::Layers,
+    Tag::Memory,
+    Tag::Calls,
     Tag::Go,
     Tag::Want,
     Tag::Code,

@@ -1,12 +1,12 @@
-//! Landlock: the same directories once more, held by another part of the kernel, and TCP by port.
+//! Landlock: the same directories once more, held by another part of the kernel; and no TCP.
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, NetPort, PathBeneath, PathFd,
-    Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetStatus, Scope,
+    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset,
+    RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetStatus, Scope,
 };
 
+use super::Plan;
 use super::layer::{Layer, State};
-use super::{Network, Plan};
 
 /// The newest version that is asked for; an older kernel holds what it knows of it.
 const NEWEST: ABI = ABI::V6;
@@ -34,33 +34,18 @@ fn ruleset(plan: &Plan) -> Result<RulesetCreated, Box<dyn std::error::Error>> {
     let mut rules = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(everything)?
-        .scope(Scope::from_all(NEWEST))?;
-    let (to, at) = match &plan.network {
-        Network::None => (Some(&[][..]), Some(&[][..])),
-        Network::Granted { connect, listen } => (connect.as_deref(), listen.as_deref()),
-    };
-    if to.is_some() {
-        rules = rules.handle_access(AccessNet::ConnectTcp)?;
-    }
-    if at.is_some() {
-        rules = rules.handle_access(AccessNet::BindTcp)?;
-    }
-    let mut rules = rules.create()?;
+        .handle_access(AccessNet::from_all(NEWEST))?
+        .scope(Scope::from_all(NEWEST))?
+        .create()?;
     for dir in &plan.dirs {
         let access: BitFlags<AccessFs> =
             if dir.read_only { AccessFs::from_read(NEWEST) } else { everything } & !AccessFs::Execute;
         rules = rules.add_rule(PathBeneath::new(PathFd::new(&dir.path)?, access))?;
     }
-    if let Network::Granted { .. } = plan.network
+    if plan.network.is_granted()
         && let Ok(resolver) = PathFd::new("/etc")
     {
         rules = rules.add_rule(PathBeneath::new(resolver, AccessFs::ReadFile))?;
-    }
-    for port in to.unwrap_or_default() {
-        rules = rules.add_rule(NetPort::new(*port, AccessNet::ConnectTcp))?;
-    }
-    for port in at.unwrap_or_default() {
-        rules = rules.add_rule(NetPort::new(*port, AccessNet::BindTcp))?;
     }
     Ok(rules)
 }

@@ -8,16 +8,19 @@
 //! The supervisor is the enemy's neighbour: it believes nothing that comes through the channel, holds the limits of time,
 //! and tells how the process ended.
 
+mod broker;
 mod calls;
 mod capabilities;
 mod cgroup;
 mod channel;
 mod code;
 mod descriptors;
+mod egress;
 mod landlock;
 mod layer;
 mod limits;
 mod namespaces;
+mod notify;
 mod root;
 mod seccomp;
 mod shared;
@@ -28,7 +31,7 @@ use std::io;
 use std::mem;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use libc::{c_int, c_long};
 
@@ -37,6 +40,8 @@ use crate::options::Seal;
 use channel::{Channel, Tag};
 pub use channel::{receive_descriptor, send_descriptor};
 pub use code::{Source, Supplier};
+use egress::WayOut;
+pub use egress::{Egress, Protocol};
 use layer::plain;
 pub use layer::{Layer, State};
 use namespaces::Ids;
@@ -57,7 +62,7 @@ pub struct Plan {
     pub seal: Seal,
     /// Directories that the program was granted.
     pub dirs: Vec<Dir>,
-    /// Whether it was granted any of the network.
+    /// What it was granted of the network.
     pub network: Network,
     /// Bytes that the program may hold; the process may hold [`PROCESS_BYTES`] more.
     pub memory_bytes_max: u64,
@@ -76,32 +81,18 @@ pub struct Dir {
     pub read_only: bool,
 }
 
-/// What is granted of the network.
+/// What is granted of the network. The process itself has none: its network is empty.
 #[derive(Clone, Debug)]
 pub enum Network {
-    /// Nothing: the process has a network of its own, with nobody else in it.
+    /// Nothing.
     None,
-    /// Something: the process shares the host's network, on these ports of TCP; `None` is any.
-    Granted {
-        /// To connect to.
-        connect: Option<Vec<u16>>,
-        /// To listen on.
-        listen: Option<Vec<u16>>,
-    },
+    /// What this says; the supervisor makes each connection.
+    Granted(Arc<dyn Egress>),
 }
 
-/// A name server that has much to say does so over TCP.
-const NAME_SERVER_PORT: u16 = 53;
-
 impl Network {
-    /// What peers at these ports, where `None` is any, and listening on these, take.
-    pub fn granted(to: impl Iterator<Item = Option<u16>>, at: impl Iterator<Item = u16>) -> Self {
-        let to: Option<Vec<u16>> = to.collect();
-        Network::Granted {
-            connect: to.map(|to| to.into_iter().chain([NAME_SERVER_PORT]).collect()),
-            // A client takes any port that is free.
-            listen: Some(at.chain([0]).collect()),
-        }
+    fn is_granted(&self) -> bool {
+        matches!(self, Network::Granted(_))
     }
 }
 
@@ -190,19 +181,23 @@ impl Inside {
     fn seal(mut plan: Plan, channel: Channel, birth: &Birth, user: Ids, entered: Layer) -> io::Result<Self> {
         control(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64)?;
         let (channel, descriptors) = descriptors::close(channel)?;
+        let memory = plan.network.is_granted().then(egress::memory);
         let mut layers = vec![descriptors, descriptors::forget_environment()];
         layers.extend(Some(entered).filter(Layer::is_refused));
-        layers.extend(namespaces::enter(&plan, birth.namespaces, birth.refused.as_deref(), user));
+        layers.extend(namespaces::enter(birth.namespaces, birth.refused.as_deref(), user));
         layers.push(root::enter(&mut plan));
         layers.push(capabilities::drop_all());
         layers.push(capabilities::no_new_privileges());
-        layers.push(limits::set(&plan));
+        let (limited, sockets_at) = limits::set(&plan);
+        layers.push(limited);
         layers.push(landlock::restrict(&plan));
         layers.push(Layer::from_result("no dumps", control(libc::PR_SET_DUMPABLE, 0)));
-        layers.push(seccomp::set_up());
+        layers.push(seccomp::set_up(plan.network.is_granted()));
+        let way_out = memory.and_then(|memory| WayOut::open(memory, sockets_at, &mut layers));
         // A change of capabilities may have made it forget.
         control(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64)?;
         channel.send(Tag::Layers, &layer::to_bytes(&layers), None)?;
+        way_out.map_or(Ok(()), |way_out| way_out.hand_over(&channel))?;
         Ok(Self { channel, plan, admitted: OnceLock::new() })
     }
 
@@ -228,7 +223,7 @@ impl Inside {
     pub fn begin(&self, ends_itself: bool) -> io::Result<()> {
         self.admitted();
         self.channel.send(Tag::Begins, &[u8::from(ends_itself)], None)?;
-        let has_paths = !self.plan.dirs.is_empty() || matches!(self.plan.network, Network::Granted { .. });
+        let has_paths = !self.plan.dirs.is_empty() || self.plan.network.is_granted();
         match seccomp::lock(has_paths) {
             Err(error) if self.plan.seal == Seal::Required => Err(error),
             _ => Ok(()),

@@ -9,14 +9,14 @@ use libc::c_int;
 
 use super::layer::{Layer, State};
 use super::system::checked;
-use super::{Network, Plan};
 
 /// The namespaces that a process takes by itself.
-const TAKEN: [(c_int, &str); 4] = [
+const TAKEN: [(c_int, &str); 5] = [
     (libc::CLONE_NEWNS, "mount namespace"),
     (libc::CLONE_NEWIPC, "ipc namespace"),
     (libc::CLONE_NEWUTS, "uts namespace"),
     (libc::CLONE_NEWCGROUP, "cgroup namespace"),
+    (libc::CLONE_NEWNET, "network namespace"),
 ];
 
 /// The namespaces that the process begins in, as flags of `clone`: the first that the kernel grants. Root needs no user
@@ -24,7 +24,7 @@ const TAKEN: [(c_int, &str); 4] = [
 pub(super) const AT_BIRTH: [c_int; 2] = [libc::CLONE_NEWPID, libc::CLONE_NEWPID | libc::CLONE_NEWUSER];
 
 /// Reports what the process was born into, and takes the rest.
-pub(super) fn enter(plan: &Plan, born_in: c_int, refused: Option<&str>, user: Ids) -> Vec<Layer> {
+pub(super) fn enter(born_in: c_int, refused: Option<&str>, user: Ids) -> Vec<Layer> {
     let mut layers = Vec::new();
     let refusal = || State::Refused(refused.unwrap_or_default().to_owned());
     if born_in & libc::CLONE_NEWUSER != 0 {
@@ -35,13 +35,6 @@ pub(super) fn enter(plan: &Plan, born_in: c_int, refused: Option<&str>, user: Id
         _ => Layer::new("pid namespace", State::Held(String::new())),
     });
     layers.extend(TAKEN.map(|(flag, name)| Layer::from_result(name, take(flag))));
-    layers.push(match &plan.network {
-        Network::None => Layer::from_result("network namespace", take(libc::CLONE_NEWNET)),
-        Network::Granted { .. } => Layer::new(
-            "network namespace",
-            State::Granted("the host's network; the engine inside holds its grants".to_owned()),
-        ),
-    });
     layers
 }
 

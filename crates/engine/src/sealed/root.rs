@@ -50,7 +50,7 @@ fn build(plan: &Plan) -> io::Result<()> {
     let dirs: Vec<OwnedFd> = dirs.collect::<io::Result<_>>()?;
     let files: Vec<(&str, OwnedFd)> = match plan.network {
         Network::None => Vec::new(),
-        Network::Granted { .. } => {
+        Network::Granted(_) => {
             let read_only = |path: &&str| Dir { path: PathBuf::from(path), read_only: true };
             // Machines have some of these.
             RESOLVER.iter().filter_map(|path| Some((*path, tree(&read_only(path)).ok()?))).collect()

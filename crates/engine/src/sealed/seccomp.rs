@@ -180,10 +180,42 @@ const CLONE_FORBIDDEN: c_int = libc::CLONE_NEWNS
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
-/// Puts on the wide filter, and what reports a call that is on no list.
-pub(super) fn set_up() -> Layer {
+/// Options of sockets that programs may set. Others choose where to something goes, whatever its address is.
+const OPTIONS: [(c_int, &[c_int]); 4] = [
+    (
+        libc::SOL_SOCKET,
+        &[
+            libc::SO_REUSEADDR,
+            libc::SO_KEEPALIVE,
+            libc::SO_LINGER,
+            libc::SO_RCVBUF,
+            libc::SO_SNDBUF,
+            libc::SO_RCVTIMEO,
+            libc::SO_SNDTIMEO,
+        ],
+    ),
+    (
+        libc::IPPROTO_TCP,
+        &[
+            libc::TCP_NODELAY,
+            libc::TCP_KEEPIDLE,
+            libc::TCP_KEEPINTVL,
+            libc::TCP_KEEPCNT,
+            libc::TCP_USER_TIMEOUT,
+        ],
+    ),
+    (libc::IPPROTO_IP, &[libc::IP_TTL, libc::IP_RECVERR]),
+    (libc::IPPROTO_IPV6, &[libc::IPV6_V6ONLY, libc::IPV6_UNICAST_HOPS, libc::IPV6_RECVERR]),
+];
+
+/// Puts on the wide filter, and what reports a call that is on no list. With `egress` the process gets sockets of the
+/// host's network.
+pub(super) fn set_up(egress: bool) -> Layer {
     let put_on = || {
         report_violations()?;
+        if egress {
+            apply(past_supervisor()?, false)?;
+        }
         apply(Errno(libc::ENOSYS).program([libc::SYS_clone3])?, false)?;
         apply(sockets()?, false)?;
         apply(allow(rules(true)?)?, false)
@@ -253,6 +285,25 @@ fn sockets() -> io::Result<BpfProgram> {
     compile(rules, SeccompAction::Allow, SeccompAction::Errno(libc::EAFNOSUPPORT as u32))
 }
 
+/// Ways to say an address on a socket of the host's network without the supervisor fail. Messages, which may have
+/// addresses, go through the channel only, so nothing else may have its number.
+fn past_supervisor() -> io::Result<BpfProgram> {
+    let channel = CHANNEL as u64;
+    let mut options = vec![rule(OPTIONS.map(|(level, _)| (1, SeccompCmpOp::Ne, level as u64)))?];
+    for (level, allowed) in OPTIONS {
+        let others = allowed.iter().map(|option| (2, SeccompCmpOp::Ne, *option as u64));
+        options.push(rule([(1, SeccompCmpOp::Eq, level as u64)].into_iter().chain(others))?);
+    }
+    let rules = BTreeMap::from([
+        (libc::SYS_setsockopt, options),
+        (libc::SYS_sendmsg, vec![rule([(0, SeccompCmpOp::Ne, channel)])?]),
+        (libc::SYS_sendmmsg, Vec::new()),
+        (libc::SYS_close, vec![rule([(0, SeccompCmpOp::Eq, channel)])?]),
+        (libc::SYS_dup3, vec![rule([(1, SeccompCmpOp::Eq, channel)])?]),
+    ]);
+    compile(rules, SeccompAction::Allow, SeccompAction::Errno(libc::EPERM as u32))
+}
+
 /// Calls that fail with this error.
 struct Errno(c_int);
 
@@ -283,7 +334,7 @@ fn apply(program: BpfProgram, to_all_threads: bool) -> io::Result<()> {
 }
 
 /// A rule that holds where every argument compares so.
-fn rule<const N: usize>(of: [(u8, SeccompCmpOp, u64); N]) -> io::Result<SeccompRule> {
+fn rule(of: impl IntoIterator<Item = (u8, SeccompCmpOp, u64)>) -> io::Result<SeccompRule> {
     let compare = |(argument, with, value)| {
         SeccompCondition::new(argument, SeccompCmpArgLen::Dword, with, value).map_err(io::Error::other)
     };

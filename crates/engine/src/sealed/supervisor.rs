@@ -6,16 +6,19 @@ use std::mem;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::process::exit;
 use std::ptr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use libc::c_int;
 
+use super::broker::Broker;
 use super::cgroup::Cgroup;
 use super::channel::{Channel, Message, Tag};
 use super::code::Supplier;
+use super::egress::{self, Egress};
 use super::layer::{self, Layer};
 use super::system::{checked, made, wait_for};
-use super::{Error, Plan, calls, limits};
+use super::{Error, Network, Plan, calls, limits};
 use crate::options::Seal;
 
 /// Given beyond the limit to a program that is interrupted inside, to end with a backtrace of its own.
@@ -90,12 +93,28 @@ impl Outside {
         if plan.seal == Seal::Required && outside.layers.iter().any(Layer::is_refused) {
             return Err(Error::Refused(mem::take(&mut outside.layers)));
         }
+        if let Network::Granted(egress) = plan.network
+            && !outside.layers.iter().any(|layer| layer.name == egress::LAYER && layer.is_refused())
+        {
+            outside.broker(egress)?;
+        }
         if !outside.cgroup.holds_memory() {
             limits::limit_data(pid, outside.process_bytes_max)?;
         }
         // It may have ended by now, which is told when it is supervised.
         let _ = outside.channel.send(Tag::Go, &[], None);
         Ok(outside)
+    }
+
+    /// Makes the connections of the process from now on.
+    fn broker(&self, egress: Arc<dyn Egress>) -> io::Result<()> {
+        let (memory, calls) = (self.channel.expect(Tag::Memory)?, self.channel.expect(Tag::Calls)?);
+        match (memory.content.try_into(), memory.file, calls.file) {
+            (Ok(first), Some(memory), Some(calls)) => {
+                Broker::start(calls, memory, u32::from_le_bytes(first), egress)
+            }
+            _ => Err(io::ErrorKind::InvalidData.into()),
+        }
     }
 
     /// The process's number.

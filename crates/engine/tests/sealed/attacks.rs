@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use libc::{c_int, c_long};
 
 use crate::attempt::{Host, LEFT_OPEN, VARIABLE_AT};
+use crate::egress;
 use crate::scene::SECRET;
 
 /// One attack.
@@ -27,8 +28,8 @@ pub(crate) enum Grant {
     Nothing,
     /// A directory, and one to read from.
     Dirs,
-    /// To connect to a port at which nobody is.
-    OtherPort,
+    /// To connect and send to one port of the host.
+    OnePeer,
 }
 
 /// What was taken over.
@@ -87,7 +88,7 @@ macro_rules! ask {
 const NO_PATH: &[&str] = &["failed: ENOENT", "failed: EACCES"];
 const NO_WRITE: &[&str] = &["failed: EROFS", "failed: EACCES"];
 
-use Grant::{Dirs, Nothing, OtherPort};
+use Grant::{Dirs, Nothing, OnePeer};
 
 #[rustfmt::skip]
 pub(crate) const ATTACKS: &[Attack] = &[
@@ -193,19 +194,59 @@ pub(crate) const ATTACKS: &[Attack] = &[
     attack("send", "sends a datagram to the host", Nothing, |host| send(host.port), &["failed: ENETUNREACH"]),
     attack("connect to the cloud", "reaches the server that gives keys to machines", Nothing,
         |_| connect([169, 254, 169, 254], 80), &["failed: ENETUNREACH", "failed: EACCES"]),
-    attack("connect past a grant", "reaches a port that was not granted", OtherPort,
+    attack("connect past a grant", "reaches a port that was not granted", OnePeer,
         |host| connect([127, 0, 0, 1], host.port), &["failed: EACCES"]),
-    attack("connect to the cloud past a grant", "reaches the server that gives keys to machines", OtherPort,
+    attack("connect with a grant", "what was granted must work, or nothing here proves anything", OnePeer,
+        |host| connect([127, 0, 0, 1], host.granted), &["reached: 0"]),
+    attack("send with a grant", "the same for datagrams", OnePeer, |host| egress::datagram(host.granted),
+        &["reached: 1"]),
+    attack("send past a grant", "sends a datagram elsewhere", OnePeer, |host| egress::datagram(host.port),
+        &["failed: EACCES"]),
+    attack("send past a connection", "sends elsewhere from a socket that is connected", OnePeer,
+        |host| egress::past_connection(host.granted, host.port), &["failed: EACCES"]),
+    attack("send a message past a grant", "says an address where nobody looks", OnePeer,
+        |host| egress::message(host.port, false), &["failed: EPERM"]),
+    attack("send messages past a grant", "the same for several at once", OnePeer,
+        |host| egress::message(host.port, true), &["failed: EPERM"]),
+    attack("send before it is connected", "connects by sending", OnePeer, |host| egress::fast_open(host.port),
+        &["failed: EISCONN"]),
+    attack("swap an address", "changes an address after it was looked at", OnePeer,
+        |host| egress::swap(host.granted, host.port), &["never"]),
+    attack("swap sockets", "has one socket checked, and uses another", OnePeer,
+        |host| egress::swap_numbers(host.granted), &["failed: EDESTADDRREQ"]),
+    attack("route by another host", "has packets go where their address does not say", OnePeer,
+        |_| egress::option(libc::IPPROTO_IP, libc::IP_OPTIONS), &["failed: EPERM"]),
+    attack("choose an interface", "leaves by another network", OnePeer,
+        |_| egress::option(libc::SOL_SOCKET, libc::SO_BINDTODEVICE), &["failed: EPERM"]),
+    attack("listen", "lets others come", OnePeer, |_| egress::listen(None), &["failed: EACCES"]),
+    attack("listen at a free port", "lets others come", OnePeer, |_| egress::listen(Some(0)), &["failed: EACCES"]),
+    attack("take a port", "takes the place of a service", OnePeer, |host| egress::listen(Some(host.port ^ 1)),
+        &["failed: EACCES"]),
+    attack("sockets without end", "uses up the descriptors of its supervisor", OnePeer, |_| egress::sockets(),
+        &["failed: EMFILE"]),
+    attack("ping", "sends what is neither TCP nor UDP", OnePeer,
+        |_| egress::protocol(libc::SOCK_DGRAM, libc::IPPROTO_ICMP), &["failed: EPROTONOSUPPORT"]),
+    attack("TCP by several paths", "adds addresses to a connection", OnePeer,
+        |_| egress::protocol(libc::SOCK_STREAM, libc::IPPROTO_MPTCP), &["failed: EPROTONOSUPPORT"]),
+    attack("a socket as the channel", "sends messages with addresses by the channel's number", OnePeer,
+        |_| egress::take_channel(), &["failed: EPERM"]),
+    attack("close the channel", "frees the channel's number", OnePeer, |_| egress::close_channel(),
+        &["failed: EPERM"]),
+    Attack { phases: SETTING_UP, ..attack("answer its own calls", "takes the supervisor's place", OnePeer,
+        |_| egress::answer_itself(), &["failed: EBUSY"]) },
+    attack("addresses that are none", "has the supervisor read what is not there", OnePeer, |_| egress::nonsense(),
+        &["refused"]),
+    attack("connect to the cloud past a grant", "reaches the server that gives keys to machines", OnePeer,
         |_| connect([169, 254, 169, 254], 80), &["failed: EACCES"]),
-    attack("a local socket", "speaks to a service of the host", OtherPort, |_| socket(libc::AF_UNIX, libc::SOCK_STREAM),
+    attack("a local socket", "speaks to a service of the host", OnePeer, |_| socket(libc::AF_UNIX, libc::SOCK_STREAM),
         &["failed: EAFNOSUPPORT"]),
-    attack("netlink", "changes the network of the host", OtherPort, |_| socket(libc::AF_NETLINK, libc::SOCK_RAW),
+    attack("netlink", "changes the network of the host", OnePeer, |_| socket(libc::AF_NETLINK, libc::SOCK_RAW),
         &["failed: EAFNOSUPPORT"]),
-    attack("packets", "sees all that passes the network", OtherPort, |_| socket(libc::AF_PACKET, libc::SOCK_RAW),
+    attack("packets", "sees all that passes the network", OnePeer, |_| socket(libc::AF_PACKET, libc::SOCK_RAW),
         &["failed: EAFNOSUPPORT"]),
-    attack("raw sockets", "sends in another's name", OtherPort, |_| socket(libc::AF_INET, libc::SOCK_RAW),
+    attack("raw sockets", "sends in another's name", OnePeer, |_| socket(libc::AF_INET, libc::SOCK_RAW),
         &["failed: EAFNOSUPPORT"]),
-    attack("a virtual machine's socket", "speaks to what the machine runs in", OtherPort,
+    attack("a virtual machine's socket", "speaks to what the machine runs in", OnePeer,
         |_| socket(libc::AF_VSOCK, libc::SOCK_STREAM), &["failed: EAFNOSUPPORT"]),
 
     // The kernel.
@@ -264,21 +305,24 @@ pub(crate) const ATTACKS: &[Attack] = &[
 ];
 
 /// What a system call came to.
-fn told(returned: c_long) -> String {
+pub(crate) fn told(returned: c_long) -> String {
     if returned >= 0 {
         return format!("reached: {returned}");
     }
     failed()
 }
 
-fn failed() -> String {
+pub(crate) fn failed() -> String {
     let number = io::Error::last_os_error().raw_os_error().unwrap_or_default();
     let name = match number {
         libc::EACCES => "EACCES",
         libc::EAFNOSUPPORT => "EAFNOSUPPORT",
         libc::EAGAIN => "EAGAIN",
         libc::EBADF => "EBADF",
+        libc::EBUSY => "EBUSY",
         libc::ECONNREFUSED => "ECONNREFUSED",
+        libc::EDESTADDRREQ => "EDESTADDRREQ",
+        libc::EISCONN => "EISCONN",
         libc::EMFILE => "EMFILE",
         libc::ENETUNREACH => "ENETUNREACH",
         libc::ENOENT => "ENOENT",
@@ -286,6 +330,7 @@ fn failed() -> String {
         libc::ENOSYS => "ENOSYS",
         libc::ENOTDIR => "ENOTDIR",
         libc::EPERM => "EPERM",
+        libc::EPROTONOSUPPORT => "EPROTONOSUPPORT",
         libc::EROFS => "EROFS",
         number => return format!("failed: {number}"),
     };
@@ -444,7 +489,7 @@ fn send(port: u16) -> String {
     } as c_long)
 }
 
-fn at(address: [u8; 4], port: u16) -> libc::sockaddr_in {
+pub(crate) fn at(address: [u8; 4], port: u16) -> libc::sockaddr_in {
     // SAFETY: a plain structure for which zero is a value.
     let mut at: libc::sockaddr_in = unsafe { std::mem::zeroed() };
     at.sin_family = libc::AF_INET as u16;

@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::os::fd::{AsRawFd, IntoRawFd};
 use std::path::Path;
 use std::process::exit;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use engine::sealed::{Dir, Ending, Network, Plan, Side, split};
 use engine::{Profile, Settings};
 
 use crate::attacks::{ATTACKS, Grant, Phase};
+use crate::egress::OnePeer;
 use crate::scene::VARIABLE;
 
 /// The number of a descriptor that is left open, as a careless program does.
@@ -26,6 +28,8 @@ const MEMORY_BYTES_MAX: usize = 16 << 20;
 pub(crate) struct Host {
     /// A port of TCP on which somebody listens.
     pub(crate) port: u16,
+    /// Another one, to which some may connect.
+    pub(crate) granted: u16,
     pub(crate) supervisor: i32,
 }
 
@@ -35,11 +39,9 @@ pub(crate) static VARIABLE_AT: AtomicUsize = AtomicUsize::new(0);
 /// Runs the attack called `name` on the scene in `dir`.
 pub(crate) fn run(name: &str, phase: &str, dir: &Path) {
     let attack = ATTACKS.iter().find(|attack| attack.name == name).expect("an attack of the table");
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let host = Host {
-        port: listener.local_addr().expect("an address").port(),
-        supervisor: std::process::id() as i32,
-    };
+    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"));
+    let [port, granted] = listeners.each_ref().map(|at| at.local_addr().expect("an address").port());
+    let host = Host { port, granted, supervisor: std::process::id() as i32 };
     leave_open(&dir.join("secret"));
     VARIABLE_AT.store(variable(), Ordering::Relaxed);
     let mut settings = Settings::new(Profile::Sealed);
@@ -51,9 +53,7 @@ pub(crate) fn run(name: &str, phase: &str, dir: &Path) {
             let dir = |name: &str, read_only| Dir { path: dir.join(name), read_only };
             plan.dirs = vec![dir("granted", false), dir("read-only", true)];
         }
-        Grant::OtherPort => {
-            plan.network = Network::Granted { connect: Some(vec![host.port ^ 1]), listen: Some(vec![0]) };
-        }
+        Grant::OnePeer => plan.network = Network::Granted(Arc::new(OnePeer(host.granted))),
     }
     match split(plan) {
         Ok(Side::Inside(inside)) => {

@@ -15,6 +15,8 @@ mod attempt;
 #[cfg(target_os = "linux")]
 mod calls;
 #[cfg(target_os = "linux")]
+mod egress;
+#[cfg(target_os = "linux")]
 mod scene;
 
 #[cfg(target_os = "linux")]

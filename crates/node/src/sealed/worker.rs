@@ -149,11 +149,10 @@ fn granted(declared: &image::Function) -> Result<(Vec<Dir>, Network), host::gran
         Ok(Dir { path: dir.host, read_only: dir.read_only })
     };
     let dirs = grants.dirs.iter().map(dir).collect::<Result<_, _>>()?;
-    let peers = grants.net.iter().map(|text| text.parse());
-    let servers = grants.http.iter().map(|text| host::grants::Peer::server(text));
-    let peers: Vec<host::grants::Peer> = peers.chain(servers).collect::<Result<_, _>>()?;
-    let ports = peers.iter().map(|peer| peer.port);
-    Ok((dirs, if peers.is_empty() { Network::None } else { Network::granted(ports, [].into_iter()) }))
+    let net = grants.net.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
+    let http = grants.http.iter().map(|text| host::grants::Peer::server(text)).collect::<Result<_, _>>()?;
+    let granted = host::Grants { net, http, ..host::Grants::default() };
+    Ok((dirs, host::egress::network(&granted)))
 }
 
 /// What leads to one event loop.

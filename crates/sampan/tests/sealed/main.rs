@@ -64,10 +64,12 @@ fn every_layer_is_told() {
 }
 
 #[test]
-fn a_grant_of_the_network_is_told_as_what_it_takes_away() {
+fn with_a_grant_of_the_network_its_supervisor_stands_before_it() {
     let ended =
         sealed(&Place::of("(module (func (export \"_start\")))"), &["--verbose", "--net", "127.0.0.1:9"]);
-    assert!(ended.stderr.contains("sampan: network namespace: granted away: "), "{ended:?}");
+    for layer in LAYERS.into_iter().chain(["egress"]) {
+        assert!(ended.stderr.contains(&format!("sampan: {layer}: held")), "{layer}: {ended:?}");
+    }
 }
 
 #[test]

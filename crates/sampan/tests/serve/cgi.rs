@@ -34,6 +34,7 @@ fn a_command_is_told_the_request_and_writes_the_answer() {
         .header("x-question", "why")
         .header("x-fixed", "forged")
         .header("proxy", "http://evil.example")
+        .header("sampan_route", "evil")
         .body(b"body");
     let told = served.ask(&request);
     assert_eq!(told.header("content-type"), Some("text/plain"));

@@ -8,7 +8,7 @@ use std::time::Instant;
 use crate::WAIT;
 use crate::app::{App, Served};
 use crate::client::Request;
-use crate::websocket::enter;
+use crate::websocket::{enter, is_left};
 
 const APP: &str = r#"
     [functions.shelf]
@@ -97,7 +97,6 @@ fn what_a_changed_manifest_says_is_served() {
 fn nothing_that_was_begun_is_lost() {
     let app = watched();
     let served = app.serve();
-    let mut member = enter(&served, "red").expect("open");
     let mut begun = served.connect();
     begun.send(b"PUT /carts/late HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n");
     begun.send_chunk(b"begun ");
@@ -122,12 +121,38 @@ fn nothing_that_was_begun_is_lost() {
     begun.send_chunk(b"");
     begun.answer().well();
     assert_eq!(served.text("/carts/late"), "begun before");
-    let mut other = enter(&served, "red").expect("open");
-    other.say("hello");
+}
+
+#[test]
+fn a_websocket_ends_with_the_function_that_it_began_with() {
+    let app = watched();
+    let guests = std::env::var("SAMPAN_GUESTS").expect("$SAMPAN_GUESTS is set: run `cargo xtask test`");
+    let copy = |guest: &str, name: &str| std::fs::copy(format!("{guests}/{guest}"), app.path(name));
+    let mut manifest = APP.replace(r#"["carts"]"#, r#"["carts", "members"]"#);
+    for (guest, name) in [("app/chat.wasm", "chat.wasm"), ("p1/cgi.wasm", "cgi.wasm")] {
+        copy(guest, name).expect("it is copied");
+        manifest = manifest.replace(&format!("$GUESTS/{guest}"), name);
+    }
+    app.change("0.1.1", &manifest);
+    let served = app.serve();
+    // 1012 says that a service restarts: clients come again.
+    let mut member = enter(&served, "red").expect("open");
+    change(&app, &served, "0.2.0", &manifest.replace("body = \"1K\"", "body = \"2K\""));
+    assert_eq!(member.closes(), Some(1012));
+    is_left(&served);
+
+    let mut member = enter(&served, "red").expect("open");
+    copy("app/chat.wasm", "chat.wasm").expect("it is copied");
+    served.says("sampan: chat is new");
+    assert_eq!(member.closes(), Some(1012));
+    is_left(&served);
+
+    // Another function is none of its affairs.
+    let mut member = enter(&served, "red").expect("open");
+    copy("p1/cgi.wasm", "cgi.wasm").expect("it is copied");
+    served.says("sampan: cgi is new");
+    member.say("hello");
     member.hears("hello");
-    member.say("hello too");
-    other.hears("hello");
-    other.hears("hello too");
 }
 
 #[test]

@@ -67,6 +67,16 @@ fn middleware_lets_in_and_keeps_out_and_changes_what_passes() {
 }
 
 #[test]
+fn middleware_cannot_forge_the_route() {
+    let served = App::new(APP).serve();
+    for user in ["forger", "as-it-is"] {
+        let told = served.ask(&Request::new("GET", "/variables").header("authorization", user)).well();
+        let ours: Vec<_> = told.lines().filter(|line| line.starts_with("HTTP_SAMPAN")).collect();
+        assert_eq!(ours, ["HTTP_SAMPAN_PATH_REST=variables", "HTTP_SAMPAN_ROUTE=/{*rest}"], "{user}: {told}");
+    }
+}
+
+#[test]
 fn middleware_stands_before_chains_and_files_too() {
     let app = App::new(APP).file("site/a.txt", "a file");
     let served = app.serve();

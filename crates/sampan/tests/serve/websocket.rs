@@ -79,7 +79,7 @@ impl Member {
 
     /// The code with which the other side closes.
     #[track_caller]
-    fn closes(&mut self) -> Option<u16> {
+    pub(crate) fn closes(&mut self) -> Option<u16> {
         loop {
             match self.next() {
                 Ok(Message::Close(frame)) => return frame.map(|frame| frame.code.into()),
@@ -94,7 +94,7 @@ impl Member {
 
 /// Waits until nobody is in any room: `closed` has run for all.
 #[track_caller]
-fn is_left(served: &Served) {
+pub(crate) fn is_left(served: &Served) {
     let end = std::time::Instant::now() + WAIT;
     loop {
         let members = served.text("/members");

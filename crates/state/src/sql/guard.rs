@@ -42,10 +42,14 @@ const MODULES: [&str; 2] = ["fts5", "rtree"];
 /// Functions that reach outside the database.
 const FUNCTIONS_DENIED: [&str; 2] = ["load_extension", "fts3_tokenizer"];
 
-/// Puts the guard before a connection. While `ours` is true, transactions may begin and end.
+/// Functions that tell what was written on the connection: only the writer's knows.
+const FUNCTIONS_OF_WRITERS: [&str; 3] = ["changes", "last_insert_rowid", "total_changes"];
+
+/// Puts the guard before a connection. While `ours` is true, transactions may begin and end, and the log be shortened.
 pub(super) fn put(
     connection: &mut Connection,
     limits: &SqlLimits,
+    is_reader: bool,
     ours: Arc<AtomicBool>,
 ) -> rusqlite::Result<()> {
     for (config, on) in [
@@ -72,7 +76,7 @@ pub(super) fn put(
         connection.set_limit(limit, i32::try_from(max).unwrap_or(i32::MAX))?;
     }
     connection.authorizer(Some(move |context: AuthContext<'_>| {
-        if allowed(&context.action, ours.load(Ordering::Relaxed)) {
+        if allowed(&context.action, is_reader, ours.load(Ordering::Relaxed)) {
             Authorization::Allow
         } else {
             Authorization::Deny
@@ -80,15 +84,18 @@ pub(super) fn put(
     }))
 }
 
-fn allowed(action: &AuthAction<'_>, ours: bool) -> bool {
+fn allowed(action: &AuthAction<'_>, is_reader: bool, ours: bool) -> bool {
     match action {
         AuthAction::Pragma { pragma_name, pragma_value } => {
             let name = pragma_name.to_ascii_lowercase();
-            PRAGMAS.contains(&name.as_str())
+            (ours && name == "wal_checkpoint")
+                || PRAGMAS.contains(&name.as_str())
                 || (PRAGMAS_TO_READ.contains(&name.as_str()) && pragma_value.is_none())
         }
         AuthAction::Function { function_name } => {
-            !FUNCTIONS_DENIED.iter().any(|denied| function_name.eq_ignore_ascii_case(denied))
+            let is_one_of =
+                |names: &[&str]| names.iter().any(|name| function_name.eq_ignore_ascii_case(name));
+            !is_one_of(&FUNCTIONS_DENIED) && !(is_reader && is_one_of(&FUNCTIONS_OF_WRITERS))
         }
         AuthAction::CreateVtable { module_name, .. } | AuthAction::DropVtable { module_name, .. } => {
             MODULES.iter().any(|module| module_name.eq_ignore_ascii_case(module))

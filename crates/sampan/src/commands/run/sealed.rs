@@ -1,9 +1,8 @@
 //! The same under profile `sealed`: the program runs in a process of its own, and this one supervises it.
 
 use std::io::ErrorKind;
-use std::net::SocketAddr;
 
-use engine::sealed::{self, Dir, Ending, Inside, Layer, Network, Outside, Plan, Side, Source, Supplier};
+use engine::sealed::{self, Dir, Ending, Inside, Layer, Outside, Plan, Side, Source, Supplier};
 use engine::{Profile, Settings};
 use host::{DirError, Grants};
 
@@ -87,11 +86,7 @@ fn plan(settings: &Settings, grants: &Grants) -> Plan {
     let dir = |dir: &host::grants::Dir| Dir { path: dir.host.clone(), read_only: dir.read_only };
     let mut plan = Plan::new(settings);
     plan.dirs = grants.dirs.iter().map(dir).collect();
-    if !(grants.net.is_empty() && grants.listen.is_empty() && grants.http.is_empty()) {
-        let peers = grants.net.iter().chain(&grants.http);
-        let listen = grants.listen.iter().map(SocketAddr::port);
-        plan.network = Network::granted(peers.map(|peer| peer.port), listen);
-    }
+    plan.network = host::egress::network(grants);
     plan
 }
 
