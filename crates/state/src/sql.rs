@@ -51,6 +51,9 @@ impl Default for SqlLimits {
     }
 }
 
+/// What SQLite says where its authorizer denies a function.
+const FUNCTION_DENIED: &str = "not authorized to use function";
+
 /// A value of a row or a parameter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Value {
@@ -202,12 +205,19 @@ impl Sql {
     /// As [`Sql::execute`], and when there are more rows or bytes than a result may have.
     pub fn query(&self, statement: &Statement) -> Result<Rows, Error> {
         let found = match self.is_reader {
-            true => self.limited(|connection| {
-                if !prepare(connection, statement)?.readonly() {
-                    return Ok(Err(Error::SqlWrites));
-                }
-                self.collect(connection, statement).map(Ok)
-            })??,
+            true => {
+                let found = self.limited(|connection| {
+                    if !prepare(connection, statement)?.readonly() {
+                        return Ok(Err(Error::SqlWrites));
+                    }
+                    self.collect(connection, statement).map(Ok)
+                });
+                // What a function tells that only the writer's connection knows, the writer is asked.
+                found.map_err(|error| match error {
+                    Error::Sql(why) if why.contains(FUNCTION_DENIED) => Error::SqlWrites,
+                    error => error,
+                })??
+            }
             false => self.writing(|connection| {
                 if prepare(connection, statement)?.readonly() {
                     return self.collect(connection, statement);

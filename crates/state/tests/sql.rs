@@ -149,10 +149,11 @@ fn a_reader_only_reads() {
     assert!(matches!(reader.query(&insert), Err(Error::SqlWrites)));
     assert!(matches!(reader.execute(&insert), Err(Error::SqlWrites)));
     assert!(matches!(reader.transaction(std::slice::from_ref(&insert)), Err(Error::SqlWrites)));
-    for hostile in
-        ["PRAGMA query_only = off", "PRAGMA wal_checkpoint", "SELECT last_insert_rowid()", "SELECT changes()"]
-    {
+    for hostile in ["PRAGMA query_only = off", "PRAGMA wal_checkpoint"] {
         assert!(matches!(reader.query(&statement(hostile)), Err(Error::SqlDenied(_))), "{hostile}");
+    }
+    for of_writer in ["SELECT last_insert_rowid()", "SELECT changes()"] {
+        assert!(matches!(reader.query(&statement(of_writer)), Err(Error::SqlWrites)), "{of_writer}");
     }
     assert_eq!(count(&reader), Value::Int(0));
     sql.query(&insert).unwrap();
@@ -211,7 +212,7 @@ fn readers_do_not_make_the_log_grow_without_end() {
                 }
             });
         }
-        let wrote: Vec<_> = (0..20).map(|_| sql.execute(&write).map(|_| log())).collect();
+        let wrote: Vec<_> = (0..12).map(|_| sql.execute(&write).map(|_| log())).collect();
         is_over.store(true, Ordering::Relaxed);
         assert!(wrote.iter().all(|wrote| matches!(wrote, Ok(bytes) if *bytes <= longest)), "{wrote:?}");
     });

@@ -65,6 +65,7 @@ impl Broker {
         for _ in 0..THREADS {
             let broker = Arc::clone(&broker);
             thread::Builder::new().name("egress".to_owned()).spawn(move || {
+                leave_signals_to_others();
                 while let Some(call) = broker.calls.next() {
                     broker.see_to(&call);
                 }
@@ -280,6 +281,16 @@ impl Socket {
             (_, 0) => Ok(0),
             (_, error) => Err(error),
         }
+    }
+}
+
+/// The supervisor waits for signals; one that came to a thread that does not would end it on the spot.
+fn leave_signals_to_others() {
+    // SAFETY: the set is plain data, and lives until the calls return.
+    unsafe {
+        let mut all = mem::zeroed();
+        libc::sigfillset(&mut all);
+        libc::pthread_sigmask(libc::SIG_BLOCK, &all, std::ptr::null_mut());
     }
 }
 
