@@ -20,6 +20,8 @@ pub(super) const MESSAGE_BYTES_MAX: usize = 16 << 10;
 pub(super) enum Tag {
     /// From inside, first of all: the process is there.
     Born = b'b',
+    /// From the zygote, before or after that: its number.
+    Bore = b'z',
     /// From the zygote instead: why it is not.
     Unborn = b'u',
     /// To the inside, in this order: which control groups it belongs to; what it is to run; its standard streams.
@@ -50,8 +52,9 @@ pub(super) enum Tag {
     BrokenPipe = b'P',
 }
 
-const TAGS: [Tag; 15] = [
+const TAGS: [Tag; 16] = [
     Tag::Born,
+    Tag::Bore,
     Tag::Unborn,
     Tag::Groups,
     Tag::Order,

@@ -113,7 +113,14 @@ impl Outside {
 
     /// Waits until the process has sealed itself, and lets it go on if all is as it must be.
     pub(super) fn admit(mut self, seal: Seal) -> Result<Self, Error> {
-        let inside = self.channel.expect(Tag::Layers)?;
+        let inside = loop {
+            match self.channel.receive()? {
+                Some(Message { tag: Tag::Born | Tag::Bore, .. }) => {}
+                Some(message) if message.tag == Tag::Layers => break message,
+                Some(_) => return Err(io::Error::from(io::ErrorKind::InvalidData).into()),
+                None => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+            }
+        };
         let inside =
             layer::from_bytes(&inside.content).ok_or(io::ErrorKind::InvalidData).map_err(io::Error::from)?;
         self.layers.splice(0..0, inside);

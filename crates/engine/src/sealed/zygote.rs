@@ -46,9 +46,13 @@ impl Zygote {
         // While it is being made.
         let (cgroup, layers) = cgroup::create(plan);
         let order = file_in_memory(c"order", order)?;
-        // It tells of itself: a zygote may die before it has told of its copy.
+        // Both tell of it: either may die before it has, and who is born must be waited for.
         let pid = match outside.receive_first() {
             Ok(Some((pid, Message { tag: Tag::Born, .. }))) => pid,
+            Ok(Some((_, Message { tag: Tag::Bore, content, .. }))) => {
+                let pid = content.try_into().map_err(|_| io::ErrorKind::InvalidData);
+                i32::from_le_bytes(pid.map_err(io::Error::from)?)
+            }
             Ok(Some((_, Message { tag: Tag::Unborn, content, .. }))) => {
                 return Err(io::Error::other(String::from_utf8_lossy(&content).into_owned()).into());
             }
@@ -81,7 +85,10 @@ pub fn be_zygote(node: BorrowedFd<'_>) -> Result<Option<(Newborn, Vec<u8>)>, Err
     while let Ok(inside) = receive_descriptor(node) {
         let channel = Channel::from_fd(inside);
         match bear(libc::CLONE_PARENT) {
-            Ok(Birth { process: Some(_), .. }) => {}
+            Ok(Birth { process: Some((pid, _)), .. }) => {
+                // Who asked may be gone by now.
+                let _ = channel.send(Tag::Bore, &pid.to_le_bytes(), None);
+            }
             Ok(birth) => return Ok(Some(begin(channel, birth, user).unwrap_or_else(|_| leave()))),
             Err(error) => {
                 // Who asked may be gone by now.
