@@ -3,8 +3,11 @@
 use std::cell::OnceCell;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
+use std::process::Command;
 use std::rc::Rc;
-use std::time::Instant;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
@@ -19,6 +22,9 @@ const REQUESTS: usize = 2_000;
 
 /// Functions that nobody asks.
 const IDLE: usize = 16;
+
+/// Longer than a node takes from one start of a process to the next, and to have another one stand by.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// The same functions, open and sealed; `hopper` calls `step`.
 fn functions(is_sealed: bool) -> Result<[Function; 3]> {
@@ -71,23 +77,73 @@ pub(crate) fn benchmarks(peers: &Peers, check: bool) -> Result<Vec<Benchmark>> {
         }),
         contest("HTTP hello, warm, one connection: p50", latency_ns),
     ];
+    benchmarks.push(Benchmark {
+        name: "the next answer of a sealed function whose process died".to_owned(),
+        contestants: vec![
+            revived(peers, "sampan sealed", "")?,
+            revived(peers, "sampan sealed, one stands by", "spare = 1")?,
+        ],
+    });
     benchmarks.push(idle(peers, if check { 2 } else { IDLE })?);
     Ok(benchmarks)
 }
 
 /// The median of requests on one connection.
 fn latency_ns(server: &Server) -> Result<f64> {
-    let mut stream = TcpStream::connect(("127.0.0.1", server.running()?.port))?;
-    stream.set_nodelay(true)?;
-    let mut answer = [0; 4_096];
+    let mut connection = Connection::open(server.running()?.port)?;
     let times = (0..REQUESTS).map(|_| {
         let begun = Instant::now();
-        stream.write_all(b"GET /hello HTTP/1.1\r\nhost: localhost\r\n\r\n")?;
-        let read = stream.read(&mut answer)?;
-        ensure!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer[..read]));
+        connection.hello()?;
         Ok(begun.elapsed().as_nanos() as f64)
     });
     median(times.collect::<Result<_>>()?).context("a sample")
+}
+
+/// A connection on which requests follow each other.
+struct Connection(TcpStream);
+
+impl Connection {
+    fn open(port: u16) -> Result<Self> {
+        let stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_nodelay(true)?;
+        Ok(Self(stream))
+    }
+
+    fn hello(&mut self) -> Result<()> {
+        let mut answer = [0; 4_096];
+        self.0.write_all(b"GET /hello HTTP/1.1\r\nhost: localhost\r\n\r\n")?;
+        let read = self.0.read(&mut answer)?;
+        ensure!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer[..read]));
+        Ok(())
+    }
+}
+
+/// A function whose process is killed: how long it takes from the next request to its answer.
+fn revived(peers: &Peers, name: &'static str, more: &'static str) -> Result<Contestant> {
+    let more = format!("profile = \"sealed\"\n{more}").leak();
+    let hello = Function { name: "hello", path: "/hello", program: "app/hello.wasm", more };
+    let app = app(peers, &format!("revived{}", more.len()), &[hello], "")?;
+    let server = Server {
+        command: Box::new(serve(peers, app)),
+        path: "/hello",
+        may_fail: false,
+        running: OnceCell::new(),
+    };
+    Ok(contestant(name, move || {
+        let running = server.running()?;
+        sleep(PAUSE);
+        // What the others are copies of comes first, then the one that works.
+        let working = *running.below()?.get(1).context("a sealed process")?;
+        ensure!(Command::new("kill").args(["-KILL", &working.to_string()]).status()?.success(), "`kill`");
+        while Path::new(&format!("/proc/{working}")).exists() {
+            sleep(Duration::from_millis(1));
+        }
+        sleep(PAUSE);
+        let mut connection = Connection::open(running.port)?;
+        let begun = Instant::now();
+        connection.hello()?;
+        Ok(begun.elapsed().as_nanos() as f64)
+    }))
 }
 
 /// Functions in processes that nobody asks: what each adds to the start of the node, and holds of memory that nobody else has.

@@ -78,24 +78,31 @@ impl Running {
         Ok(line.trim().trim_end_matches(" kB").parse::<f64>()? * 1024.0)
     }
 
-    /// Bytes of memory that are nobody else's, of all processes below it.
-    pub(crate) fn private_bytes_below(&self) -> Result<f64> {
-        let mut below = vec![self.child.id()];
-        let mut bytes = 0.0;
-        while let Some(process) = below.pop() {
+    /// The processes that it started, in that order, and then those that they did.
+    pub(crate) fn below(&self) -> Result<Vec<u32>> {
+        let mut all = vec![self.child.id()];
+        let mut next = 0;
+        while let Some(process) = all.get(next) {
             for thread in fs::read_dir(format!("/proc/{process}/task"))? {
                 let children = fs::read_to_string(thread?.path().join("children"))?;
-                for child in children.split_whitespace() {
-                    let rollup = fs::read_to_string(format!("/proc/{child}/smaps_rollup"))?;
-                    let private = rollup.lines().filter(|line| line.starts_with("Private_"));
-                    let kilobytes =
-                        private.filter_map(|line| line.split_whitespace().nth(1)?.parse::<f64>().ok());
-                    bytes += kilobytes.sum::<f64>() * 1024.0;
-                    below.push(child.parse()?);
-                }
+                all.extend(children.split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
             }
+            next += 1;
         }
-        Ok(bytes)
+        all.remove(0);
+        Ok(all)
+    }
+
+    /// Bytes of memory that are nobody else's, of all processes below it.
+    pub(crate) fn private_bytes_below(&self) -> Result<f64> {
+        let mut kilobytes = 0.0;
+        for process in self.below()? {
+            let rollup = fs::read_to_string(format!("/proc/{process}/smaps_rollup"))?;
+            let private = rollup.lines().filter(|line| line.starts_with("Private_"));
+            kilobytes +=
+                private.filter_map(|line| line.split_whitespace().nth(1)?.parse::<f64>().ok()).sum::<f64>();
+        }
+        Ok(kilobytes * 1024.0)
     }
 
     /// The body of the answer to one request.

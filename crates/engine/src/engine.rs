@@ -295,6 +295,10 @@ fn wasmtime_engine(settings: &Settings, slots: Option<u32>) -> wasmtime::Result<
         Some(slots) => dense::pool(&mut config, slots, options),
         None => dense::on_demand(&mut config),
     }
+    #[cfg(target_os = "linux")]
+    if settings.profile == Profile::Sealed {
+        crate::sealed::mapped::configure(&mut config);
+    }
     config.coredump_on_trap(*coredump);
     wasmtime::Engine::new(&config)
 }

@@ -320,7 +320,7 @@ impl Engine {
         let program = unsafe {
             match wasmtime::Engine::detect_precompiled(&bytes) {
                 Some(wasmtime::Precompiled::Component) => {
-                    Component::deserialize(self.wasmtime(), &bytes).map(Compiled::Component)
+                    crate::sealed::mapped::component(self.wasmtime(), &file).map(Compiled::Component)
                 }
                 _ => Module::deserialize_open_file(self.wasmtime(), file).map(Compiled::Module),
             }

@@ -31,6 +31,9 @@ pub struct Function {
     pub reuse: At<u32>,
     /// Requests that one warm instance answers at the same time, while others of them wait; only for WASI 0.3.
     pub share: Option<At<u32>>,
+    /// Processes that stand by, to take the place of the one that the function runs in; only for profile `sealed`.
+    #[serde(default)]
+    pub spare: At<u32>,
     /// Environment variables.
     #[serde(default)]
     pub env: BTreeMap<At<String>, At<String>>,

@@ -70,6 +70,9 @@ pub const ROUTE_PATH_BYTES_MAX: usize = 1_024;
 /// Warm instances kept for one function.
 pub const REUSE_MAX: u32 = 10_000;
 
+/// Processes of a function that stand by.
+pub const SPARE_MAX: u32 = 16;
+
 /// Requests that one instance answers at the same time.
 pub const SHARE_MAX: u32 = 1_000;
 

@@ -67,7 +67,8 @@ impl App {
         loading.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
     }
 
-    fn load_blocking(
+    /// As [`load`](Self::load), on this thread.
+    pub(crate) fn load_blocking(
         manifest: Manifest,
         machine: Arc<Machine>,
         before: Option<&App>,

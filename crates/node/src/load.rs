@@ -1,7 +1,6 @@
 //! From a manifest to functions that are ready.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -20,7 +19,7 @@ use crate::function::{Function, Loaded, Settings};
 use crate::gate::{Gate, Place};
 use crate::limits::{RUNNING_MAX, SLOTS_MAX, SLOTS_SPARE, WORKER_LANES_MAX};
 use crate::log::{FunctionLog, Logs};
-use crate::sealed::{Apart, Order, Starting, Within};
+use crate::sealed::{Apart, Order, Within, Zygote};
 use crate::telemetry::Telemetry;
 use crate::websocket::Sockets;
 use tokio::runtime::Handle;
@@ -45,9 +44,8 @@ pub struct Machine {
     pub variable: fn(&str) -> Option<String>,
     /// Whom encrypted connections trust.
     pub authorities: Authorities,
-    /// The command that works for a sealed function: what it runs calls [`work`](crate::sealed::work). Empty where none is
-    /// started.
-    pub worker: Vec<OsString>,
+    /// What makes the processes of sealed functions, where there are any.
+    pub zygote: Option<Zygote>,
     /// Where the program comes from and what is behind it, in a process that is sealed itself.
     pub within: Option<Arc<Within>>,
     /// Where spans go; `None` where nothing is traced.
@@ -274,13 +272,8 @@ impl Loader {
             is_traced: bindings.telemetry.is_some(),
             lanes: processors.min(calls).clamp(1, WORKER_LANES_MAX),
         };
-        let starting = Starting {
-            command: self.machine.worker.clone(),
-            lanes: order.lanes,
-            order: serde_json::to_string(&order).map_err(|error| failed(error.to_string()))?,
-            bindings,
-        };
-        let apart = Handle::current().block_on(Apart::start(starting)).map_err(failed)?;
+        let started = Apart::start(Arc::clone(&self.machine), &order, *declared.spare as usize, bindings);
+        let apart = Handle::current().block_on(started).map_err(failed)?;
         // It runs nothing, and so needs no pool and no clock.
         let mut engine = engine::Settings::new(Profile::Portable);
         engine.options.pool = Pool::Off;

@@ -5,16 +5,16 @@ use host::Authorities;
 use crate::report::Report;
 
 /// Names a file of certificates to trust instead of the built-in ones, as for OpenSSL and curl.
-const AUTHORITIES_VARIABLE: &str = "SSL_CERT_FILE";
+pub(crate) const VARIABLE: &str = "SSL_CERT_FILE";
 
 /// Whom this user trusts for encrypted connections.
 pub(crate) fn trusted() -> Result<Authorities, Report> {
-    let Some(path) = std::env::var_os(AUTHORITIES_VARIABLE).filter(|path| !path.is_empty()) else {
+    let Some(path) = std::env::var_os(VARIABLE).filter(|path| !path.is_empty()) else {
         return Ok(Authorities::default());
     };
     let cannot = |cause: &dyn std::fmt::Display| {
         let report = Report::usage(format!("cannot trust the certificates in `{}`", path.display()));
-        report.cause(cause).hint(format!("`{AUTHORITIES_VARIABLE}` names a file in PEM form, or nothing"))
+        report.cause(cause).hint(format!("`{VARIABLE}` names a file in PEM form, or nothing"))
     };
     let text = std::fs::read(&path).map_err(|error| cannot(&error))?;
     Authorities::from_pem(&text).map_err(|error| cannot(&error))

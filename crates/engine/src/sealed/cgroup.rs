@@ -3,8 +3,10 @@
 //! It is made below the group that this process is in, so that it never has more than that one; or, where the second
 //! version of control groups does not let a group with processes have groups with limits, beside it.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -100,15 +102,48 @@ fn replacement(controller: &str) -> Option<&'static str> {
     }
 }
 
-impl Cgroup {
+/// What a process must know to enter its groups.
+pub(super) struct Entrance {
+    /// The files into which it writes.
+    lists: Vec<PathBuf>,
+    /// Whether memory is limited by a group.
+    pub(super) holds_memory: bool,
+}
+
+impl Entrance {
     /// Puts this process, which has one thread, into the groups.
     pub(super) fn enter(&self) -> io::Result<()> {
-        self.groups.iter().try_for_each(|group| {
+        self.lists.iter().try_for_each(|list| fs::write(list, "0"))
+    }
+
+    /// As a message.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = vec![u8::from(self.holds_memory)];
+        for list in &self.lists {
+            bytes.extend(list.as_os_str().as_bytes());
+            bytes.push(0);
+        }
+        bytes
+    }
+
+    /// See [`to_bytes`](Self::to_bytes).
+    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (holds_memory, lists) = bytes.split_first()?;
+        let lists = lists.split(|byte| *byte == 0).filter(|list| !list.is_empty());
+        let lists = lists.map(|list| PathBuf::from(OsStr::from_bytes(list))).collect();
+        Some(Self { lists, holds_memory: *holds_memory == 1 })
+    }
+}
+
+impl Cgroup {
+    /// The way into the groups.
+    pub(super) fn entrance(&self) -> Entrance {
+        let list = |group: &Group| {
             // For a thread that moves by itself the kernel need not stop all others, which takes milliseconds. In the
             // second version a process moves as a whole only.
-            let list = if group.unified { "cgroup.procs" } else { "tasks" };
-            fs::write(group.directory.join(list), "0")
-        })
+            group.directory.join(if group.unified { "cgroup.procs" } else { "tasks" })
+        };
+        Entrance { lists: self.groups.iter().map(list).collect(), holds_memory: self.holds_memory() }
     }
 
     /// Whether memory is limited by a group.

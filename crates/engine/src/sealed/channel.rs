@@ -7,9 +7,9 @@ use std::mem;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
-use libc::{CMSG_DATA, CMSG_FIRSTHDR, CMSG_LEN, CMSG_SPACE, c_void, iovec, msghdr};
+use libc::{CMSG_DATA, CMSG_FIRSTHDR, CMSG_LEN, CMSG_SPACE, c_int, c_void, iovec, msghdr, pid_t, ucred};
 
-use super::system::{check, pair};
+use super::system::{check, checked, pair};
 
 /// Bytes of a message.
 pub(super) const MESSAGE_BYTES_MAX: usize = 16 << 10;
@@ -18,6 +18,18 @@ pub(super) const MESSAGE_BYTES_MAX: usize = 16 << 10;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Tag {
+    /// From inside, first of all: the process is there.
+    Born = b'b',
+    /// From the zygote, before or after that: its number.
+    Bore = b'z',
+    /// From the zygote instead: why it is not.
+    Unborn = b'u',
+    /// To the inside, in this order: which control groups it belongs to; what it is to run; its standard streams.
+    Groups = b'g',
+    /// See [`Tag::Groups`].
+    Order = b'o',
+    /// See [`Tag::Groups`].
+    Stream = b's',
     /// From inside: what became of each layer.
     Layers = b'L',
     /// From inside: its memory, and the first number of its sockets; where its calls about the network come.
@@ -44,7 +56,13 @@ pub(super) enum Tag {
     BrokenPipe = b'P',
 }
 
-const TAGS: [Tag; 12] = [
+const TAGS: [Tag; 18] = [
+    Tag::Born,
+    Tag::Bore,
+    Tag::Unborn,
+    Tag::Groups,
+    Tag::Order,
+    Tag::Stream,
     Tag::Layers,
     Tag::Memory,
     Tag::Calls,
@@ -73,9 +91,13 @@ pub(super) struct Message {
 // SAFETY: it computes a length.
 const CONTROL_BYTES: usize = unsafe { CMSG_SPACE(size_of::<RawFd>() as u32) } as usize;
 
+/// Room for the header and who sent a message.
+// SAFETY: it computes a length.
+const SENDER_BYTES: usize = unsafe { CMSG_SPACE(size_of::<ucred>() as u32) } as usize;
+
 /// As aligned as the header of a control message must be.
 #[repr(align(8))]
-struct Control([u8; CONTROL_BYTES]);
+struct Control<const BYTES: usize>([u8; BYTES]);
 
 impl Channel {
     pub(super) fn pair() -> io::Result<(Self, Self)> {
@@ -102,6 +124,48 @@ impl Channel {
         let tag = tag.filter(|_| is_whole);
         let tag = tag.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no message"))?;
         Ok(Some(Message { tag, content: bytes.split_off(1), file }))
+    }
+
+    /// As [`receive`](Self::receive), with the number of the process that sent it, which the kernel
+    /// [tells](Self::tell_senders). For the first message, which has no descriptor.
+    pub(super) fn receive_first(&self) -> io::Result<Option<(pid_t, Message)>> {
+        let mut bytes = vec![0; MESSAGE_BYTES_MAX];
+        let mut control = Control([0; SENDER_BYTES]);
+        let mut part = iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
+        let mut message = header(&mut part);
+        message.msg_control = control.0.as_mut_ptr().cast();
+        message.msg_controllen = SENDER_BYTES;
+        // SAFETY: everything that the header points to lives until the call returns, and the kernel wrote what it says.
+        let (len, pid) = unsafe {
+            let received = libc::recvmsg(self.as_raw_fd(), &mut message, libc::MSG_CMSG_CLOEXEC);
+            let first = CMSG_FIRSTHDR(&message);
+            let is_sender = !first.is_null() && (*first).cmsg_type == libc::SCM_CREDENTIALS;
+            let sender = is_sender.then(|| CMSG_DATA(first).cast::<ucred>().read_unaligned().pid);
+            (check(received as i64)? as usize, sender)
+        };
+        self.tell_senders(false)?;
+        bytes.truncate(len);
+        let Some(first) = bytes.first() else { return Ok(None) };
+        let tag = TAGS.into_iter().find(|tag| *tag as u8 == *first).zip(pid);
+        let (tag, pid) = tag.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no message"))?;
+        Ok(Some((pid, Message { tag, content: bytes.split_off(1), file: None })))
+    }
+
+    /// Has the kernel tell who sends what comes from now on, or not.
+    pub(super) fn tell_senders(&self, tell: bool) -> io::Result<()> {
+        let on = c_int::from(tell);
+        // SAFETY: the number lives until the call returns, and has the size that is told.
+        checked(unsafe {
+            let size = size_of::<c_int>() as u32;
+            libc::setsockopt(
+                self.as_raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_PASSCRED,
+                (&raw const on).cast(),
+                size,
+            )
+        })
+        .map(drop)
     }
 
     /// As [`receive`](Self::receive), for a message of this kind.

@@ -5,6 +5,8 @@
 //! was granted, its standard streams, and a channel to its supervisor, which gives it the program's code and keeps the code
 //! that it makes. Just before the program begins it gives up the rest with [`Inside::begin`].
 //!
+//! Who needs many has a [`Zygote`] make them.
+//!
 //! The supervisor is the enemy's neighbour: it believes nothing that comes through the channel, holds the limits of time,
 //! and tells how the process ended.
 
@@ -19,6 +21,7 @@ mod egress;
 mod landlock;
 mod layer;
 mod limits;
+pub(crate) mod mapped;
 mod namespaces;
 mod notify;
 mod root;
@@ -26,6 +29,7 @@ mod seccomp;
 mod shared;
 mod supervisor;
 mod system;
+mod zygote;
 
 use std::io;
 use std::mem;
@@ -37,6 +41,7 @@ use libc::{c_int, c_long};
 
 use crate::Settings;
 use crate::options::Seal;
+use cgroup::Entrance;
 use channel::{Channel, Tag};
 pub use channel::{receive_descriptor, send_descriptor};
 pub use code::{Source, Supplier};
@@ -48,6 +53,7 @@ use namespaces::Ids;
 pub use shared::Shared;
 pub use supervisor::{Ending, Outside, end_by_signal};
 use system::{check, control};
+pub use zygote::{Zygote, be_zygote};
 
 /// Threads of one sealed process: as many as wait for files at once, and some.
 pub const THREADS_MAX: u64 = 640;
@@ -121,6 +127,9 @@ pub enum Error {
     /// The process that is to be copied has more than one thread.
     #[error("a process with several threads cannot be sealed")]
     Threads,
+    /// The zygote is gone.
+    #[error("the process that others are copies of has ended")]
+    Zygote,
     /// Layers were refused, and all of them are required.
     #[error("the kernel refuses what a sealed process needs")]
     Refused(Vec<Layer>),
@@ -155,25 +164,48 @@ pub fn split(plan: Plan) -> Result<Side, Error> {
     let (outside, inside) = Channel::pair()?;
     let (cgroup, layers) = cgroup::create(&plan);
     let user = Ids::current();
-    let birth = bear()?;
+    let birth = bear(0)?;
     match birth.process {
         Some((pid, process)) => {
             drop(inside);
-            Outside::new(pid, process, outside, cgroup, layers, plan).map(Side::Outside)
+            let outside = Outside::new(pid, process, outside, cgroup, layers, &plan);
+            outside.admit(&plan).map(Side::Outside)
         }
         None => {
             drop(outside);
-            let entered = Layer::from_result("cgroups", cgroup.enter());
-            let is_limited = cgroup.holds_memory();
+            let entrance = cgroup.entrance();
             // The groups are the supervisor's.
             mem::forget(cgroup);
-            let sealed = Inside::seal(plan, inside, &birth, user, entered).unwrap_or_else(|_| leave());
-            // The other limit on memory counts what is mapped from when it is set, and an engine maps much beforehand.
-            if !is_limited {
-                sealed.admitted();
-            }
-            Ok(Side::Inside(sealed))
+            Ok(Side::Inside(Newborn::new(inside, birth, user, &entrance).seal(plan)))
         }
+    }
+}
+
+/// A process that was made, and is to be sealed.
+pub struct Newborn {
+    channel: Channel,
+    birth: Birth,
+    user: Ids,
+    entered: Layer,
+    is_limited: bool,
+}
+
+impl Newborn {
+    /// In the process: puts it into its control groups.
+    fn new(channel: Channel, birth: Birth, user: Ids, entrance: &Entrance) -> Self {
+        let entered = Layer::from_result("cgroups", entrance.enter());
+        Self { channel, birth, user, entered, is_limited: entrance.holds_memory }
+    }
+
+    /// Gives up everything that is not in the plan.
+    pub fn seal(self, plan: Plan) -> Inside {
+        let Self { channel, birth, user, entered, is_limited } = self;
+        let sealed = Inside::seal(plan, channel, &birth, user, entered).unwrap_or_else(|_| leave());
+        // The other limit on memory counts what is mapped from when it is set, and an engine maps much beforehand.
+        if !is_limited {
+            sealed.admitted();
+        }
+        sealed
     }
 }
 
@@ -231,6 +263,15 @@ impl Inside {
     }
 }
 
+/// Gives memory back to the system that was needed only to get here.
+pub fn give_back() {
+    // SAFETY: it changes nothing that is in use.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::malloc_trim(0)
+    };
+}
+
 /// The end of a process of which nobody waits for a word.
 fn leave() -> ! {
     // SAFETY: it does not return.
@@ -251,22 +292,23 @@ struct Birth {
     refused: Option<String>,
 }
 
-/// Makes a process in namespaces that the kernel grants, or in none.
-fn bear() -> io::Result<Birth> {
+/// Makes a process in namespaces that the kernel grants, or in none; as this one's child, or, with `CLONE_PARENT`, as
+/// that of this one's parent.
+fn bear(whose: c_int) -> io::Result<Birth> {
     let mut refused = None;
     for namespaces in namespaces::AT_BIRTH {
-        match fork(namespaces) {
+        match fork(whose | namespaces) {
             Ok(process) => return Ok(Birth { process, namespaces, refused: None }),
             Err(error) => refused = Some(plain(&error)),
         }
     }
-    Ok(Birth { process: fork(0)?, namespaces: 0, refused })
+    Ok(Birth { process: fork(whose)?, namespaces: 0, refused })
 }
 
 /// As the C library's `fork`, but into new namespaces: the number and a descriptor of the new process, or nothing in it.
-fn fork(namespaces: c_int) -> io::Result<Option<(i32, OwnedFd)>> {
+fn fork(flags: c_int) -> io::Result<Option<(i32, OwnedFd)>> {
     let mut process: c_int = -1;
-    let flags = namespaces | libc::CLONE_PIDFD | libc::SIGCHLD;
+    let flags = flags | libc::CLONE_PIDFD | libc::SIGCHLD;
     // SAFETY: this process has one thread, so its copy finds every lock free; without a new stack it goes on with a copy of
     // this one. The kernel writes a descriptor to the address that it is given. That the C library does not see it
     // happen has one effect: it remembers the old number of the thread, with which it compares owners of locks.

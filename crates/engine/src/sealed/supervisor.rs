@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::mem;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::process::exit;
 use std::ptr;
 use std::sync::Arc;
@@ -38,7 +38,23 @@ pub struct Outside {
     cgroup: Cgroup,
     layers: Vec<Layer>,
     process_bytes_max: u64,
+    /// Messages that came.
+    messages: u32,
+    /// Whether the process has closed its end of the channel.
+    is_closed: bool,
+    /// What it said of why it ends.
+    last_words: Option<Message>,
     reaped: bool,
+}
+
+/// What a message means to who waits for it.
+enum Heard {
+    /// It has been seen to.
+    Nothing,
+    /// The program begins; whether it ends by itself in time.
+    Begins(bool),
+    /// No such process sends that.
+    Nonsense,
 }
 
 /// How a sealed process ended.
@@ -82,33 +98,63 @@ impl Outside {
         channel: Channel,
         cgroup: Cgroup,
         layers: Vec<Layer>,
-        plan: Plan,
-    ) -> Result<Self, Error> {
-        let process_bytes_max = plan.process_bytes_max();
-        let mut outside = Self { pid, process, channel, cgroup, layers, process_bytes_max, reaped: false };
-        let inside = outside.channel.expect(Tag::Layers)?;
+        plan: &Plan,
+    ) -> Self {
+        Self {
+            pid,
+            process,
+            channel,
+            cgroup,
+            layers,
+            process_bytes_max: plan.process_bytes_max(),
+            messages: 0,
+            is_closed: false,
+            last_words: None,
+            reaped: false,
+        }
+    }
+
+    /// Waits until the process has sealed itself, and lets it go on if all is as it must be.
+    pub(super) fn admit(mut self, plan: &Plan) -> Result<Self, Error> {
+        let inside = self.expect(Tag::Layers)?;
         let inside =
             layer::from_bytes(&inside.content).ok_or(io::ErrorKind::InvalidData).map_err(io::Error::from)?;
-        outside.layers.splice(0..0, inside);
-        if plan.seal == Seal::Required && outside.layers.iter().any(Layer::is_refused) {
-            return Err(Error::Refused(mem::take(&mut outside.layers)));
+        self.layers.splice(0..0, inside);
+        if plan.seal == Seal::Required && self.layers.iter().any(Layer::is_refused) {
+            return Err(Error::Refused(mem::take(&mut self.layers)));
         }
-        if let Network::Granted(egress) = plan.network
-            && !outside.layers.iter().any(|layer| layer.name == egress::LAYER && layer.is_refused())
+        if let Network::Granted(egress) = &plan.network
+            && !self.layers.iter().any(|layer| layer.name == egress::LAYER && layer.is_refused())
         {
-            outside.broker(egress)?;
+            self.broker(Arc::clone(egress))?;
         }
-        if !outside.cgroup.holds_memory() {
-            limits::limit_data(pid, outside.process_bytes_max)?;
+        if !self.cgroup.holds_memory() {
+            limits::limit_data(self.pid, self.process_bytes_max)?;
         }
         // It may have ended by now, which is told when it is supervised.
-        let _ = outside.channel.send(Tag::Go, &[], None);
-        Ok(outside)
+        let _ = self.channel.send(Tag::Go, &[], None);
+        Ok(self)
+    }
+
+    /// The next message of a process that seals itself, past those that tell of its birth.
+    fn expect(&self, tag: Tag) -> io::Result<Message> {
+        loop {
+            match self.channel.receive()? {
+                Some(Message { tag: Tag::Born | Tag::Bore, .. }) => {}
+                Some(message) if message.tag == tag => return Ok(message),
+                Some(_) => return Err(io::ErrorKind::InvalidData.into()),
+                None => return Err(io::ErrorKind::UnexpectedEof.into()),
+            }
+        }
+    }
+
+    pub(super) fn channel(&self) -> &Channel {
+        &self.channel
     }
 
     /// Makes the connections of the process from now on.
     fn broker(&self, egress: Arc<dyn Egress>) -> io::Result<()> {
-        let (memory, calls) = (self.channel.expect(Tag::Memory)?, self.channel.expect(Tag::Calls)?);
+        let (memory, calls) = (self.expect(Tag::Memory)?, self.expect(Tag::Calls)?);
         match (memory.content.try_into(), memory.file, calls.file) {
             (Ok(first), Some(memory), Some(calls)) => {
                 Broker::start(calls, memory, u32::from_le_bytes(first), egress)
@@ -133,7 +179,7 @@ impl Outside {
     /// # Errors
     /// Those of the program that it is to be given.
     pub fn supervise(
-        self,
+        mut self,
         mut supplier: Option<Supplier<'_>>,
         limit: Option<Duration>,
         leash: Option<BorrowedFd<'_>>,
@@ -142,37 +188,24 @@ impl Outside {
         let signals = Signals::block().map_err(failed)?;
         let after = |limit: Duration| Instant::now().checked_add(limit);
         let mut ends_at = limit.and_then(after);
-        let mut channel = self.channel.as_raw_fd();
-        let mut last_words = None;
-        let mut messages = 0;
         loop {
             let left = ends_at.map(|end| end.saturating_duration_since(Instant::now()));
             let leash = leash.map_or(-1, |leash| leash.as_raw_fd());
-            let watched = [self.process.as_raw_fd(), channel, signals.fd.as_raw_fd(), leash];
+            let watched = [self.process.as_raw_fd(), self.speaks(), signals.fd.as_raw_fd(), leash];
             let [ended, said, signalled, let_go] = wait_for(watched, left).map_err(failed)?;
             if said {
-                match self.channel.receive() {
-                    // Its end is closed.
-                    Ok(None) => channel = -1,
-                    // It ended before it read everything. What it said comes next.
-                    Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
-                    Ok(Some(message)) if messages < MESSAGES_MAX => {
-                        messages += 1;
-                        match message.tag {
-                            Tag::Begins => {
-                                if message.content == [1] {
-                                    ends_at = limit.and_then(|limit| after(limit.saturating_add(GRACE)));
-                                }
-                                supplier = None;
-                            }
-                            Tag::Violation | Tag::BrokenPipe => last_words = Some(message),
-                            _ => self.supply(supplier.as_mut(), message)?,
+                match self.hear(supplier.as_mut())? {
+                    Heard::Nothing => {}
+                    Heard::Begins(ends_itself) => {
+                        if ends_itself {
+                            ends_at = limit.and_then(|limit| after(limit.saturating_add(GRACE)));
                         }
+                        supplier = None;
                     }
-                    _ => return self.end(Ending::Nonsense).map_err(failed),
+                    Heard::Nonsense => return self.end(Ending::Nonsense).map_err(failed),
                 }
             } else if ended {
-                return self.reap(last_words).map_err(failed);
+                return self.reap().map_err(failed);
             } else if signalled && let Some(signal) = signals.next() {
                 match signal {
                     libc::SIGTSTP => self.pause(),
@@ -184,6 +217,81 @@ impl Outside {
                 return self.end(Ending::Time).map_err(failed);
             }
         }
+    }
+
+    /// Gives the process what it asks for until its program begins, which it must do in time; or how it ended before that.
+    ///
+    /// # Errors
+    /// Those of the program that it is to be given.
+    pub fn attend(
+        mut self,
+        mut supplier: Supplier<'_>,
+        limit: Duration,
+    ) -> Result<Result<Self, Ending>, crate::Error> {
+        let failed = |error: io::Error| crate::Error::Setup(error.into());
+        let ends_at = Instant::now().checked_add(limit);
+        loop {
+            let left = ends_at.map(|end| end.saturating_duration_since(Instant::now()));
+            let watched = [self.process.as_raw_fd(), self.speaks(), -1];
+            let [ended, said, _] = wait_for(watched, left).map_err(failed)?;
+            if said {
+                match self.hear(Some(&mut supplier))? {
+                    Heard::Nothing => {}
+                    Heard::Begins(_) => return Ok(Ok(self)),
+                    Heard::Nonsense => return self.end(Ending::Nonsense).map(Err).map_err(failed),
+                }
+            } else if ended {
+                return self.reap().map(Err).map_err(failed);
+            } else if left == Some(Duration::ZERO) {
+                return self.end(Ending::Time).map(Err).map_err(failed);
+            }
+        }
+    }
+
+    /// Waits so long for the process's end, and then ends it: how it ended.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn finish(mut self, patience: Duration) -> io::Result<Ending> {
+        let ends_at = Instant::now() + patience;
+        loop {
+            let left = ends_at.saturating_duration_since(Instant::now());
+            let [ended, said, _] = wait_for([self.process.as_raw_fd(), self.speaks(), -1], Some(left))?;
+            if said && self.messages < MESSAGES_MAX {
+                // Nobody is asked for anything any more.
+                let _ = self.hear(None);
+            } else if ended {
+                return self.reap();
+            } else if said {
+                self.is_closed = true;
+            } else if left.is_zero() {
+                self.kill(libc::SIGKILL);
+                return self.reap();
+            }
+        }
+    }
+
+    /// Where to listen to it, if it can say anything yet.
+    fn speaks(&self) -> RawFd {
+        if self.is_closed { -1 } else { self.channel.as_raw_fd() }
+    }
+
+    fn hear(&mut self, supplier: Option<&mut Supplier<'_>>) -> Result<Heard, crate::Error> {
+        match self.channel.receive() {
+            Ok(None) => self.is_closed = true,
+            // It ended before it read everything. What it said comes next.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
+            Ok(Some(message)) if self.messages < MESSAGES_MAX => {
+                self.messages += 1;
+                match message.tag {
+                    Tag::Begins => return Ok(Heard::Begins(message.content == [1])),
+                    Tag::Violation | Tag::BrokenPipe => self.last_words = Some(message),
+                    _ => self.supply(supplier, message)?,
+                }
+            }
+            _ => return Ok(Heard::Nonsense),
+        }
+        Ok(Heard::Nothing)
     }
 
     fn supply(&self, supplier: Option<&mut Supplier<'_>>, message: Message) -> Result<(), crate::Error> {
@@ -230,9 +338,9 @@ impl Outside {
         Ok(status)
     }
 
-    fn reap(mut self, last_words: Option<Message>) -> io::Result<Ending> {
+    fn reap(mut self) -> io::Result<Ending> {
         let status = self.wait()?;
-        if let Some(Message { tag, content, .. }) = last_words {
+        if let Some(Message { tag, content, .. }) = self.last_words.take() {
             let number = content.try_into().map(u32::from_le_bytes).unwrap_or(u32::MAX);
             return Ok(match tag {
                 Tag::BrokenPipe => Ending::BrokenPipe,

@@ -25,6 +25,12 @@ pub(super) fn made(returned: c_long) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
+/// A descriptor of a process, which can be read when that has ended.
+pub(super) fn pidfd(of: libc::pid_t) -> io::Result<OwnedFd> {
+    // SAFETY: it takes numbers only.
+    made(unsafe { libc::syscall(libc::SYS_pidfd_open, of, 0) })
+}
+
 /// `prctl` with an option and one argument.
 pub(super) fn control(option: c_int, argument: u64) -> io::Result<c_int> {
     // SAFETY: none of the options used here takes an address.

@@ -2,8 +2,9 @@
 
 use crate::limits::{
     BODY_MAX, CONCURRENCY_MAX, DEADLINE_MAX, MEMORY_MAX, MEMORY_MIN, QUEUE_MAX, REUSE_MAX, SHARE_MAX,
+    SPARE_MAX,
 };
-use crate::{At, Bytes, Function, Grants, Limits, Secret};
+use crate::{At, Bytes, Function, Grants, Limits, Profile, Secret};
 
 use super::{Check, SHORTEST};
 
@@ -19,6 +20,7 @@ impl Check<'_> {
             self.environment(function);
             self.bounds("`reuse`", &function.reuse, 0, REUSE_MAX);
             self.shared(function);
+            self.spared(function);
             self.granted(&function.grants);
             self.watched(function);
             self.limited(&function.limits);
@@ -110,6 +112,14 @@ impl Check<'_> {
         } else if function.limits.fuel.is_some() {
             let message = "fuel is counted by instance, and `share` has several requests in one";
             self.problem_with_hint(share.span(), message, "leave one of them out");
+        }
+    }
+
+    fn spared(&mut self, function: &Function) {
+        self.bounds("`spare`", &function.spare, 0, SPARE_MAX);
+        if *function.spare > 0 && *function.profile != Profile::Sealed {
+            let message = "only a sealed function has processes";
+            self.problem_with_hint(function.spare.span(), message, "`profile = \"sealed\"` gives it one");
         }
     }
 

@@ -1,16 +1,14 @@
 //! The node's side of a worker: starts it, gives it calls, hears what it says, and replaces it.
 
 use std::convert::Infallible;
-use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io::{self, pipe};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream as Socket;
-use std::process::Stdio;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
-use engine::sealed::{Shared, send_descriptor};
+use engine::sealed::{self, Ending, Outside, Shared, Source, Supplier, send_descriptor};
 use engine::wasmtime;
 use futures_util::future::select_all;
 use host::Bindings;
@@ -28,9 +26,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::UnixStream;
-use tokio::process::{Child, Command};
+use tokio::net::unix::pipe::Receiver;
 use tokio::sync::{Mutex, oneshot};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep_until, timeout};
 use wasmtime_wasi_http::{Error as HttpError, WasiBody};
 
@@ -39,7 +37,9 @@ use super::failure::{Failed, in_response};
 use super::line::{Ear, Line};
 use super::ring::{self, Side};
 use super::words::{Answered, Cover, Octets, Part, RequestHead, Task, To};
+use super::worker::{Order, Sealed};
 use super::{Abilities, READY};
+use crate::Machine;
 use crate::body::{Begun, keeping};
 use crate::instance::Failure;
 use crate::limits::{
@@ -49,36 +49,42 @@ use crate::limits::{
 use crate::log::LEVELS;
 
 /// What a worker is started with.
-pub(crate) struct Starting {
-    /// The command, and its arguments.
-    pub(crate) command: Vec<OsString>,
+struct Starting {
+    machine: Arc<Machine>,
     /// What it is to run, as text.
-    pub(crate) order: String,
+    order: String,
+    /// And what that comes to.
+    sealed: Sealed,
     /// Event loops that it has.
-    pub(crate) lanes: usize,
+    lanes: usize,
+    /// Workers that stand by.
+    spare: usize,
     /// What stands behind its function.
-    pub(crate) bindings: Arc<Bindings>,
+    bindings: Arc<Bindings>,
+    asked: Arc<Asked>,
 }
 
 /// A function that runs in a process of its own.
 pub(crate) struct Apart {
-    starting: Starting,
-    asked: Arc<Asked>,
+    starting: Arc<Starting>,
     abilities: Abilities,
-    worker: Mutex<Worker>,
+    workers: Arc<Mutex<Workers>>,
 }
 
-/// The worker that there is, if there is one, and when it was begun.
-struct Worker {
+/// The workers that there are.
+struct Workers {
+    /// The one that has the calls, if there is one.
     working: Option<Arc<Working>>,
+    spare: Vec<Working>,
+    /// When the last one was begun.
     begun: Instant,
 }
 
 /// A process that works.
 struct Working {
+    /// It is ended when this is dropped.
+    _leash: oneshot::Sender<Infallible>,
     lanes: Vec<Lane>,
-    /// It ends when this is closed.
-    _leash: Socket,
 }
 
 /// The way to one of its event loops.
@@ -126,11 +132,27 @@ impl Apart {
     ///
     /// # Errors
     /// What the worker says, where it does not come to work.
-    pub(crate) async fn start(starting: Starting) -> Result<Self, String> {
-        let asked = Asked::new(Arc::clone(&starting.bindings));
-        let (working, abilities) = start(&starting, &asked).await?;
-        let worker = Worker { working: Some(Arc::new(working)), begun: Instant::now() };
-        Ok(Self { starting, asked, abilities, worker: Mutex::new(worker) })
+    pub(crate) async fn start(
+        machine: Arc<Machine>,
+        order: &Order,
+        spare: usize,
+        bindings: Arc<Bindings>,
+    ) -> Result<Self, String> {
+        let starting = Arc::new(Starting {
+            machine,
+            order: serde_json::to_string(order).map_err(|error| error.to_string())?,
+            sealed: Sealed::new(order).map_err(|error| with_causes(&error))?,
+            lanes: order.lanes,
+            spare,
+            asked: Asked::new(Arc::clone(&bindings)),
+            bindings,
+        });
+        let begun = Instant::now();
+        let (working, abilities) = start(&starting).await?;
+        let workers = Workers { working: Some(Arc::new(working)), spare: Vec::new(), begun };
+        let apart = Self { starting, abilities, workers: Arc::new(Mutex::new(workers)) };
+        apart.refill();
+        Ok(apart)
     }
 
     /// What the function can do.
@@ -230,23 +252,71 @@ impl Apart {
             working.lanes.iter().enumerate().min_by_key(|(_, lane)| lane.calls.load(Ordering::Relaxed));
         let lane = least.map_or(0, |(index, _)| index);
         working.lanes[lane].calls.fetch_add(1, Ordering::Relaxed);
-        Ok(Turn { working, lane, given: self.asked.give(call, next) })
+        Ok(Turn { working, lane, given: self.starting.asked.give(call, next) })
     }
 
     async fn working(&self) -> Result<Arc<Working>, String> {
-        let mut worker = self.worker.lock().await;
-        if let Some(working) = worker.working.as_ref().filter(|working| !working.has_ended()) {
+        let mut workers = self.workers.lock().await;
+        if let Some(working) = workers.working.as_ref().filter(|working| !working.has_ended()) {
             return Ok(Arc::clone(working));
         }
-        // One that ends as soon as it begins is not begun all the time.
-        sleep_until(worker.begun + WORKER_PAUSE).await;
-        worker.begun = Instant::now();
-        worker.working = None;
-        let started = start(&self.starting, &self.asked).await;
-        let (working, _) =
-            started.inspect_err(|error| self.starting.bindings.log.line(Level::Error, error))?;
-        Ok(Arc::clone(worker.working.insert(Arc::new(working))))
+        workers.working = None;
+        workers.spare.retain(|spare| !spare.has_ended());
+        let next = match workers.spare.pop() {
+            Some(spare) => spare,
+            None => {
+                // One that ends as soon as it begins is not begun all the time.
+                sleep_until(workers.begun + WORKER_PAUSE).await;
+                workers.begun = Instant::now();
+                begin(&self.starting).await?
+            }
+        };
+        let working = Arc::clone(workers.working.insert(Arc::new(next)));
+        drop(workers);
+        self.refill();
+        Ok(working)
     }
+
+    /// Has workers started until enough of them stand by, behind the back of whoever calls.
+    fn refill(&self) {
+        if self.starting.spare == 0 {
+            return;
+        }
+        let (starting, workers) = (Arc::clone(&self.starting), Arc::downgrade(&self.workers));
+        tokio::spawn(async move {
+            for _ in 0..SPARE_STARTS_MAX {
+                // Who has a call to make goes before.
+                tokio::time::sleep(WORKER_PAUSE).await;
+                if !lacks_spare(&starting, &workers).await {
+                    return;
+                }
+                let Ok(spare) = begin(&starting).await else { continue };
+                let Some(workers) = workers.upgrade() else { return };
+                let mut workers = workers.lock().await;
+                // Somebody else may have seen to it.
+                if workers.spare.len() < starting.spare {
+                    workers.spare.push(spare);
+                }
+            }
+        });
+    }
+}
+
+/// Starts of workers that are to stand by, one after the other.
+const SPARE_STARTS_MAX: usize = 64;
+
+async fn lacks_spare(starting: &Starting, workers: &Weak<Mutex<Workers>>) -> bool {
+    let Some(workers) = workers.upgrade() else { return false };
+    let mut workers = workers.lock().await;
+    workers.spare.retain(|spare| !spare.has_ended());
+    workers.spare.len() < starting.spare
+}
+
+/// Starts another worker; why there is none, is in the log.
+async fn begin(starting: &Arc<Starting>) -> Result<Working, String> {
+    let started = start(starting).await;
+    let (working, _) = started.inspect_err(|error| starting.bindings.log.line(Level::Error, error))?;
+    Ok(working)
 }
 
 fn failed(text: String) -> Failure {
@@ -275,37 +345,29 @@ async fn short(body: WasiBody) -> Result<Bytes, WasiBody> {
 }
 
 /// Starts a worker, and waits until it can be asked.
-async fn start(starting: &Starting, asked: &Arc<Asked>) -> Result<(Working, Abilities), String> {
-    let (leash, theirs) = Socket::pair().map_err(said)?;
-    let [program, arguments @ ..] = &starting.command[..] else {
-        return Err("this node starts no processes".to_owned());
-    };
-    let mut child = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::from(OwnedFd::from(theirs)))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        // What stops the node from a terminal lets requests come to their end first. The worker ends, and tidies up, when
-        // the other end of its socket is closed.
-        .process_group(0)
-        .spawn()
-        .map_err(said)?;
-    let length = (starting.order.len() as u32).to_le_bytes();
-    // It fits into the socket, or waits for a process that reads it at once.
-    (&leash).write_all(&length).and_then(|()| (&leash).write_all(starting.order.as_bytes())).map_err(said)?;
-    let back = hand_over(&leash)?;
+async fn start(starting: &Arc<Starting>) -> Result<(Working, Abilities), String> {
+    let (gift, theirs) = Socket::pair().map_err(said)?;
+    let (stdout, says) = pipe().map_err(said)?;
+    let (stderr, complains) = pipe().map_err(said)?;
+    let back = hand_over(&gift)?;
     let mut streams = Vec::new();
     for _ in 0..starting.lanes {
-        streams.push((hand_over(&leash)?, hand_over_line(&leash)?, hand_over_line(&leash)?));
+        streams.push((hand_over(&gift)?, hand_over_line(&gift)?, hand_over_line(&gift)?));
     }
-    let log = &starting.bindings.log;
+    let stderr = Receiver::from_owned_fd(stderr.into()).map_err(said)?;
+    let born = Arc::clone(starting);
+    let born = spawn_blocking(move || born.bear([theirs.into(), says.into(), complains.into()]));
+    let outside = match born.await.map_err(|error| error.to_string())? {
+        Ok(outside) => outside,
+        Err(why) => return Err(last_words(stderr, &why).await),
+    };
+    let (log, asked) = (&starting.bindings.log, &starting.asked);
     let (ready, is_ready) = oneshot::channel();
-    if let Some(stdout) = child.stdout.take() {
-        tokio::spawn(hear(stdout, Arc::clone(log), ready));
-    }
+    let stdout = Receiver::from_owned_fd(stdout.into()).map_err(said)?;
+    tokio::spawn(hear(stdout, Arc::clone(log), ready));
     let abilities = match timeout(WORKER_START_MAX, is_ready).await {
         Ok(Ok(abilities)) => abilities,
-        Ok(Err(_)) => return Err(last_words(&mut child).await),
+        Ok(Err(_)) => return Err(last_words(stderr, &end(outside).await).await),
         Err(_) => return Err("its process does not come to work".to_owned()),
     };
     // What is done for it, and ends with it.
@@ -333,46 +395,72 @@ async fn start(starting: &Starting, asked: &Arc<Asked>) -> Result<(Working, Abil
         lanes.push(Lane { http, line, calls: AtomicUsize::new(0) });
     }
     let log = Arc::clone(log);
+    let (leash, let_go) = oneshot::channel();
     tokio::spawn(async move {
-        let (ended, ..) = select_all(connections).await;
-        let ended = ended.unwrap_or(Ok(()));
-        let status = timeout(WORKER_PAUSE, child.wait()).await;
-        // Where nobody asks any more, it is let go of, which is not worth a word.
-        if ended.is_ok() && matches!(status, Ok(Ok(status)) if status.success()) {
-            return;
-        }
-        let words = last_words(&mut child).await;
+        let ended = tokio::select! {
+            biased;
+            // Nobody asks any more, which is not worth a word.
+            _ = let_go => {
+                end(outside).await;
+                return;
+            }
+            (ended, ..) = select_all(connections) => ended.unwrap_or(Ok(())),
+        };
         match ended {
             Err(error) if error.is_timeout() => {
+                end(outside).await;
                 let text = format!("its process said nothing for {WORKER_SILENCE_MAX:?}, and is ended");
                 log.line(Level::Error, &text);
             }
-            _ => log.line(Level::Error, &words),
+            _ => log.line(Level::Error, &last_words(stderr, &end(outside).await).await),
         }
-        drop(serving);
+        // They end by themselves, and tell those who wait for an answer.
+        let _ = timeout(WORKER_PAUSE, async { while serving.join_next().await.is_some() {} }).await;
     });
     Ok((Working { lanes, _leash: leash }, abilities))
 }
 
+impl Starting {
+    /// Makes the process, which has these standard streams, and brings it to where its program begins. Blocks.
+    fn bear(&self, streams: [OwnedFd; 3]) -> Result<Outside, String> {
+        let Machine { zygote, cache, seal, .. } = &*self.machine;
+        let zygote = zygote.as_ref().ok_or("this node starts no processes")?;
+        let Sealed { program, settings, plan, .. } = &self.sealed;
+        let born = zygote.bear(plan, self.order.as_bytes(), streams.each_ref().map(AsFd::as_fd));
+        let outside = born.map_err(|error| match &error {
+            sealed::Error::Refused(layers) => {
+                let refused = layers.iter().filter(|layer| layer.is_refused());
+                refused.fold(error.to_string(), |text, layer| format!("{text}; {layer}"))
+            }
+            error => with_causes(error),
+        })?;
+        drop(streams);
+        let seal = || seal.clone();
+        let supplier = Supplier::new(settings, Source::File(program), cache.as_ref(), &seal);
+        let attended = outside.attend(supplier, WORKER_START_MAX);
+        attended.map_err(|error| with_causes(&error))?.map_err(|ending| told(&ending))
+    }
+}
+
 /// A new pair of sockets, of which the worker gets the other one.
-fn hand_over(leash: &Socket) -> Result<UnixStream, String> {
-    let ours = hand_over_socket(leash).map_err(said)?;
+fn hand_over(gift: &Socket) -> Result<UnixStream, String> {
+    let ours = hand_over_socket(gift).map_err(said)?;
     ours.set_nonblocking(true).map_err(said)?;
     UnixStream::from_std(ours).map_err(said)
 }
 
-fn hand_over_socket(leash: &Socket) -> io::Result<Socket> {
+fn hand_over_socket(gift: &Socket) -> io::Result<Socket> {
     let (ours, theirs) = Socket::pair()?;
-    send_descriptor(leash.as_fd(), theirs.as_fd())?;
+    send_descriptor(gift.as_fd(), theirs.as_fd())?;
     Ok(ours)
 }
 
 /// A new line, of which the worker gets the other end.
-fn hand_over_line(leash: &Socket) -> Result<(Arc<Line>, Ear), String> {
+fn hand_over_line(gift: &Socket) -> Result<(Arc<Line>, Ear), String> {
     let line = || {
-        let socket = hand_over_socket(leash)?;
+        let socket = hand_over_socket(gift)?;
         let (memory, file) = Shared::new(ring::WORDS)?;
-        send_descriptor(leash.as_fd(), file.as_fd())?;
+        send_descriptor(gift.as_fd(), file.as_fd())?;
         Line::new(socket, memory, Side::Node)
     };
     line().map_err(said)
@@ -394,22 +482,51 @@ async fn answer_requests(stream: UnixStream, asked: Arc<Asked>) {
     let _ = http.serve_connection(TokioIo::new(stream), service).await;
 }
 
-/// Ends a worker, and returns why it ended, in its own words.
-async fn last_words(child: &mut Child) -> String {
-    // It has ended by itself, most of the time.
-    let _ = timeout(WORKER_PAUSE, child.wait()).await;
-    let _ = child.start_kill();
-    let status = child.wait().await;
+/// Ends a worker, where it does not end by itself, and returns why it ended.
+async fn end(outside: Outside) -> String {
+    match spawn_blocking(move || outside.finish(WORKER_PAUSE)).await {
+        Ok(Ok(ending)) => told(&ending),
+        Ok(Err(error)) => error.to_string(),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// What a worker said before it ended, or what is known of that.
+async fn last_words(stderr: Receiver, why: &str) -> String {
     let mut words = Vec::new();
-    if let Some(stderr) = child.stderr.take() {
-        let mut stderr = stderr.take(WORKER_WORDS_BYTES_MAX);
-        let _ = timeout(WORKER_PAUSE, stderr.read_to_end(&mut words)).await;
+    let _ = timeout(WORKER_PAUSE, stderr.take(WORKER_WORDS_BYTES_MAX).read_to_end(&mut words)).await;
+    match String::from_utf8_lossy(&words).trim() {
+        "" => why.to_owned(),
+        words => words.to_owned(),
     }
-    match (String::from_utf8_lossy(&words).trim(), status) {
-        ("", Ok(status)) => format!("its process ended: {status}"),
-        ("", Err(error)) => format!("its process ended: {error}"),
-        (words, _) => words.to_owned(),
+}
+
+/// What the operator reads of the end of a process that should not have ended.
+fn told(ending: &Ending) -> String {
+    match ending {
+        Ending::Exited(code) => format!("its process ended with exit code {code}"),
+        Ending::Memory(bytes) => {
+            format!("its process held more than {} MiB, and the kernel ended it", bytes >> 20)
+        }
+        Ending::Violation(call) => {
+            format!("its process was ended: it made the system call `{call}`, which nothing in it needs")
+        }
+        Ending::Nonsense => "its process was ended: it lied to its supervisor".to_owned(),
+        Ending::Signal(signal) => format!("its process was ended by signal {signal}"),
+        Ending::Time => "its process does not come to work".to_owned(),
+        ending => format!("its process was ended: {ending:?}"),
     }
+}
+
+/// An error, and what is behind it, in one line.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text += &format!(": {cause}");
+        source = cause.source();
+    }
+    text
 }
 
 /// Takes what a worker says, line by line, each no longer than it may be.

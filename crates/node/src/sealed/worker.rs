@@ -1,8 +1,8 @@
-//! A worker: reads what it is to run, seals itself, and answers calls until nobody sends any more.
+//! A worker: is told what it is to run, seals itself, and answers calls until nobody sends any more.
 
 use std::collections::{BTreeSet, HashMap};
 use std::convert::Infallible;
-use std::io::{self, Read, Write, stdin, stdout};
+use std::io::{self, Write, stdin, stdout};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -10,8 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use engine::sealed::{self, Dir, Ending, Inside, Network, Plan, Shared, Source, Supplier};
-use engine::{CodeCache, Seal};
+use engine::sealed::{self, Dir, Inside, Network, Plan, Shared};
 use host::Authorities;
 use host::bindings::{Call, Next};
 use http::{Request, Response};
@@ -34,7 +33,7 @@ use super::line::{Direct, Ear, Line, read, written};
 use super::remote::Remote;
 use super::ring::{self, Side};
 use super::words::{Answered, Cover, Octets, Part, RequestHead, ResponseHead, Task, To};
-use super::{Abilities, ORDER_BYTES_MAX, READY};
+use super::{Abilities, READY};
 use crate::body::Begun;
 use crate::function::Function;
 use crate::instance::Failure;
@@ -44,7 +43,7 @@ use crate::limits::{
 use crate::load::{moved, settings};
 use crate::{App, Error, Logs, Machine};
 
-/// What a worker is told on its standard input: a text in JSON, with its length before it.
+/// What a worker is told: a text in JSON.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Order {
     /// The manifest of its one function.
@@ -65,14 +64,6 @@ pub struct Within {
     pub(crate) node: Arc<Remote>,
 }
 
-/// What became of a worker.
-pub enum Ended {
-    /// In the sealed process: it answered until it was let go.
-    Inside(Result<(), Error>),
-    /// In its supervisor: how that one ended.
-    Outside(Ending),
-}
-
 /// Why a worker does not work.
 #[derive(Debug, thiserror::Error)]
 pub enum Failed {
@@ -85,60 +76,45 @@ pub enum Failed {
     /// The function cannot be loaded.
     #[error(transparent)]
     Function(#[from] Error),
-    /// The supervisor cannot give it its program.
-    #[error(transparent)]
-    Program(#[from] engine::Error),
 }
 
-/// Runs one function, as standard input says, in a process that is sealed. Returns in both.
+/// Makes sealed processes for the node at the other end of standard input; and in each of them, runs one function. Returns in
+/// all, when nobody asks any more.
 ///
 /// # Errors
 /// When it does not come to run.
-pub fn work(
-    cache: impl FnOnce() -> Option<CodeCache>,
-    seal: &dyn Fn() -> Option<Seal>,
-    authorities: Authorities,
-) -> Result<Ended, Failed> {
-    let order: Order = serde_json::from_str(&order()?).map_err(io::Error::from)?;
-    let manifest = Manifest::parse(&order.manifest, "sampan.toml").map_err(Error::from)?;
-    let (name, declared) =
-        manifest.functions.first_key_value().ok_or(io::ErrorKind::InvalidData).map_err(io::Error::from)?;
-    let name: Name = (**name).clone();
-    let settings = settings(declared, 0).map_err(|(_, reason)| io::Error::other(reason))?;
-    let mut plan = Plan::new(&settings);
-    let (dirs, network) = granted(declared).map_err(io::Error::other)?;
-    plan.dirs = dirs;
-    plan.network = network;
-    // Each call has memory and descriptors of its own.
-    let calls = u64::from(declared.limits.concurrency.saturating_add(declared.reuse.saturating_mul(2)));
-    plan.memory_bytes_max = plan.memory_bytes_max.saturating_mul(calls);
-    plan.descriptors_max = plan.descriptors_max.saturating_mul(calls);
-    let program = PathBuf::from(&*declared.program);
-    match sealed::split(plan)? {
-        sealed::Side::Outside(outside) => {
-            let cache = cache();
-            let supplier = Supplier::new(&settings, Source::File(&program), cache.as_ref(), seal);
-            let leash = stdin();
-            Ok(Ended::Outside(outside.supervise(Some(supplier), None, Some(leash.as_fd()))?))
-        }
-        sealed::Side::Inside(inside) => {
-            Ok(Ended::Inside(answer_all(order, manifest, &name, inside, authorities)))
-        }
-    }
+pub fn work(authorities: Authorities) -> Result<(), Failed> {
+    let Some((newborn, order)) = sealed::be_zygote(stdin().as_fd())? else { return Ok(()) };
+    let order: Order = serde_json::from_slice(&order).map_err(io::Error::from)?;
+    let sealed = Sealed::new(&order)?;
+    let inside = newborn.seal(sealed.plan);
+    Ok(answer_all(order, sealed.manifest, &sealed.name, inside, authorities)?)
 }
 
-/// What comes first on standard input.
-fn order() -> io::Result<String> {
-    let mut input = UnixStream::from(stdin().as_fd().try_clone_to_owned()?);
-    let mut length = [0; 4];
-    input.read_exact(&mut length)?;
-    let length = u32::from_le_bytes(length);
-    if length > ORDER_BYTES_MAX {
-        return Err(io::ErrorKind::InvalidData.into());
+/// What an order comes to, for the worker as for its node.
+pub(crate) struct Sealed {
+    manifest: Manifest,
+    name: Name,
+    pub(super) program: PathBuf,
+    pub(super) settings: engine::Settings,
+    pub(super) plan: Plan,
+}
+
+impl Sealed {
+    pub(super) fn new(order: &Order) -> Result<Self, Failed> {
+        let manifest = Manifest::parse(&order.manifest, "sampan.toml").map_err(Error::from)?;
+        let first = manifest.functions.first_key_value().ok_or(io::ErrorKind::InvalidData);
+        let (name, declared) = first.map_err(io::Error::from)?;
+        let settings = settings(declared, 0).map_err(|(_, reason)| io::Error::other(reason))?;
+        let mut plan = Plan::new(&settings);
+        (plan.dirs, plan.network) = granted(declared).map_err(io::Error::other)?;
+        // Each call has memory and descriptors of its own.
+        let calls = u64::from(declared.limits.concurrency.saturating_add(declared.reuse.saturating_mul(2)));
+        plan.memory_bytes_max = plan.memory_bytes_max.saturating_mul(calls);
+        plan.descriptors_max = plan.descriptors_max.saturating_mul(calls);
+        let (name, program) = ((**name).clone(), PathBuf::from(&*declared.program));
+        Ok(Self { manifest, name, program, settings, plan })
     }
-    let mut text = vec![0; length as usize];
-    input.read_exact(&mut text)?;
-    String::from_utf8(text).map_err(io::Error::other)
 }
 
 /// What the process keeps for the grants of its function.
@@ -199,10 +175,11 @@ fn answer_all(
             variable: |_| None,
             authorities,
             telemetry: None,
-            worker: Vec::new(),
+            zygote: None,
             within: Some(Arc::clone(&within)),
         };
-        let app = App::load(manifest, machine).await?;
+        // Nobody is kept waiting by that, and another thread would only take room.
+        let app = App::load_blocking(manifest, Arc::new(machine), None)?;
         let function = app.function(name).ok_or_else(|| Error::NoEntry { function: name.to_string() })?;
         tokio::spawn(tell(Arc::clone(app.logs())));
         within.inside.begin(true).map_err(failed)?;
@@ -219,6 +196,7 @@ fn answer_all(
     }
     let abilities =
         Abilities { is_middleware: function.is_middleware, is_watcher: function.watcher.is_some() };
+    sealed::give_back();
     say(READY, &abilities.words()).map_err(failed)?;
     first.block_on(answer_lane(mine, function, node));
     Ok(())

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use clap::{Args, ValueHint};
 use host::Authorities;
+use node::sealed::Zygote;
 use node::{App, Console, Current, Error, Exporting, Line, Machine, Node, Server, Telemetry};
 use state::{Embedded, Store};
 use tokio::runtime::Runtime;
@@ -111,6 +112,8 @@ impl Serve {
         let state = self.state.clone().unwrap_or_else(|| found.state());
         let store: Arc<dyn Store> =
             Arc::new(Embedded::open(&state, Arc::new(SystemTime::now)).map_err(|error| unstored(&error))?);
+        let zygote = Zygote::new(commands::worker::command)
+            .map_err(|error| Report::failure("cannot start").cause(error))?;
         let (telemetry, exporter) = collector::from_environment()?.map(Telemetry::new).unzip();
         // Reading hundreds of certificates takes as long as much of the rest.
         let mut grants = found.manifest.functions.values().map(|function| &function.grants);
@@ -122,7 +125,7 @@ impl Serve {
             cache: home::cache().ok(),
             seal: home::seal().ok(),
             trust: || trust_list::read().map_err(|report| report.to_string()),
-            worker: commands::worker::command(),
+            zygote: Some(zygote),
             within: None,
             variable: |name| std::env::var(name).ok(),
             authorities: if connects { authorities::trusted()? } else { Authorities::default() },

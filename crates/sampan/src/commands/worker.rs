@@ -1,57 +1,31 @@
-//! `sampan worker`, which nobody types: the process of a sealed function, started by `sampan serve`.
+//! `sampan worker`, which nobody types: the processes of sealed functions, started by `sampan serve`.
 
-use std::ffi::OsString;
+use std::process::Command;
 
 use clap::Args;
-use engine::sealed::{self, Ending};
-use node::sealed::{Ended, Failed, work};
+use node::sealed::work;
 
+use crate::authorities;
 use crate::report::Report;
-use crate::{authorities, home};
 
-/// Run one function, as standard input says
+/// Variables of the environment that say how to speak, whom to trust and where libraries are. All others may be secrets.
+const KEPT: [&str; 5] = ["NO_COLOR", "TERM", "RUST_BACKTRACE", "LD_LIBRARY_PATH", authorities::VARIABLE];
+
+/// Run functions, as standard input says
 #[derive(Args)]
 pub(crate) struct Worker {}
 
-/// The command that starts one: this binary, wherever it is by now.
-pub(crate) fn command() -> Vec<OsString> {
-    ["/proc/self/exe", "worker"].map(OsString::from).to_vec()
+/// The command that starts it: this binary, wherever it is by now.
+pub(crate) fn command() -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    let kept = KEPT.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
+    command.arg("worker").env_clear().envs(kept);
+    command
 }
 
 impl Worker {
     /// Works until nobody asks any more.
     pub(crate) fn execute(self) -> Result<i32, Report> {
-        let ended = work(|| home::cache().ok(), &|| home::seal().ok(), authorities::trusted()?);
-        match ended.map_err(|error| unable(&error))? {
-            Ended::Inside(Ok(())) | Ended::Outside(Ending::LetGo) => Ok(0),
-            Ended::Inside(Err(error)) => Err(Report::from_error(&error)),
-            Ended::Outside(Ending::Exited(code)) => Ok(code),
-            Ended::Outside(ending) => Err(Report::failure(told(&ending))),
-        }
-    }
-}
-
-fn unable(error: &Failed) -> Report {
-    let report = Report::from_error(error);
-    match error {
-        Failed::Sealed(sealed::Error::Refused(layers)) => {
-            layers.iter().filter(|layer| layer.is_refused()).fold(report, Report::cause)
-        }
-        _ => report,
-    }
-}
-
-/// What the operator reads of the end of a process that should not have ended.
-fn told(ending: &Ending) -> String {
-    match ending {
-        Ending::Memory(bytes) => {
-            format!("its process held more than {} MiB, and the kernel ended it", bytes >> 20)
-        }
-        Ending::Violation(call) => {
-            format!("its process was ended: it made the system call `{call}`, which nothing in it needs")
-        }
-        Ending::Nonsense => "its process was ended: it lied to its supervisor".to_owned(),
-        Ending::Signal(signal) => format!("its process was ended by signal {signal}"),
-        ending => format!("its process was ended: {ending:?}"),
+        work(authorities::trusted()?).map(|()| 0).map_err(|error| Report::from_error(&error))
     }
 }

@@ -163,8 +163,10 @@ const OPEN: &[(&str, &str)] = &[
     ("instances::functions_are_served_as_native_code", "native code is not loaded yet"),
     ("manifest::what_a_new_manifest_replaced_is_given_up", "warm instances are counted where they are"),
     ("manifest::a_manifest_that_cannot_be_meant_changes_nothing", "the error has other words"),
+    ("endurance::processes_die_at_random_and_nothing_is_lost_or_left_behind", "it seals what it wants to"),
     ("sealed::a_process_that_dies_is_told_of_and_replaced", "it seals what it wants to"),
     ("sealed::a_process_that_hangs_is_told_of_and_replaced", "the same"),
+    ("sealed::what_processes_are_copies_of_may_die", "the same"),
     ("sealed::no_process_outlives_its_node", "the same"),
 ];
 
@@ -228,6 +230,11 @@ impl Served {
     pub(crate) fn limit(&self, limit: &str) {
         let set = Command::new("prlimit").args(["--pid", &self.child.id().to_string(), limit]).status();
         assert!(set.expect("`prlimit` runs").success());
+    }
+
+    /// Its number.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// The processes that it started, and those that they did.

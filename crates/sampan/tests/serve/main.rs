@@ -8,6 +8,7 @@ mod chains;
 mod client;
 mod collector;
 mod console;
+mod endurance;
 mod examples;
 mod full;
 mod hostile;

@@ -80,7 +80,7 @@ fn ask(served: &Served, host: &str, request: Request<'_>) -> Answer {
     served.ask(&request.header("host", host))
 }
 
-/// The process that is sealed: the last that was started, of a worker and its own.
+/// The process that is sealed: the last that was started, after the zygote.
 #[track_caller]
 fn sealed_process(served: &Served) -> u32 {
     let all = served.descendants();
@@ -172,13 +172,68 @@ fn a_process_that_dies_is_told_of_and_replaced() {
         answering.join().expect("a client does not panic")
     });
     assert_eq!(answering.status, 500, "{answering:?}");
-    served.says("alone | error: its process was ended by signal 9\n");
+    served.says("alone | its process was ended by signal 9\n");
     answers_again(&served);
     assert_ne!(sealed_process(&served), first);
     assert_eq!(served.ask(&Request::new("GET", "/remember?a").header("host", "other")).well(), "");
-    // Its supervisor as well.
-    signal(served.descendants()[0], "KILL");
     answers_again(&served);
+}
+
+/// The same function, and a process that stands by.
+const SPARE: &str = r#"
+    [functions.alone]
+    program = "$GUESTS/app/lab.wasm"
+    profile = "sealed"
+    spare = 1
+    [[routes]]
+    path = "/{*rest}"
+    function = "alone"
+"#;
+
+#[test]
+fn what_processes_are_copies_of_may_die() {
+    let served = App::new(ALONE).serve();
+    let (zygote, sealed) = (served.descendants()[0], sealed_process(&served));
+    signal(zygote, "KILL");
+    // What lives, lives on.
+    served.get("/remember?a").well();
+    assert!(served.descendants().contains(&sealed));
+    signal(sealed, "KILL");
+    answers_again(&served);
+    let others = served.descendants();
+    assert!(others.len() == 2 && !others.contains(&zygote) && !others.contains(&sealed), "{others:?}");
+}
+
+/// Waits until the zygote, the process that works and one that stands by are there, and nothing else.
+#[track_caller]
+fn all_three(served: &Served) -> Vec<u32> {
+    let begun = Instant::now();
+    loop {
+        let all = served.descendants();
+        let lives = |pid: &u32| {
+            fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|state| !state.contains(") Z "))
+        };
+        if all.len() == 3 && all.iter().all(lives) {
+            return all;
+        }
+        assert!(begun.elapsed() < WAIT, "{all:?}");
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn of_a_process_and_one_that_stands_by_either_may_die() {
+    let served = App::new(SPARE).serve();
+    for _ in 0..3 {
+        let all = all_three(&served);
+        // Whichever of them dies, one that works or one that stands by, and however far it has come.
+        for one in &all[1..] {
+            signal(*one, "KILL");
+            answers_again(&served);
+        }
+        let now = all_three(&served);
+        assert!(now[1..].iter().all(|one| !all[1..].contains(one)), "{all:?}, then {now:?}");
+    }
 }
 
 #[test]

@@ -1,0 +1,118 @@
+//! The zygote: a process with one thread of which sealed processes are copies, so that none has to begin from nothing.
+//!
+//! It has what all of them begin with, and nothing that is one's own: what a process is to run, that process is told itself,
+//! when it is there. So the zygote is asked for one without a word, and has nothing that one of its copies could read of
+//! another. The copies are not its children but its node's, which is their supervisor: they outlive it, and it is replaced
+//! when it has died.
+
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use super::cgroup::{self, Entrance};
+use super::channel::{Channel, Message, Tag, receive_descriptor, send_descriptor};
+use super::layer::plain;
+use super::namespaces::Ids;
+use super::supervisor::Outside;
+use super::system::{checked, file_in_memory, pair, pidfd};
+use super::{Birth, Error, Newborn, Plan, bear, leave, threads};
+
+/// Standard streams.
+const STREAMS: i32 = 3;
+
+/// A zygote, as its node sees it. It ends when this is dropped.
+pub struct Zygote(OwnedFd);
+
+impl Zygote {
+    /// The node's end, and the one that the process gets for [`be_zygote`].
+    ///
+    /// # Errors
+    /// When the system has no sockets to give.
+    pub fn pair() -> io::Result<(Self, OwnedFd)> {
+        let (ours, theirs) = pair()?;
+        Ok((Self(ours), theirs))
+    }
+
+    /// Has a process made, told what it is to run, and sealed; it has these standard streams. It ends with the thread that
+    /// started the zygote.
+    ///
+    /// # Errors
+    /// As [`split`](super::split), and [`Error::Zygote`] when another zygote is needed.
+    pub fn bear(&self, plan: &Plan, order: &[u8], streams: [BorrowedFd<'_>; 3]) -> Result<Outside, Error> {
+        let (outside, inside) = Channel::pair()?;
+        outside.tell_senders(true)?;
+        send_descriptor(self.0.as_fd(), inside.as_fd()).map_err(|_| Error::Zygote)?;
+        drop(inside);
+        // While it is being made.
+        let (cgroup, layers) = cgroup::create(plan);
+        let order = file_in_memory(c"order", order)?;
+        // Both tell of it: either may die before it has, and who is born must be waited for.
+        let pid = match outside.receive_first() {
+            Ok(Some((pid, Message { tag: Tag::Born, .. }))) => pid,
+            Ok(Some((_, Message { tag: Tag::Bore, content, .. }))) => {
+                let pid = content.try_into().map_err(|_| io::ErrorKind::InvalidData);
+                i32::from_le_bytes(pid.map_err(io::Error::from)?)
+            }
+            Ok(Some((_, Message { tag: Tag::Unborn, content, .. }))) => {
+                return Err(io::Error::other(String::from_utf8_lossy(&content).into_owned()).into());
+            }
+            _ => return Err(Error::Zygote),
+        };
+        // Its number is its own until this process, whose child it is, has waited for its end.
+        let process = pidfd(pid)?;
+        let entrance = cgroup.entrance();
+        let outside = Outside::new(pid, process, outside, cgroup, layers, plan);
+        let channel = outside.channel();
+        channel.send(Tag::Groups, &entrance.to_bytes(), None)?;
+        channel.send(Tag::Order, &[], Some(order.as_fd()))?;
+        for stream in streams {
+            channel.send(Tag::Stream, &[], Some(stream))?;
+        }
+        outside.admit(plan)
+    }
+}
+
+/// Makes processes for the node at the other end of this socket. Returns in each of them, with what it is to run; and in
+/// the zygote, with nothing, when the node is gone.
+///
+/// # Errors
+/// In the zygote only.
+pub fn be_zygote(node: BorrowedFd<'_>) -> Result<Option<(Newborn, Vec<u8>)>, Error> {
+    if threads()? != 1 {
+        return Err(Error::Threads);
+    }
+    let user = Ids::current();
+    while let Ok(inside) = receive_descriptor(node) {
+        let channel = Channel::from_fd(inside);
+        match bear(libc::CLONE_PARENT) {
+            Ok(Birth { process: Some((pid, _)), .. }) => {
+                // Who asked may be gone by now.
+                let _ = channel.send(Tag::Bore, &pid.to_le_bytes(), None);
+            }
+            Ok(birth) => return Ok(Some(begin(channel, birth, user).unwrap_or_else(|_| leave()))),
+            Err(error) => {
+                // Who asked may be gone by now.
+                let _ = channel.send(Tag::Unborn, plain(&error).as_bytes(), None);
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// What a process does first: it takes its place, and what it is told.
+fn begin(channel: Channel, birth: Birth, user: Ids) -> io::Result<(Newborn, Vec<u8>)> {
+    channel.send(Tag::Born, &[], None)?;
+    let groups = channel.expect(Tag::Groups)?;
+    let entrance = Entrance::from_bytes(&groups.content).ok_or(io::ErrorKind::InvalidData)?;
+    let file = |message: Message| message.file.ok_or(io::ErrorKind::InvalidData);
+    let mut order = File::from(file(channel.expect(Tag::Order)?)?);
+    let mut told = Vec::new();
+    order.rewind()?;
+    order.read_to_end(&mut told)?;
+    for stream in 0..STREAMS {
+        let given = file(channel.expect(Tag::Stream)?)?;
+        // SAFETY: the numbers are those of this process's own streams, which it has no more use for.
+        checked(unsafe { libc::dup2(given.as_raw_fd(), stream) })?;
+    }
+    Ok((Newborn::new(channel, birth, user, &entrance), told))
+}

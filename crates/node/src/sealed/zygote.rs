@@ -1,0 +1,97 @@
+//! The zygote of a node: started when the first sealed process is wanted, and again when it has died.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use engine::sealed::{self, Error, Outside, Plan};
+
+/// Starts of a zygote for one process: one that died meanwhile is replaced.
+const STARTS_MAX: usize = 3;
+
+/// What makes the sealed processes of a node.
+pub struct Zygote {
+    living: Mutex<Option<Arc<sealed::Zygote>>>,
+    /// To the thread that starts zygotes.
+    starting: SyncSender<SyncSender<io::Result<sealed::Zygote>>>,
+}
+
+impl Zygote {
+    /// One that `command` starts: what that runs calls [`work`](super::work).
+    ///
+    /// # Errors
+    /// When there is no thread for it.
+    pub fn new(command: impl Fn() -> Command + Send + 'static) -> io::Result<Self> {
+        let (starting, asked) = sync_channel(1);
+        // Sealed processes end with the thread that started their zygote: this one ends last of all.
+        thread::Builder::new().name("zygote".to_owned()).spawn(move || start_each(&command, &asked))?;
+        Ok(Self { living: Mutex::default(), starting })
+    }
+
+    /// As [`sealed::Zygote::bear`], by a zygote that lives. Blocks.
+    pub(super) fn bear(
+        &self,
+        plan: &Plan,
+        order: &[u8],
+        streams: [BorrowedFd<'_>; 3],
+    ) -> Result<Outside, Error> {
+        let mut born = Err(Error::Zygote);
+        for _ in 0..STARTS_MAX {
+            let zygote = self.living()?;
+            born = zygote.bear(plan, order, streams);
+            if !matches!(born, Err(Error::Zygote)) {
+                break;
+            }
+            self.forget(&zygote);
+        }
+        born
+    }
+
+    fn living(&self) -> io::Result<Arc<sealed::Zygote>> {
+        let mut living = self.living.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(living) = &*living {
+            return Ok(Arc::clone(living));
+        }
+        let gone = || io::Error::other("nobody starts zygotes any more");
+        let (answer, started) = sync_channel(1);
+        self.starting.send(answer).map_err(|_| gone())?;
+        let started = Arc::new(started.recv().map_err(|_| gone())??);
+        Ok(Arc::clone(living.insert(started)))
+    }
+
+    /// Has another one started next time, if there is none yet.
+    fn forget(&self, dead: &Arc<sealed::Zygote>) {
+        let mut living = self.living.lock().unwrap_or_else(PoisonError::into_inner);
+        living.take_if(|living| Arc::ptr_eq(living, dead));
+    }
+}
+
+/// Starts a zygote whenever one is asked for: the one before has died.
+fn start_each(command: &dyn Fn() -> Command, asked: &Receiver<SyncSender<io::Result<sealed::Zygote>>>) {
+    let mut last: Option<Child> = None;
+    for answer in asked {
+        if let Some(mut dead) = last.take() {
+            // It has ended, or does not do what it should.
+            let _ = dead.kill().and_then(|()| dead.wait());
+        }
+        let started = start(command()).map(|(zygote, child)| {
+            last = Some(child);
+            zygote
+        });
+        // Who asked waits for it.
+        let _ = answer.send(started);
+    }
+    // Nobody holds the other end of its socket any more.
+    let _ = last.map(|mut child| child.wait());
+}
+
+fn start(mut command: Command) -> io::Result<(sealed::Zygote, Child)> {
+    let (zygote, theirs) = sealed::Zygote::pair()?;
+    // What stops the node from a terminal lets requests come to their end first.
+    let child = command.stdin(Stdio::from(theirs)).stdout(Stdio::null()).process_group(0).spawn()?;
+    Ok((zygote, child))
+}

@@ -1,0 +1,174 @@
+//! Processes of sealed functions that are killed at random under load: nothing that was acknowledged is lost, and nothing
+//! leaks. It takes as many seconds as `SAMPAN_ENDURE` says; a few where nobody says.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::WAIT;
+use crate::app::{App, Served};
+use crate::client::{Connection, Request};
+
+/// Three counters that share a bucket. One has a process that stands by.
+const APP: &str = r#"
+    [functions.first]
+    program = "$GUESTS/app/counter.wasm"
+    profile = "sealed"
+    grants = { buckets = ["counts"] }
+    [functions.second]
+    program = "$GUESTS/app/counter.wasm"
+    profile = "sealed"
+    grants = { buckets = ["counts"] }
+    spare = 1
+    [functions.third]
+    program = "$GUESTS/app/counter.wasm"
+    profile = "sealed"
+    reuse = 2
+    grants = { buckets = ["counts"] }
+    [buckets.counts]
+    durability = "os"
+    [[routes]]
+    path = "/first"
+    function = "first"
+    [[routes]]
+    path = "/second"
+    function = "second"
+    [[routes]]
+    path = "/third"
+    function = "third"
+"#;
+
+const FUNCTIONS: [&str; 3] = ["/first", "/second", "/third"];
+
+/// The zygote, a process for each function, and the one that stands by.
+const PROCESSES: usize = 5;
+
+/// Deaths that there are at least.
+const DEATHS_MIN: usize = 8;
+
+/// Descriptors that the node may have more of afterwards: those of connections that are not closed yet.
+const DESCRIPTORS_MORE: usize = 8;
+
+/// And bytes that it may hold more: what allocators keep, which does not grow with the time that this takes.
+const MEMORY_MORE_BYTES: u64 = 64 << 20;
+
+/// What a node has of the system.
+#[derive(Debug)]
+struct Had {
+    descriptors: usize,
+    mounts: usize,
+    groups: usize,
+}
+
+impl Had {
+    fn of(served: &Served) -> Self {
+        let node = format!("/proc/{}", served.pid());
+        let mounts = fs::read_to_string(format!("{node}/mountinfo")).expect("it runs");
+        let mut groups = BTreeSet::new();
+        find_groups(Path::new("/sys/fs/cgroup"), &format!("sampan-{}-", served.pid()), &mut groups);
+        Self {
+            descriptors: fs::read_dir(format!("{node}/fd")).expect("it runs").count(),
+            mounts: mounts.lines().count(),
+            groups: groups.len(),
+        }
+    }
+}
+
+/// The control groups whose names begin so, in all trees.
+fn find_groups(below: &Path, prefix: &str, found: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(below).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with(prefix) {
+                found.insert(name);
+            } else {
+                find_groups(&entry.path(), prefix, found);
+            }
+        }
+    }
+}
+
+/// Numbers that look random, and are the same each time.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % bound
+    }
+}
+
+/// Counts until it is to stop; what the last answer that was well said. Who gets another answer asks again.
+fn count(served: &Served, path: &str, stopped: &AtomicBool) -> (usize, usize) {
+    let (mut acknowledged, mut last) = (0, 0);
+    let mut connection: Connection = served.connect();
+    while !stopped.load(Ordering::Relaxed) {
+        let answer = connection.ask(&Request::new("POST", path));
+        match answer.status {
+            200 => {
+                let count = answer.text().parse().expect("a number");
+                assert!(count > last, "{path}: {count} comes after {last}");
+                (acknowledged, last) = (acknowledged + 1, count);
+            }
+            500 => {}
+            status => panic!("{path}: {status}: {}", answer.text()),
+        }
+    }
+    (acknowledged, last)
+}
+
+/// Waits until all processes are there again, and each function answers.
+#[track_caller]
+fn settle(served: &Served) {
+    let begun = Instant::now();
+    let answers = |path: &&str| served.get(path).status == 200;
+    while !FUNCTIONS.iter().all(answers) || served.descendants().len() != PROCESSES {
+        assert!(begun.elapsed() < WAIT, "{:?}: {}", served.descendants(), served.said());
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn processes_die_at_random_and_nothing_is_lost_or_left_behind() {
+    let seconds = std::env::var("SAMPAN_ENDURE").ok().map(|text| text.parse().expect("seconds"));
+    let until = Instant::now() + Duration::from_secs(seconds.unwrap_or(3));
+    let served = App::new(APP).serve();
+    settle(&served);
+    let (before, bytes) = (Had::of(&served), served.resident_bytes());
+    let stopped = AtomicBool::new(false);
+    let mut deaths = 0;
+    thread::scope(|scope| {
+        let counting: Vec<_> =
+            FUNCTIONS.iter().map(|path| (path, scope.spawn(|| count(&served, path, &stopped)))).collect();
+        let mut random = Random(7);
+        while deaths < DEATHS_MIN || Instant::now() < until {
+            // The zygote too, now and then.
+            let living = served.descendants();
+            let one = living[random.below(living.len())];
+            // It may have ended by itself.
+            let killed = Command::new("kill").args(["-KILL", &one.to_string()]).status();
+            deaths += usize::from(killed.expect("`kill`").success());
+            // Requests are answered in between.
+            let answered = served.get(FUNCTIONS[random.below(FUNCTIONS.len())]);
+            assert!([200, 500].contains(&answered.status), "{answered:?}");
+        }
+        stopped.store(true, Ordering::Relaxed);
+        for (path, counting) in counting {
+            let (acknowledged, last) = counting.join().expect("a client does not panic");
+            let kept: usize = served.text(path).parse().expect("a number");
+            assert!(kept >= last && last >= acknowledged, "{path}: {kept}, {last}, {acknowledged}");
+        }
+    });
+    settle(&served);
+    let after = Had::of(&served);
+    assert!(after.descriptors <= before.descriptors + DESCRIPTORS_MORE, "{before:?}, then {after:?}");
+    assert_eq!((after.mounts, after.groups), (before.mounts, before.groups), "after {deaths} deaths");
+    let more = served.resident_bytes().saturating_sub(bytes);
+    assert!(more <= MEMORY_MORE_BYTES, "{more} bytes more after {deaths} deaths");
+    let said = served.stop();
+    assert!(said.contains("its process was ended by signal 9"), "{said}");
+}
