@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::convert::Infallible;
+use std::ffi::OsString;
 use std::io::{self, Read, Write, stdin, stdout};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -39,7 +40,8 @@ use crate::body::Begun;
 use crate::function::Function;
 use crate::instance::Failure;
 use crate::limits::{
-    HEAD_BYTES_MAX, POLLS_BETWEEN_EVENTS, RUNNING_MAX, WORKER_REST_WAIT, WORKER_SHORT_BYTES_MAX,
+    HEAD_BYTES_MAX, POLLS_BETWEEN_EVENTS, RUNNING_MAX, WORKER_COMPILE_SECONDS_MAX, WORKER_REST_WAIT,
+    WORKER_SHORT_BYTES_MAX,
 };
 use crate::load::{moved, settings};
 use crate::{App, Error, Logs, Machine};
@@ -92,19 +94,25 @@ pub enum Failed {
 
 /// Runs one function, as standard input says, in a process that is sealed. Returns in both.
 ///
+/// `tools` is where compilers are looked for.
+///
 /// # Errors
 /// When it does not come to run.
 pub fn work(
     cache: impl FnOnce() -> Option<CodeCache>,
     seal: &dyn Fn() -> Option<Seal>,
     authorities: Authorities,
+    tools: OsString,
 ) -> Result<Ended, Failed> {
     let order: Order = serde_json::from_str(&order()?).map_err(io::Error::from)?;
     let manifest = Manifest::parse(&order.manifest, "sampan.toml").map_err(Error::from)?;
     let (name, declared) =
         manifest.functions.first_key_value().ok_or(io::ErrorKind::InvalidData).map_err(io::Error::from)?;
     let name: Name = (**name).clone();
-    let settings = settings(declared, 0).map_err(|(_, reason)| io::Error::other(reason))?;
+    let mut settings = settings(declared, 0).map_err(|(_, reason)| io::Error::other(reason))?;
+    settings.tools = tools;
+    // The node does not wait longer for it to come to work.
+    settings.options.compile_seconds = settings.options.compile_seconds.min(WORKER_COMPILE_SECONDS_MAX);
     let mut plan = Plan::new(&settings);
     let (dirs, network) = granted(declared).map_err(io::Error::other)?;
     plan.dirs = dirs;
@@ -387,10 +395,14 @@ async fn do_task(function: Arc<Function>, node: Arc<Remote>, rests: Arc<Rests>, 
 
 /// Hands on what the function says.
 async fn tell(logs: Arc<Logs>) {
-    let mut lines = logs.follow();
+    let (kept, mut lines) = logs.kept_and_live();
+    let tell = |line: &crate::Line| line.text.lines().try_for_each(|text| say(line.level, text));
+    if kept.iter().try_for_each(tell).is_err() {
+        return;
+    }
     loop {
         let told = match lines.recv().await {
-            Ok(line) => line.text.lines().try_for_each(|text| say(line.level, text)),
+            Ok(line) => tell(&line),
             Err(RecvError::Lagged(missed)) => say("warn", &format!("{missed} lines of log are missing")),
             Err(RecvError::Closed) => return,
         };

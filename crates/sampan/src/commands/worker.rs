@@ -21,7 +21,8 @@ pub(crate) fn command() -> Vec<OsString> {
 impl Worker {
     /// Works until nobody asks any more.
     pub(crate) fn execute(self) -> Result<i32, Report> {
-        let ended = work(|| home::cache().ok(), &|| home::seal().ok(), authorities::trusted()?);
+        let tools = std::env::var_os("PATH").unwrap_or_default();
+        let ended = work(|| home::cache().ok(), &|| home::seal().ok(), authorities::trusted()?, tools);
         match ended.map_err(|error| unable(&error))? {
             Ended::Inside(Ok(())) | Ended::Outside(Ending::LetGo) => Ok(0),
             Ended::Inside(Err(error)) => Err(Report::from_error(&error)),
