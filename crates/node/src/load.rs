@@ -234,27 +234,26 @@ impl Loader {
         bytes: Vec<u8>,
     ) -> Result<(Loaded, Option<Awaited>), engine::Error> {
         let cache = self.machine.cache.as_deref();
-        let mut engine = self.engine(settings.clone())?;
-        let mut found = engine.load_at_hand(&bytes, cache);
-        if let Err(engine::Error::Concurrent) = found {
-            settings.concurrent = true;
-            engine = self.engine(settings.clone())?;
-            found = engine.load_at_hand(&bytes, cache);
-        }
-        let is_awaited = match found {
-            Ok(Some(program)) => return Ok((self.loaded(engine, program)?, None)),
-            Ok(None) => true,
-            Err(error) if error.is_of_native() => {
-                self.tell_failure(name, &error);
-                false
+        let mut failure = None;
+        for concurrent in [false, true] {
+            settings.concurrent = concurrent;
+            let engine = self.engine(settings.clone())?;
+            match engine.load_at_hand(&bytes, cache) {
+                Ok(Some(program)) => return Ok((self.loaded(engine, program)?, None)),
+                Ok(None) | Err(engine::Error::Concurrent) => {}
+                Err(error) if error.is_of_native() => failure = Some(error),
+                Err(error) => return Err(error),
             }
-            Err(error) => return Err(error),
-        };
+        }
+        settings.concurrent = false;
         let mut others = settings.without_native();
         let loaded = self.suited(&mut others, |engine| engine.load(&bytes, cache))?;
+        if let Some(error) = failure {
+            self.tell_failure(name, &error);
+            return Ok((loaded, None));
+        }
         settings.concurrent = others.concurrent;
-        let awaited = if is_awaited { Some(Awaited { engine: self.engine(settings)?, bytes }) } else { None };
-        Ok((loaded, awaited))
+        Ok((loaded, Some(Awaited { engine: self.engine(settings)?, bytes })))
     }
 
     fn tell_failure(&self, name: &Name, error: &engine::Error) {
