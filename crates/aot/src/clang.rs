@@ -1,9 +1,11 @@
 //! Clang, which makes an object of the text.
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use crate::{Error, Library, Target};
 
@@ -12,7 +14,7 @@ pub(crate) const VERSION_OLDEST: u32 = 19;
 const VERSION_NEWEST: u32 = 22;
 
 /// Of what clang says, so much is passed on.
-const MESSAGE_CHARS_MAX: usize = 2_000;
+const MESSAGE_BYTES_MAX: u64 = 2_000;
 
 /// How hard to try for a library: as much as clang can.
 const LEVEL: u8 = 3;
@@ -26,11 +28,18 @@ pub enum Output {
     Shared,
 }
 
+/// Runs a command to its end, and sees to it that it comes in so much time: one that is late is
+/// [`TimedOut`](ErrorKind::TimedOut). It needs no more than what is installed, its streams, and its directory where it was
+/// given one.
+pub type Run = fn(&mut Command, Duration) -> io::Result<ExitStatus>;
+
 /// A clang that will do.
 #[derive(Clone, Debug)]
 pub struct Clang {
     program: PathBuf,
     version: u32,
+    time: Duration,
+    run: Run,
 }
 
 impl Clang {
@@ -46,13 +55,25 @@ impl Clang {
                 let unnamed = directories.iter().map(|directory| directory.join("clang"));
                 unnamed.into_iter().find_map(|program| Some((program.clone(), known_version(&program)?)))
             })
-            .map(|(program, version)| Self { program, version })
+            .map(|(program, version)| Self {
+                // It may run in another directory.
+                program: std::path::absolute(&program).unwrap_or(program),
+                version,
+                time: Duration::MAX,
+                run: |command, _| command.status(),
+            })
             .ok_or(Error::NoClang { oldest: VERSION_OLDEST, newest: VERSION_NEWEST })
     }
 
     /// Where it is.
     pub fn program(&self) -> &Path {
         &self.program
+    }
+
+    /// The same, where each run of it is held to a time. What it compiles may be hostile: some text takes it hours.
+    #[must_use]
+    pub fn held(self, time: Duration, run: Run) -> Self {
+        Self { time, run, ..self }
     }
 
     /// Makes an object of text that [`crate::Assembly::finish`] gave. `cpu` is a name that clang knows for the target,
@@ -66,10 +87,18 @@ impl Clang {
         output: Output,
     ) -> Result<Vec<u8>, Error> {
         self.check(target)?;
-        let directory = tempfile::tempdir().map_err(|source| self.fails_to_run(source))?;
-        let object = directory.path().join("module.o");
-        self.compile_to(&object, ir, target, cpu, level, output)?;
-        fs::read(&object).map_err(|source| self.fails_to_run(source))
+        let object = self.object(ir, target, cpu, level)?;
+        if output == Output::Relocatable {
+            return Ok(object);
+        }
+        let run = |source| self.fails_to_run(source);
+        let directory = tempfile::tempdir().map_err(run)?;
+        let file = |name: &str| directory.path().join(name);
+        fs::write(file("module.o"), object).map_err(run)?;
+        let mut link = self.command(target);
+        link.args(["-shared", "-nostartfiles", "-lm"]).current_dir(directory.path());
+        self.run(link.arg(file("module.o")).arg("-o").arg(file("module.so")))?;
+        fs::read(file("module.so")).map_err(run)
     }
 
     /// Makes a library for C of its parts and the runtime `hosts/c` for the target. A shared object shows nothing but what
@@ -87,11 +116,11 @@ impl Clang {
         let directory = tempfile::tempdir().map_err(run)?;
         let file = |name: &str| directory.path().join(name);
         let (module, glue, own) = (file("module.o"), file("glue.o"), file("runtime.o"));
-        self.compile_to(&module, library.ir(), target, cpu, LEVEL, Output::Relocatable)?;
+        fs::write(&module, self.object(library.ir(), target, cpu, LEVEL)?).map_err(run)?;
         fs::write(file("glue.c"), library.glue()).map_err(run)?;
         fs::write(&own, library.own_runtime(runtime)).map_err(run)?;
         let mut compile = self.command(target);
-        compile.arg(format!("-march={cpu}")).args([
+        compile.current_dir(directory.path()).arg(format!("-march={cpu}")).args([
             "-O2",
             "-ffreestanding",
             "-nostdlibinc",
@@ -101,6 +130,7 @@ impl Clang {
         self.run(compile.arg("-c").arg(file("glue.c")).arg("-o").arg(&glue))?;
 
         let mut link = self.command(target);
+        link.current_dir(directory.path());
         if Target::host() != Some(*target) {
             // The linker of this machine knows its own processor only.
             link.arg("-fuse-ld=lld");
@@ -122,17 +152,13 @@ impl Clang {
         fs::read(file("library")).map_err(run)
     }
 
-    fn compile_to(
-        &self,
-        object: &Path,
-        ir: &str,
-        target: &Target,
-        cpu: &str,
-        level: u8,
-        output: Output,
-    ) -> Result<(), Error> {
-        let text = object.with_extension("ll");
-        fs::write(&text, ir).map_err(|source| self.fails_to_run(source))?;
+    /// An object. Neither the text nor the object has a name in the file system, so that nothing is left there when this
+    /// process is ended; and clang, which has one thing to do, does it in one process.
+    fn object(&self, ir: &str, target: &Target, cpu: &str, level: u8) -> Result<Vec<u8>, Error> {
+        let run = |source| self.fails_to_run(source);
+        let mut text = tempfile::tempfile().map_err(run)?;
+        text.write_all(ir.as_bytes()).and_then(|()| text.rewind()).map_err(run)?;
+        let mut object = tempfile::tempfile().map_err(run)?;
         let mut command = self.command(target);
         command.arg(format!("-march={cpu}"));
         // Numbers with a point are never to be quick and different.
@@ -142,24 +168,35 @@ impl Clang {
             // What never moves needs no tables of addresses. `assembly::attributes` says how large frames may be.
             false => &["-fno-pic", "-Werror=frame-larger-than"],
         });
-        command.arg(format!("-O{level}")).args(["-x", "ir"]).arg(&text).arg("-o").arg(object);
-        command.args(match output {
-            Output::Relocatable => ["-c"].as_slice(),
-            Output::Shared => &["-shared", "-nostartfiles", "-lm"],
-        });
-        self.run(&mut command)
+        command.arg(format!("-O{level}")).args(["-c", "-x", "ir", "-", "-o", "-"]);
+        command.stdin(text).stdout(object.try_clone().map_err(run)?);
+        self.run(&mut command)?;
+        whole(&mut object).map_err(run)
     }
 
     fn command(&self, target: &Target) -> Command {
         let mut command = Command::new(&self.program);
-        command.arg(format!("--target={}", target.llvm));
+        command.arg(format!("--target={}", target.llvm)).arg("-fno-crash-diagnostics");
+        command.stdin(Stdio::null()).stdout(Stdio::null());
         command
     }
 
     fn run(&self, command: &mut Command) -> Result<(), Error> {
-        let done = command.output().map_err(|source| self.fails_to_run(source))?;
-        if !done.status.success() {
-            let message = String::from_utf8_lossy(&done.stderr).chars().take(MESSAGE_CHARS_MAX).collect();
+        let run = |source| self.fails_to_run(source);
+        let mut said = tempfile::tempfile().map_err(run)?;
+        command.stderr(said.try_clone().map_err(run)?);
+        let ended = (self.run)(command, self.time).map_err(|source| match source.kind() {
+            ErrorKind::TimedOut => {
+                Error::Late { program: self.program.display().to_string(), time: self.time }
+            }
+            _ => run(source),
+        })?;
+        if !ended.success() {
+            let mut message = Vec::new();
+            // What cannot be read is not passed on.
+            let _ = said.rewind().and_then(|()| said.take(MESSAGE_BYTES_MAX).read_to_end(&mut message));
+            let message = String::from_utf8_lossy(&message);
+            let message = if message.is_empty() { ended.to_string() } else { message.into_owned() };
             return Err(Error::Clang { program: self.program.display().to_string(), message });
         }
         Ok(())
@@ -177,6 +214,14 @@ impl Clang {
     fn fails_to_run(&self, source: std::io::Error) -> Error {
         Error::Run { program: self.program.display().to_string(), source }
     }
+}
+
+/// All that is in a file which was written just now.
+fn whole(file: &mut File) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.rewind()?;
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// The version of a clang, if it is one that will do.

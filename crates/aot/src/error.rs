@@ -49,6 +49,14 @@ pub enum Error {
         /// Why not.
         source: std::io::Error,
     },
+    /// Clang was ended.
+    #[error("`{program}` did not end in {} s", .time.as_secs())]
+    Late {
+        /// What was run.
+        program: String,
+        /// How long it may take.
+        time: std::time::Duration,
+    },
     /// Clang failed.
     #[error("`{program}` failed: {message}")]
     Clang {

@@ -22,7 +22,7 @@ mod module;
 mod target;
 
 pub use assembly::{Assembly, Options, Precision, START};
-pub use clang::{Clang, Output};
+pub use clang::{Clang, Output, Run};
 pub use error::Error;
 pub use library::Library;
 pub use target::Target;

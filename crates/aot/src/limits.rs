@@ -5,7 +5,7 @@
 pub(crate) const FUNCTION_TEXT_BYTES_MAX: usize = 256 << 20;
 
 /// The text of all modules of an assembly.
-pub(crate) const TEXT_BYTES_MAX: usize = 4 << 30;
+pub(crate) const TEXT_BYTES_MAX: usize = 1 << 30;
 
 /// A library for C names no more exports, imports, parameters and results: a type of many is cheap to repeat.
 pub(crate) const LIBRARY_ITEMS_MAX: usize = 1 << 18;

@@ -51,6 +51,15 @@ impl Settings {
         }
     }
 
+    /// The same, with Wasmtime's own code behind guard pages in place of native code.
+    #[must_use]
+    pub fn without_native(&self) -> Self {
+        let mut settings = self.clone();
+        settings.options.codegen = Codegen::Cranelift;
+        settings.options.bounds = Bounds::Guarded;
+        settings
+    }
+
     /// Whether a program checks its time limit itself, by the epoch clock.
     pub fn has_epochs(&self) -> bool {
         // Native code is brought by signals to where the clock is looked at.
@@ -134,10 +143,7 @@ impl Engine {
     /// The same engine with Wasmtime's own code, behind guard pages, for a program that [cannot become](Error::NotNative)
     /// native code. `None` where it has no other.
     pub fn without_native(&self) -> Option<Result<Self, Error>> {
-        let mut settings = self.settings.clone();
-        settings.options.codegen = Codegen::Cranelift;
-        settings.options.bounds = Bounds::Guarded;
-        (self.settings.options.codegen == Codegen::Native).then(|| Self::new(settings))
+        (self.settings.options.codegen == Codegen::Native).then(|| Self::new(self.settings.without_native()))
     }
 
     /// The same engine, but for how programs are interrupted: with any other way than by signals it runs

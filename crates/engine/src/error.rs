@@ -72,12 +72,22 @@ pub enum Error {
         /// The newest.
         newest: u32,
     },
+    /// The compiler did not come to an end.
+    #[error("clang does not make native code of it in {0} s")]
+    Late(u32),
     /// Native code could not be made, or not be loaded.
     #[error("cannot make native code")]
     Native(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The engine could not be set up on this machine.
     #[error("cannot set up the engine")]
     Setup(#[source] wasmtime::Error),
+}
+
+impl Error {
+    /// Whether there is no native code, and a program may well have [other code](crate::Engine::without_native).
+    pub fn is_of_native(&self) -> bool {
+        matches!(self, Self::NotNative(_) | Self::NoClang { .. } | Self::Late(_) | Self::Native(_))
+    }
 }
 
 /// The limit that ended a program. Found in the chain of the error that a call returns.

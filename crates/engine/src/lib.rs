@@ -22,6 +22,7 @@
 mod anatomy;
 mod cache;
 mod code;
+mod compiler;
 mod dense;
 mod engine;
 mod error;
@@ -46,6 +47,7 @@ mod unfold;
 
 pub use anatomy::{Anatomy, Item};
 pub use cache::{CACHE_BYTES_MAX, CodeCache};
+pub use compiler::give_way;
 pub use engine::{Engine, Settings};
 pub use error::{Error, Limit};
 pub use form::Form;

@@ -1,9 +1,9 @@
 //! Programs as libraries for C: `aot` makes them, and no engine runs them.
 
-use aot::{Clang, Library, Output, Target};
+use aot::{Library, Output, Target};
 
 use crate::shim::{policy, precision, refused};
-use crate::{Error, Form, Settings, program};
+use crate::{Error, Form, Settings, compiler, program};
 
 /// What a library for C is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +70,7 @@ pub fn library(
         Product::Object => Output::Relocatable,
         Product::Shared => Output::Shared,
     };
-    let clang = Clang::find(&settings.tools).map_err(refused)?;
+    let clang = compiler::clang(settings)?;
     let library =
         clang.library(&made, runtime, &target, cpu.unwrap_or(target.cpu), output).map_err(refused)?;
     Ok(Made { header: made.header().to_owned(), library })

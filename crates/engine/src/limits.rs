@@ -26,6 +26,26 @@ pub const HOST_STACK_BYTES: usize = 1 << 20;
 /// Bytes of a processor's name.
 pub const CPU_NAME_BYTES_MAX: usize = 64;
 
+/// The least and the most time of a processor that may be asked for to make native code of a program, and what it is
+/// unless asked for.
+pub const COMPILE_SECONDS_MIN: u32 = 1;
+/// See [`COMPILE_SECONDS_MIN`].
+pub const COMPILE_SECONDS_MAX: u32 = 86_400;
+/// See [`COMPILE_SECONDS_MIN`].
+pub const COMPILE_SECONDS: u32 = 300;
+
+/// Where the compiler of native code has to wait for the processor, it may take so many times longer.
+pub const COMPILER_WAIT_FACTOR: u64 = 4;
+
+/// Bytes of text that it gets through in a second on no machine.
+pub const COMPILER_BYTES_PER_SECOND: u64 = 1 << 20;
+
+/// Bytes of address space that it may use; on a machine with little memory, half of that.
+pub const COMPILER_BYTES_MAX: u64 = 8 << 30;
+
+/// Bytes of a file that it may write.
+pub const COMPILER_FILE_BYTES_MAX: u64 = 2 << 30;
+
 /// Bytes of stack beyond the program's own in a call of native code, for the runtime and for signals.
 pub const NATIVE_STACK_BYTES: usize = 128 << 10;
 

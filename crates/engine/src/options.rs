@@ -1,8 +1,8 @@
 //! The fine print under a profile: `-O key=value`.
 
 use crate::limits::{
-    CPU_NAME_BYTES_MAX, HANDLES_MAX, HANDLES_MIN, POOL_SLOTS_MAX, PROCESSORS_MAX, PROCESSORS_MIN,
-    STACK_BYTES_MAX, STACK_BYTES_MIN, parse_bytes,
+    COMPILE_SECONDS, COMPILE_SECONDS_MAX, COMPILE_SECONDS_MIN, CPU_NAME_BYTES_MAX, HANDLES_MAX, HANDLES_MIN,
+    POOL_SLOTS_MAX, PROCESSORS_MAX, PROCESSORS_MIN, STACK_BYTES_MAX, STACK_BYTES_MIN, parse_bytes,
 };
 use crate::{Error, Profile, Settings, shim, signal};
 
@@ -100,6 +100,8 @@ pub struct Options {
     pub cpu: String,
     /// `traps`, of native code
     pub traps: Traps,
+    /// `compile-seconds`: time of a processor that may be spent to make native code.
+    pub compile_seconds: u32,
     /// `seal`
     pub seal: Seal,
     /// `processors`: those whose time a sealed process may use.
@@ -118,7 +120,7 @@ pub struct Help {
 }
 
 /// Every option, in the order in which help lists them.
-pub const HELP: [Help; 12] = [
+pub const HELP: [Help; 13] = [
     Help {
         key: "codegen",
         values: "cranelift | native | pulley",
@@ -156,6 +158,11 @@ pub const HELP: [Help; 12] = [
         summary: "whether memory is exact when a fault ends native code",
     },
     Help {
+        key: "compile-seconds",
+        values: "COUNT from 1 to 86400",
+        summary: "processor time to make native code (300); then Cranelift's is taken",
+    },
+    Help {
         key: "seal",
         values: "required | best-effort",
         summary: "sealed: whether the program runs where the kernel refuses a layer",
@@ -190,6 +197,7 @@ impl Options {
             precompiled: Precompiled::Sealed,
             cpu: "native".to_owned(),
             traps: Traps::Precise,
+            compile_seconds: COMPILE_SECONDS,
             seal: Seal::Required,
             processors: None,
         }
@@ -292,13 +300,14 @@ impl Settings {
                 return Err(refuse(format!("profile `{}` promises isolation", self.profile)));
             }
             ("bounds", "unchecked") => options.bounds = Bounds::Unchecked,
-            ("codegen", "native") if self.profile == Profile::Sealed => {
-                return Err(refuse("a sealed process cannot load it yet".to_owned()));
-            }
             ("codegen", "native") => options.codegen = Codegen::Native,
             ("cpu", name) if is_cpu(name) => name.clone_into(&mut options.cpu),
             ("traps", "precise") => options.traps = Traps::Precise,
             ("traps", "relaxed") => options.traps = Traps::Relaxed,
+            ("compile-seconds", count) => match count.parse() {
+                Ok(count @ COMPILE_SECONDS_MIN..=COMPILE_SECONDS_MAX) => options.compile_seconds = count,
+                _ => return Err(malformed()),
+            },
             ("interrupt", "none") => options.interrupt = Interrupt::None,
             ("interrupt", "signal") if !signal::is_supported() => {
                 return Err(refuse("needs Linux on x86-64; `epoch` works everywhere".to_owned()));

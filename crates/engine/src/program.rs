@@ -15,7 +15,7 @@ use crate::limits::PROGRAM_BYTES_MAX;
 use crate::meter::Metered;
 use crate::options::{Codegen, Precompiled};
 use crate::seal::Seal;
-use crate::{Engine, Error, anatomy, shim, unfold};
+use crate::{Engine, Error, anatomy, compiler, shim, unfold};
 
 /// The purpose for which a built file is sealed, so that it cannot stand in for a file of the cache.
 const BUILT: &[u8] = b"built";
@@ -25,12 +25,18 @@ const CONCURRENT: &[u8] = b"concurrent";
 /// See [`CONCURRENT`].
 const UNSTOPPABLE: &[u8] = b"unstoppable";
 
+/// What the cache has where native code was not made in so many seconds, which stand behind it as a number.
+const LATE: &[u8] = b"late   ";
+
 /// A program whose code is in memory, ready to be instantiated.
 #[derive(Clone)]
 pub struct Program {
     compiled: Compiled,
     native: Vec<Arc<shim::Code>>,
 }
+
+/// Makes an object of its text, as [`compiler::object`] does.
+pub(crate) type MakeObject<'a> = &'a dyn Fn(&str) -> Result<Vec<u8>, Error>;
 
 /// What Wasmtime makes instances of.
 #[derive(Clone)]
@@ -142,7 +148,7 @@ impl Engine {
         let program = self.load(&bytes, cache);
         // The file may have been replaced while it was read: only what is still the same was read whole.
         if let Some((cache, stamp)) = stamp
-            && matches!(program, Ok(_) | Err(Error::Concurrent | Error::Unstoppable))
+            && matches!(program, Ok(_) | Err(Error::Concurrent | Error::Unstoppable | Error::Late(_)))
             && path.metadata().is_ok_and(|now| Stamp::new(&self.compatibility(), &now) == Some(stamp))
         {
             // A full or read-only disk costs the next start some time, and this one nothing.
@@ -154,8 +160,11 @@ impl Engine {
     /// The program whose code the cache has under `key`; `None` where it has none that this engine can use.
     fn load_cached(&self, cache: &CodeCache, key: Key) -> Option<Result<Program, Error>> {
         let (path, file) = cache.get(key)?;
-        if let Some(refused) = refused_before(&file) {
-            return Some(Err(refused));
+        match refused_before(&file) {
+            // It may be made, now that it may take longer.
+            Some(Error::Late(seconds)) if seconds < self.settings().options.compile_seconds => return None,
+            Some(refused) => return Some(Err(refused)),
+            None => {}
         }
         match self.load_sealed(&path, file) {
             Err(Error::Incompatible(_)) => {
@@ -181,14 +190,21 @@ impl Engine {
             return loaded;
         }
         // A full or read-only disk costs the next start some time, and this one nothing.
-        self.compile_and_keep(bytes, |content| drop(cache.put(key, content)))
+        let keep = |content: &[u8]| drop(cache.put(key, content));
+        self.compile_and_keep(bytes, &|text| compiler::object(text, self.settings()), keep)
     }
 
     /// Compiles a program, and has its code kept, or what is known of it where another kind of engine is needed.
-    pub(crate) fn compile_and_keep(&self, bytes: &[u8], keep: impl Fn(&[u8])) -> Result<Program, Error> {
-        let code = self.compile(bytes).inspect_err(|error| match error {
+    pub(crate) fn compile_and_keep(
+        &self,
+        bytes: &[u8],
+        make: MakeObject<'_>,
+        keep: impl Fn(&[u8]),
+    ) -> Result<Program, Error> {
+        let code = self.compile_with(bytes, make).inspect_err(|error| match error {
             Error::Concurrent => keep(CONCURRENT),
             Error::Unstoppable => keep(UNSTOPPABLE),
+            Error::Late(seconds) => keep(&[LATE, &seconds.to_le_bytes()].concat()),
             _ => {}
         })?;
         keep(&code);
@@ -232,27 +248,39 @@ impl Engine {
         })
     }
 
+    /// As [`load`](Self::load), but nothing is compiled: `None` for a program that would have to be.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_at_hand(&self, bytes: &[u8], cache: Option<&CodeCache>) -> Result<Option<Program>, Error> {
+        cache.and_then(|cache| self.load_cached(cache, self.key(bytes))).transpose()
+    }
+
     /// What names the code of a program in the cache.
     fn key(&self, bytes: &[u8]) -> Key {
         Key::new(&self.compatibility(), bytes)
     }
 
     fn compile(&self, bytes: &[u8]) -> Result<Vec<u8>, Error> {
+        self.compile_with(bytes, &|text| compiler::object(text, self.settings()))
+    }
+
+    fn compile_with(&self, bytes: &[u8], make: MakeObject<'_>) -> Result<Vec<u8>, Error> {
         match Form::detect(bytes).map_err(Error::NotWasm)? {
             Form::Module if self.settings().options.codegen == Codegen::Native => {
-                let (shim, object) = shim::compile(bytes, self.settings())?;
+                let (shim, maker) = shim::compile(bytes, self.settings())?;
                 let shim =
                     self.wasmtime().precompile_module(&shim).map_err(|error| self.refused(bytes, error))?;
-                Ok(shim::join(&shim, &object))
+                Ok(shim::join(&shim, &make(&maker.finish())?))
             }
             Form::Component if self.settings().options.codegen == Codegen::Native => {
                 unfold::check(bytes).map_err(Error::Invalid)?;
-                let (shims, object) = shim::compile_component(bytes, self.settings())?;
+                let (shims, maker) = shim::compile_component(bytes, self.settings())?;
                 let shims = self
                     .wasmtime()
                     .precompile_component(&shims)
                     .map_err(|error| self.refused(bytes, error))?;
-                Ok(shim::join(&shims, &object))
+                Ok(shim::join(&shims, &make(&maker.finish())?))
             }
             Form::Module => {
                 self.wasmtime().precompile_module(bytes).map_err(|error| self.refused(bytes, error))
@@ -261,7 +289,7 @@ impl Engine {
                 unfold::check(bytes).map_err(Error::Invalid)?;
                 self.wasmtime().precompile_component(bytes).map_err(|error| self.refused(bytes, error))
             }
-            Form::Text => self.compile(&binary(bytes)?),
+            Form::Text => self.compile_with(&binary(bytes)?, make),
             Form::Compiled => Err(Error::NotWasm("compiled already".to_owned())),
         }
     }
@@ -316,6 +344,9 @@ impl Engine {
         }
         // SAFETY: the file is one of the cache or one that was built, which are replaced whole, never written in place.
         let bytes = unsafe { memmap2::Mmap::map(&file) }.map_err(|error| Error::Setup(error.into()))?;
+        if let Some((shim, object)) = shim::parts(&bytes) {
+            return self.with_native(self.load_code(shim)?, object);
+        }
         // SAFETY: as above; what it holds was found to be Wasmtime's own.
         let program = unsafe {
             match wasmtime::Engine::detect_precompiled(&bytes) {
@@ -400,7 +431,10 @@ fn refused_before(mut file: &File) -> Option<Error> {
     match &begin[..] {
         begin if begin.starts_with(CONCURRENT) => Some(Error::Concurrent),
         UNSTOPPABLE => Some(Error::Unstoppable),
-        _ => None,
+        begin => {
+            let seconds = begin.strip_prefix(LATE)?.try_into().ok()?;
+            Some(Error::Late(u32::from_le_bytes(seconds)))
+        }
     }
 }
 

@@ -1,5 +1,8 @@
 //! Native code behind Wasmtime's interface does what Wasmtime's own code does: the same module is run by both.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::pin::pin;
 use std::task::{Context, Waker};
 use std::time::Duration;
@@ -393,4 +396,29 @@ fn native_code_is_kept_and_no_compiler_needed_again() {
     assert_eq!(Side::of(&engine_without, &program).unwrap().call("begun", &[]), "[I32(1)]");
     let stranger = engine_without.load_file(&built, None, || Some(Seal::new([8; 32])));
     assert!(matches!(stranger, Err(Error::Unsealed)));
+}
+
+#[test]
+fn a_compiler_that_takes_too_long_is_ended_and_not_begun_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let cache = CodeCache::open(directory.path().join("cache"), Seal::new([7; 32]), 1 << 30).unwrap();
+    let slow = directory.path().join("clang-22");
+    std::fs::write(&slow, "#!/bin/sh\nwhile :; do :; done\n").unwrap();
+    std::fs::set_permissions(&slow, Permissions::from_mode(0o755)).unwrap();
+    let engine = |seconds: &str, tools: &Path| {
+        let options = ["codegen=native", &format!("compile-seconds={seconds}")];
+        engine(&options, |settings| settings.tools = tools.into())
+    };
+    let load = |seconds, tools: &Path| engine(seconds, tools).load(TEXT.as_bytes(), Some(&cache)).map(drop);
+    assert!(matches!(load("1", directory.path()), Err(Error::Late(1))));
+    // What is known needs no compiler. If it may take longer, one is asked for.
+    let nowhere = Path::new("/nowhere");
+    assert!(matches!(load("1", nowhere), Err(Error::Late(1))));
+    assert!(matches!(load("2", nowhere), Err(Error::NoClang { .. })));
+    assert!(matches!(engine("1", nowhere).load_at_hand(TEXT.as_bytes(), Some(&cache)), Err(Error::Late(1))));
+    assert!(matches!(engine("2", nowhere).load_at_hand(TEXT.as_bytes(), Some(&cache)), Ok(None)));
+    // What would take too long by far is not begun.
+    let functions: String = (0..20_000).map(|number| format!("(func (export \"f{number}\"))")).collect();
+    let large = engine("1", nowhere).load(format!("(module {functions})").as_bytes(), None);
+    assert!(matches!(large, Err(Error::Late(1))));
 }

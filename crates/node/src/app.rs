@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
+use engine::{Engine, Program};
 use host::bindings::{Call, CallError, Calling, Payload, Siblings};
 use http::{Request, Response};
 use image::{Chain, Manifest, Name, Problem};
@@ -18,7 +19,8 @@ use crate::function::Function;
 use crate::instance::Failure;
 use crate::limits::{DEADLINE_MAX, RANDOM_IDS};
 use crate::load::{Loader, Machine};
-use crate::log::Logs;
+use crate::log::{FunctionLog, Logs};
+use crate::native::{Awaited, Order};
 use crate::respond::remove_ours;
 use crate::router::Router;
 use crate::websocket::Sockets;
@@ -85,11 +87,14 @@ impl App {
         let loader = Loader::new(manifest, machine, siblings, before.map(|before| &before.loader))?;
         let manifest = &loader.manifest;
         let router = Router::new(manifest).map_err(|problems| manifest.error(problems))?;
-        let mut functions = BTreeMap::new();
+        let (mut functions, mut awaited) = (BTreeMap::new(), Vec::new());
         for name in manifest.functions.keys() {
             let old = before.filter(|before| before.loader.admits_alike(name, manifest));
             let old = old.and_then(|before| before.function(name));
-            functions.insert(name.to_string(), Arc::new(loader.function(name, old.as_deref())?));
+            let (function, native) = loader.function(name, old.as_deref())?;
+            let function = Arc::new(function);
+            awaited.extend(native.map(|native| ((**name).clone(), Arc::clone(&function), native)));
+            functions.insert(name.to_string(), function);
         }
         let of_routes = manifest.routes.iter().flat_map(|route| &route.middleware);
         let unable = of_routes.filter(|name| !functions[&***name as &str].is_middleware).map(|name| {
@@ -101,7 +106,9 @@ impl App {
             return Err(manifest.error(unable).into());
         }
         table.replace(functions);
-        Ok(Arc::new(Self { loader, table, router }))
+        let app = Arc::new(Self { loader, table, router });
+        awaited.into_iter().for_each(|(name, function, native)| app.order(&name, &function, native));
+        Ok(app)
     }
 
     /// Loads the program of a function again. Calls that run go on with the old one.
@@ -111,11 +118,39 @@ impl App {
     pub async fn reload(self: &Arc<Self>, name: &Name) -> Result<(), Error> {
         let (app, name) = (Arc::clone(self), name.clone());
         let loading = tokio::task::spawn_blocking(move || {
-            let function = app.loader.function(&name, app.table.get(&name).as_deref())?;
-            app.table.put(Arc::new(function));
+            let (function, native) = app.loader.function(&name, app.table.get(&name).as_deref())?;
+            let function = Arc::new(function);
+            app.table.put(Arc::clone(&function));
+            if let Some(native) = native {
+                app.order(&name, &function, native);
+            }
             Ok(())
         });
         loading.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+    }
+
+    /// Has native code made of a function.
+    fn order(self: &Arc<Self>, name: &Name, function: &Arc<Function>, awaited: Awaited) {
+        self.loader.workshop.order(Order {
+            app: Arc::downgrade(self),
+            name: name.clone(),
+            function: Arc::downgrade(function),
+            awaited,
+            cache: self.loader.machine.cache.clone(),
+            log: FunctionLog::new(Arc::clone(&self.loader.logs), name),
+        });
+    }
+
+    /// Puts other code of the same program in the place of a function, if that is still there.
+    pub(crate) fn renew(
+        &self,
+        name: &Name,
+        old: &Arc<Function>,
+        engine: Arc<Engine>,
+        program: Program,
+    ) -> Result<bool, Error> {
+        let function = self.loader.again(name, old, engine, program)?;
+        Ok(self.table.renew(old, Arc::new(function)))
     }
 
     /// Its name.
@@ -225,6 +260,20 @@ impl Table {
         let old = table.insert(function.name().to_owned(), function);
         drop(table);
         old.inspect(|old| old.replaced.begin());
+    }
+
+    /// Puts a function in the place of the old one, if that is still there.
+    fn renew(&self, old: &Arc<Function>, function: Arc<Function>) -> bool {
+        let mut table = self.functions.write().unwrap_or_else(PoisonError::into_inner);
+        match table.get_mut(old.name()) {
+            Some(place) if Arc::ptr_eq(place, old) => {
+                let old = std::mem::replace(place, function);
+                drop(table);
+                drop(old);
+                true
+            }
+            _ => false,
+        }
     }
 
     fn replace(&self, functions: BTreeMap<String, Arc<Function>>) {

@@ -36,7 +36,8 @@ pub struct Function {
     /// The process that it runs in, where that is not this one.
     pub(crate) apart: Option<Apart>,
     pub(crate) place: Place,
-    pub(crate) stats: Stats,
+    /// Shared with what takes its place as the same program.
+    pub(crate) stats: Arc<Stats>,
     pub(crate) warm: Warm<Instance>,
     /// Instances that answer several requests at once; made at the first use.
     pub(crate) concurrent: OnceLock<Concurrent>,
@@ -128,7 +129,7 @@ impl Function {
             command,
             apart: None,
             place,
-            stats: Stats::new(),
+            stats: Arc::new(Stats::new()),
             warm: Warm::new(settings.reuse),
             concurrent: OnceLock::new(),
             warm_exports: Warm::new(settings.reuse),
@@ -158,7 +159,7 @@ impl Function {
             command: None,
             apart: Some(apart),
             place,
-            stats: Stats::new(),
+            stats: Arc::new(Stats::new()),
             warm: Warm::new(0),
             concurrent: OnceLock::new(),
             warm_exports: Warm::new(0),

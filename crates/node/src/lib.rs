@@ -20,6 +20,7 @@ mod load;
 mod log;
 mod manage;
 mod metrics;
+mod native;
 mod node;
 mod respond;
 mod router;

@@ -113,6 +113,9 @@ pub const CGI_OUTPUT_BYTES_MAX: usize = 16 << 20;
 /// How long the process of a sealed function may take until it can be asked: its program may have to be compiled.
 pub const WORKER_START_MAX: Duration = Duration::from_secs(60);
 
+/// Of that, the time of a processor that may be spent to make native code.
+pub const WORKER_COMPILE_SECONDS_MAX: u32 = 10;
+
 /// How long such a process may say nothing when it is asked whether it lives.
 pub const WORKER_SILENCE_MAX: Duration = Duration::from_secs(10);
 

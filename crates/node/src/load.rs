@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::SystemTime;
 
-use engine::options::{Interrupt, Pool};
-use engine::{CodeCache, Engine, Limits, Profile, Seal};
+use engine::options::{Codegen, Interrupt, Pool};
+use engine::{CodeCache, Engine, Form, Limits, Profile, Program, Seal};
 use host::bindings::{Connections, Database, Siblings};
 use host::grants::Peer;
 use host::{Authorities, Bindings, Grants};
@@ -19,6 +19,7 @@ use crate::function::{Function, Loaded, Settings};
 use crate::gate::{Gate, Place};
 use crate::limits::{RUNNING_MAX, SLOTS_MAX, SLOTS_SPARE, WORKER_LANES_MAX};
 use crate::log::{FunctionLog, Logs};
+use crate::native::{self, Awaited, Workshop};
 use crate::sealed::{Apart, Order, Within, Zygote};
 use crate::telemetry::Telemetry;
 use crate::websocket::Sockets;
@@ -35,7 +36,7 @@ pub struct Machine {
     /// The directory of its SQL database.
     pub sql: PathBuf,
     /// Compiled code.
-    pub cache: Option<CodeCache>,
+    pub cache: Option<Arc<CodeCache>>,
     /// The seal of precompiled programs.
     pub seal: Option<Seal>,
     /// Reads the trust list, for functions under profile `trusted`.
@@ -103,6 +104,7 @@ pub(crate) struct Loader {
     shared: Shared,
     /// One engine for all functions with the same profile and options.
     engines: Arc<Mutex<Engines>>,
+    pub(crate) workshop: Arc<Workshop>,
 }
 
 /// Engines that some function needs, by their settings.
@@ -125,6 +127,7 @@ impl Loader {
             logs: before.map_or_else(Logs::new, |before| Arc::clone(&before.logs)),
             sockets: before.map(|before| Arc::clone(&before.sockets)).unwrap_or_default(),
             engines: before.map(|before| Arc::clone(&before.engines)).unwrap_or_default(),
+            workshop: before.map(|before| Arc::clone(&before.workshop)).unwrap_or_default(),
         })
     }
 
@@ -137,48 +140,138 @@ impl Loader {
         admitted(&self.manifest) == admitted(other)
     }
 
-    /// The function called `name`, compiled and linked. It takes the place of the `old` one, if there is one.
-    pub(crate) fn function(&self, name: &Name, old: Option<&Function>) -> Result<Function, Error> {
+    /// The function called `name`, compiled and linked, and its native code if that is yet to be made. It takes the place
+    /// of the `old` one, if there is one.
+    pub(crate) fn function(
+        &self,
+        name: &Name,
+        old: Option<&Function>,
+    ) -> Result<(Function, Option<Awaited>), Error> {
         let declared = &self.manifest.functions[&**name as &str];
         if *declared.profile == image::Profile::Sealed && self.machine.within.is_none() {
             let function = self.sealed(name, declared, old)?;
-            return self.checked(name, declared, function);
+            return Ok((self.checked(name, declared, function)?, None));
         }
         let failed = |source| Error::Program { function: name.to_string(), source };
         let mut settings = self.settings(declared)?;
         let limits = settings.limits.clone();
         let path = self.machine.dir.join(&*declared.program);
-        let trusted = match *declared.profile {
+        let cache = self.machine.cache.as_deref();
+        let is_native = settings.options.codegen == Codegen::Native;
+        let bytes = match *declared.profile {
             image::Profile::Trusted => Some(self.trusted(name, declared, &path)?),
+            _ if is_native && self.machine.within.is_none() => Some(engine::read(&path).map_err(failed)?),
             _ => None,
         };
+        let loaded = match (&self.machine.within, bytes) {
+            (Some(within), _) => {
+                let load = |engine: &Engine| within.inside.load(engine);
+                let loaded = match self.suited(&mut settings, load) {
+                    Err(error) if error.is_of_native() => {
+                        self.tell_failure(name, &error);
+                        self.suited(&mut settings.without_native(), load)
+                    }
+                    loaded => loaded,
+                };
+                loaded.map(|loaded| (loaded, None))
+            }
+            (None, Some(bytes)) if is_native && Form::detect(&bytes) != Ok(Form::Compiled) => {
+                self.native(name, settings, bytes)
+            }
+            (None, bytes) => {
+                let load = |engine: &Engine| match &bytes {
+                    Some(bytes) if *declared.profile == image::Profile::Trusted => engine.load(bytes, cache),
+                    _ => engine.load_file(&path, cache, || self.machine.seal.clone()),
+                };
+                self.suited(&mut settings, load).map(|loaded| (loaded, None))
+            }
+        };
+        let (loaded, awaited) = loaded.map_err(failed)?;
+        let settings = self.calls(name, declared, limits)?;
+        let place = self.place(declared, old);
+        let function = Function::link(name, loaded, place, settings)?;
+        Ok((self.checked(name, declared, function)?, awaited))
+    }
+
+    /// A program in the engine that suits it, of which the settings become those.
+    fn suited(
+        &self,
+        settings: &mut engine::Settings,
+        load: impl Fn(&Engine) -> Result<Program, engine::Error>,
+    ) -> Result<Loaded, engine::Error> {
         let load = |settings: &engine::Settings| {
             let engine = self.engine(settings.clone())?;
-            let seal = || self.machine.seal.clone();
-            let program = match (&self.machine.within, &trusted) {
-                (Some(within), _) => within.inside.load(&engine)?,
-                (None, Some(bytes)) => engine.load(bytes, self.machine.cache.as_ref())?,
-                (None, None) => engine.load_file(&path, self.machine.cache.as_ref(), seal)?,
-            };
-            let interrupts = engine.interrupts(&program, self.machine.cache.as_ref()).transpose()?;
-            Ok(Loaded { engine, program, interrupts })
+            let program = load(&engine)?;
+            self.loaded(engine, program)
         };
-        let mut loaded = load(&settings);
+        let mut loaded = load(settings);
         if let Err(engine::Error::Concurrent) = loaded {
             settings.concurrent = true;
-            loaded = load(&settings);
+            loaded = load(settings);
         }
         // The program is not one for signals, or the machine is not.
         if let Err(engine::Error::Unstoppable | engine::Error::Setup(_)) = loaded
             && settings.has_signals()
         {
             settings.options.interrupt = Interrupt::Epoch;
-            loaded = load(&settings);
+            loaded = load(settings);
         }
-        let loaded = loaded.map_err(failed)?;
-        let settings = self.calls(name, declared, limits)?;
-        let place = self.place(declared, old);
-        self.checked(name, declared, Function::link(name, loaded, place, settings)?)
+        loaded
+    }
+
+    fn loaded(&self, engine: Arc<Engine>, program: Program) -> Result<Loaded, engine::Error> {
+        let interrupts = engine.interrupts(&program, self.machine.cache.as_deref()).transpose()?;
+        Ok(Loaded { engine, program, interrupts })
+    }
+
+    /// A program as native code, where that is at hand; else as under `dense`, and what is to be made.
+    fn native(
+        &self,
+        name: &Name,
+        mut settings: engine::Settings,
+        bytes: Vec<u8>,
+    ) -> Result<(Loaded, Option<Awaited>), engine::Error> {
+        let cache = self.machine.cache.as_deref();
+        let mut failure = None;
+        for concurrent in [false, true] {
+            settings.concurrent = concurrent;
+            let engine = self.engine(settings.clone())?;
+            match engine.load_at_hand(&bytes, cache) {
+                Ok(Some(program)) => return Ok((self.loaded(engine, program)?, None)),
+                Ok(None) | Err(engine::Error::Concurrent) => {}
+                Err(error) if error.is_of_native() => failure = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        settings.concurrent = false;
+        let mut others = settings.without_native();
+        let loaded = self.suited(&mut others, |engine| engine.load(&bytes, cache))?;
+        if let Some(error) = failure {
+            self.tell_failure(name, &error);
+            return Ok((loaded, None));
+        }
+        settings.concurrent = others.concurrent;
+        Ok((loaded, Some(Awaited { engine: self.engine(settings)?, bytes })))
+    }
+
+    fn tell_failure(&self, name: &Name, error: &engine::Error) {
+        native::tell_failure(&FunctionLog::new(Arc::clone(&self.logs), name), &native::why(error));
+    }
+
+    /// The same function with other code of the same program.
+    pub(crate) fn again(
+        &self,
+        name: &Name,
+        old: &Function,
+        engine: Arc<Engine>,
+        program: Program,
+    ) -> Result<Function, Error> {
+        let declared = &self.manifest.functions[&**name as &str];
+        let loaded = self.loaded(engine, program);
+        let loaded = loaded.map_err(|source| Error::Program { function: name.to_string(), source })?;
+        let settings = self.calls(name, declared, old.settings.limits.clone())?;
+        let function = Function::link(name, loaded, old.place.clone(), settings)?;
+        Ok(Function { stats: Arc::clone(&old.stats), ..function })
     }
 
     /// The function, if it can be what it is declared to be.

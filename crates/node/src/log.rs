@@ -34,11 +34,12 @@ pub struct Logs {
 }
 
 /// One function's way into the log.
+#[derive(Clone)]
 pub(crate) struct FunctionLog {
     logs: Arc<Logs>,
     function: String,
     /// When a failure of the machine was said last.
-    fault: Mutex<Option<Instant>>,
+    fault: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Logs {
@@ -58,7 +59,7 @@ impl Logs {
     }
 
     /// Both, with no line lost or doubled between them.
-    pub(crate) fn kept_and_live(&self) -> (Vec<Line>, broadcast::Receiver<Line>) {
+    pub fn kept_and_live(&self) -> (Vec<Line>, broadcast::Receiver<Line>) {
         let lines = self.lines();
         (lines.iter().cloned().collect(), self.live.subscribe())
     }
@@ -80,7 +81,7 @@ impl Logs {
 
 impl FunctionLog {
     pub(crate) fn new(logs: Arc<Logs>, function: &str) -> Self {
-        Self { logs, function: function.to_owned(), fault: Mutex::default() }
+        Self { logs, function: function.to_owned(), fault: Arc::default() }
     }
 
     fn push(&self, level: Level, text: &str, context: Option<Arc<Context>>) {

@@ -1,12 +1,15 @@
 //! Where a program comes from: a file, or standard input.
 
+use std::error::Error as _;
 use std::io::{self, ErrorKind, stdin};
 use std::path::Path;
 
+use engine::limits::COMPILE_SECONDS_MAX;
 use engine::options::Interrupt;
 use engine::{CodeCache, Engine, Error, Profile, Program, wasmtime};
 
 use crate::report::Report;
+use crate::table::printable;
 use crate::{home, trust_list};
 
 /// The bytes of the program at `path`; `-` is standard input.
@@ -46,11 +49,14 @@ pub(crate) fn load_with(
     load: impl Fn(&Engine) -> Result<Program, Error>,
 ) -> Result<Program, Report> {
     let mut program = load(engine);
-    if let Err(Error::NotNative(why)) = &program
-        && engine.settings().profile == Profile::Trusted
+    if let Err(error) = &program
+        && does_without_native(engine, error)
         && let Some(other) = engine.without_native()
     {
-        eprintln!("sampan: {} is compiled as under `dense`: {why}", shown(path));
+        let why = error.source().filter(|_| matches!(error, Error::Native(_))).map(ToString::to_string);
+        let why = why.unwrap_or_else(|| error.to_string());
+        let why = printable(why.lines().next().unwrap_or_default());
+        eprintln!("sampan: {} runs without native code: {why}", shown(path));
         *engine = other.map_err(|error| explain(path, &error))?;
         program = load(engine);
     }
@@ -72,6 +78,16 @@ pub(crate) fn load_with(
         program = load(engine);
     }
     program.map_err(|error| explain(path, &error))
+}
+
+/// Whether a program for which there is no native code runs all the same. Where it can never be any, only who asked for a
+/// profile is content with that.
+fn does_without_native(engine: &Engine, error: &Error) -> bool {
+    match error {
+        Error::Late(_) | Error::Native(_) => true,
+        Error::NotNative(_) => engine.settings().profile == Profile::Trusted,
+        _ => false,
+    }
 }
 
 /// The program's name: the file's, as the program itself sees it too.
@@ -111,12 +127,20 @@ pub(crate) fn explain(path: &Path, error: &Error) -> Report {
         Error::NoClang { .. } => Report::usage(format!("cannot make native code of {shown}"))
             .cause(error)
             .hint("install `clang-19`, or put clang in `PATH`; without `-O codegen=native` none is needed"),
+        Error::Late(seconds) => Report::usage(format!("cannot make native code of {shown}"))
+            .cause(error)
+            .hint(format!("`-O compile-seconds={}` gives it longer", longer(*seconds))),
         Error::Setup(source) => Report::usage(format!("cannot load {shown}")).cause(format!("{source:#}")),
         Error::Unfit(source) => Report::usage(format!("{shown} does not fit the pool"))
             .cause(format!("{source:#}"))
             .hint("run it without the pool: `-O pool=off`"),
         _ => Report::from_error(error),
     }
+}
+
+/// More time of a processor than was too little.
+fn longer(seconds: u32) -> u32 {
+    seconds.saturating_mul(4).min(COMPILE_SECONDS_MAX)
 }
 
 fn unreadable(path: &Path, source: &io::Error) -> Report {

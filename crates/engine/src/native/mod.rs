@@ -5,6 +5,7 @@
 //!
 //! To load an object is to believe it: it is machine code, and the isolation of what it runs is what `aot` wrote into it.
 
+mod elf;
 mod error;
 mod host;
 mod interrupt;

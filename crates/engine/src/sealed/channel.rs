@@ -48,6 +48,12 @@ pub(super) enum Tag {
     Unsealed = b'U',
     /// From inside: the code that was made.
     Made = b'M',
+    /// From inside: the text of native code, which is compiled outside.
+    Text = b'T',
+    /// To the inside: the object that was made of it.
+    Object = b'O',
+    /// To the inside: why there is none; nothing where its compiler did not come to an end.
+    Failed = b'F',
     /// From inside: the program begins.
     Begins = b'B',
     /// From inside, by handlers: a system call was refused, with its number; nobody reads what is written.
@@ -56,7 +62,7 @@ pub(super) enum Tag {
     BrokenPipe = b'P',
 }
 
-const TAGS: [Tag; 18] = [
+const TAGS: [Tag; 21] = [
     Tag::Born,
     Tag::Bore,
     Tag::Unborn,
@@ -72,6 +78,9 @@ const TAGS: [Tag; 18] = [
     Tag::Source,
     Tag::Unsealed,
     Tag::Made,
+    Tag::Text,
+    Tag::Object,
+    Tag::Failed,
     Tag::Begins,
     Tag::Violation,
     Tag::BrokenPipe,

@@ -4,6 +4,9 @@
 //! says what kind of engine it has, and its supervisor looks the code up. Where there is none, it is given the program's
 //! bytes, compiles them where hostile bytes do no harm, and gives the code back. The supervisor keeps that under the
 //! name that it worked out itself, so that a program can at worst spoil its own code, for processes as sealed as this one.
+//!
+//! Native code is made by clang, which is another program, and so outside. It is given the text that the process made, as
+//! that of an enemy, and is [shut in](crate::compiler) itself; what it makes goes back, to run where it was asked for.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -19,13 +22,18 @@ use crate::cache::{Key, Stamp};
 use crate::engine::compatibility;
 use crate::form::Form;
 use crate::limits::PROGRAM_BYTES_MAX;
-use crate::options::Interrupt;
-use crate::{CodeCache, Engine, Error, Program, Seal, Settings, program};
+use crate::options::{Codegen, Interrupt};
+use crate::{CodeCache, Engine, Error, Program, Seal, Settings, compiler, program};
 
 /// Code that is kept is at most so many times as large as its program.
 const CODE_PER_BYTE_MAX: u64 = 64;
 /// And so much more.
 const CODE_BYTES_MORE: u64 = 4 << 20;
+
+/// Bytes of text that native code is made of, and of what an error says.
+const TEXT_BYTES_MAX: u64 = 1 << 30;
+/// See [`TEXT_BYTES_MAX`].
+const WORDS_BYTES_MAX: usize = 1_000;
 
 /// Kinds of interruption, as a message tells them.
 const INTERRUPTS: [Interrupt; 4] = [Interrupt::None, Interrupt::Signal, Interrupt::Epoch, Interrupt::Fuel];
@@ -52,6 +60,8 @@ pub struct Supplier<'a> {
     compatibility: Option<[u8; 32]>,
     /// What is not kept yet: under which name, and how large it may be.
     missing: Option<Missing>,
+    /// Whether native code was made, which happens once.
+    has_made: bool,
 }
 
 /// Code that the cache lacks.
@@ -72,7 +82,7 @@ impl<'a> Supplier<'a> {
     ) -> Self {
         // Where it fails, it fails again when it is needed, and is told.
         let compatibility = compatibility(settings).ok();
-        Self { settings, source, cache, seal, compatibility, missing: None }
+        Self { settings, source, cache, seal, compatibility, missing: None, has_made: false }
     }
 
     /// Answers with code, or the program's bytes.
@@ -122,6 +132,36 @@ impl<'a> Supplier<'a> {
         }
         let file = file_in_memory(c"program", &bytes).map_err(|error| Error::Setup(error.into()))?;
         send(Tag::Source, Some(&file))
+    }
+
+    /// Whether the program is to be native code.
+    pub(super) fn is_native(&self) -> bool {
+        self.settings.options.codegen == Codegen::Native
+    }
+
+    /// Has native code made of a text.
+    pub(super) fn make(&mut self, text: OwnedFd, channel: &Channel) -> Result<(), Error> {
+        let made = match std::mem::replace(&mut self.has_made, true) {
+            true => Err(Error::Native("it was made before".into())),
+            false => read(text, TEXT_BYTES_MAX)
+                .and_then(|text| String::from_utf8(text).map_err(io::Error::other))
+                .map_err(|error| Error::Native(error.into()))
+                .and_then(|text| compiler::object(&text, self.settings)),
+        };
+        let sent = match made {
+            Ok(object) => file_in_memory(c"object", &object)
+                .and_then(|file| channel.send(Tag::Object, &[], Some(file.as_fd()))),
+            Err(Error::Late(_)) => channel.send(Tag::Failed, &[], None),
+            Err(error) => {
+                let words = match error {
+                    Error::Native(source) => source.to_string(),
+                    error => error.to_string(),
+                };
+                let end = words.floor_char_boundary(WORDS_BYTES_MAX);
+                channel.send(Tag::Failed, words[..end].as_bytes(), None)
+            }
+        };
+        sent.map_err(|error| Error::Setup(error.into()))
     }
 
     /// Keeps code that was made. The maker may be hostile by now: what it gives is named by what was asked for.
@@ -182,7 +222,8 @@ impl Inside {
                 let rewound = io::Seek::rewind(&mut file);
                 let read = rewound.and_then(|()| file.take(PROGRAM_BYTES_MAX).read_to_end(&mut bytes));
                 read.map_err(|error| Error::Setup(error.into()))?;
-                engine.compile_and_keep(&bytes, |code| {
+                let seconds = settings.options.compile_seconds;
+                engine.compile_and_keep(&bytes, &|text| self.make(text, seconds), |code| {
                     // Code that nobody keeps is as good this time.
                     if let Ok(file) = file_in_memory(c"code", code) {
                         let _ = self.channel.send(Tag::Made, &[], Some(file.as_fd()));
@@ -191,6 +232,25 @@ impl Inside {
             }
             Some(Message { tag: Tag::Unsealed, .. }) => Err(Error::Unsealed),
             // The supervisor has said why, and ends this process.
+            _ => super::leave(),
+        }
+    }
+
+    /// Has an object made of its text, outside.
+    fn make(&self, text: &str, seconds: u32) -> Result<Vec<u8>, Error> {
+        let failed = |error: io::Error| Error::Native(error.into());
+        let file = file_in_memory(c"text", text.as_bytes()).map_err(failed)?;
+        self.channel.send(Tag::Text, &[], Some(file.as_fd())).map_err(failed)?;
+        match self.channel.receive().map_err(failed)? {
+            Some(Message { tag: Tag::Object, file: Some(object), .. }) => {
+                read(object, u64::MAX).map_err(failed)
+            }
+            Some(Message { tag: Tag::Failed, content, .. }) if content.is_empty() => {
+                Err(Error::Late(seconds))
+            }
+            Some(Message { tag: Tag::Failed, content, .. }) => {
+                Err(Error::Native(String::from_utf8_lossy(&content).into()))
+            }
             _ => super::leave(),
         }
     }

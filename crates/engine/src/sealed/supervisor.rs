@@ -303,6 +303,9 @@ impl Outside {
                 supplier.keep(code);
                 Ok(())
             }
+            (Some(supplier), Message { tag: Tag::Text, file: Some(text), .. }) if supplier.is_native() => {
+                supplier.make(text, &self.channel)
+            }
             // Out of turn: it is not answered.
             _ => Ok(()),
         }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use aot::{Assembly, Clang, Output, Precision, Target};
+use aot::{Assembly, Precision, Target};
 use rt::Policy;
 use rt::abi::ABI_VERSION;
 
@@ -20,23 +20,24 @@ const MAGIC: &[u8; 16] = b"sampan native 1\n";
 /// Raised whenever shims change, or the code that `aot` makes: what is in the cache was made by another one.
 const SHIM_VERSION: u32 = 3;
 
-/// Optimizing as much as clang can.
-const LEVEL: u8 = 3;
-
 /// Whether there can be native code on this machine.
 pub(crate) fn is_supported() -> bool {
     Target::host().is_some()
 }
 
-/// The shim of a module, and the object with its code.
-pub(crate) fn compile(module: &[u8], settings: &Settings) -> Result<(Vec<u8>, Vec<u8>), Error> {
+/// The shim of a module, and the text of the object with its code, yet to be finished.
+pub(crate) fn compile<'a>(module: &[u8], settings: &'a Settings) -> Result<(Vec<u8>, Maker<'a>), Error> {
     let mut maker = Maker::new(settings)?;
     let (shim, _) = maker.add(module, Within::Nothing)?;
-    Ok((shim, maker.finish()?))
+    Ok((shim, maker))
 }
 
-/// The component with shims for those of its modules that can become native code, and the object with their code.
-pub(crate) fn compile_component(component: &[u8], settings: &Settings) -> Result<(Vec<u8>, Vec<u8>), Error> {
+/// The component with shims for those of its modules that can become native code, and the text of the object with their
+/// code.
+pub(crate) fn compile_component<'a>(
+    component: &[u8],
+    settings: &'a Settings,
+) -> Result<(Vec<u8>, Maker<'a>), Error> {
     let mut maker = Maker::new(settings)?;
     let mut refusal = "it has no module with a memory".to_owned();
     let mut shims = Vec::new();
@@ -60,13 +61,12 @@ pub(crate) fn compile_component(component: &[u8], settings: &Settings) -> Result
     }
     let rewritten = component::rewrite(component, shims);
     let rewritten = rewritten.map_err(|error| Error::Invalid(wasmtime::format_err!("{error}")))?;
-    Ok((rewritten, maker.finish()?))
+    Ok((rewritten, maker))
 }
 
-/// Makes one object of modules.
-struct Maker<'a> {
+/// Makes the text of one object of modules.
+pub(crate) struct Maker<'a> {
     settings: &'a Settings,
-    target: Target,
     assembly: Assembly,
     modules: usize,
 }
@@ -75,7 +75,7 @@ impl<'a> Maker<'a> {
     fn new(settings: &'a Settings) -> Result<Self, Error> {
         let target =
             Target::host().ok_or_else(|| Error::NotNative("this machine is not known".to_owned()))?;
-        Ok(Self { settings, target, assembly: Assembly::new(target), modules: 0 })
+        Ok(Self { settings, assembly: Assembly::new(target), modules: 0 })
     }
 
     /// Adds a module, and gives its shim and how many memories it has.
@@ -88,10 +88,9 @@ impl<'a> Maker<'a> {
         Ok(shim)
     }
 
-    fn finish(self) -> Result<Vec<u8>, Error> {
-        let clang = Clang::find(&self.settings.tools).map_err(refused)?;
-        let (ir, cpu) = (self.assembly.finish(), &self.settings.options.cpu);
-        clang.compile(&ir, &self.target, cpu, LEVEL, Output::Shared).map_err(refused)
+    /// The text that [`compiler::object`](crate::compiler::object) makes an object of.
+    pub(crate) fn finish(self) -> String {
+        self.assembly.finish()
     }
 }
 
@@ -102,6 +101,7 @@ pub(crate) fn refused(error: aot::Error) -> Error {
         aot::Error::Proposal(_) | aot::Error::TooLarge | aot::Error::NotOfC { .. } => {
             Error::NotNative(error.to_string())
         }
+        aot::Error::Late { time, .. } => Error::Late(u32::try_from(time.as_secs()).unwrap_or(u32::MAX)),
         aot::Error::NoClang { oldest, newest } => Error::NoClang { oldest, newest },
         error => Error::Native(error.into()),
     }

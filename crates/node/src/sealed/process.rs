@@ -138,10 +138,13 @@ impl Apart {
         spare: usize,
         bindings: Arc<Bindings>,
     ) -> Result<Self, String> {
+        let mut sealed = Sealed::new(order).map_err(|error| with_causes(&error))?;
+        // Compilers are the node's to run.
+        sealed.settings.tools = (machine.variable)("PATH").unwrap_or_default().into();
         let starting = Arc::new(Starting {
             machine,
             order: serde_json::to_string(order).map_err(|error| error.to_string())?,
-            sealed: Sealed::new(order).map_err(|error| with_causes(&error))?,
+            sealed,
             lanes: order.lanes,
             spare,
             asked: Asked::new(Arc::clone(&bindings)),
@@ -436,7 +439,7 @@ impl Starting {
         })?;
         drop(streams);
         let seal = || seal.clone();
-        let supplier = Supplier::new(settings, Source::File(program), cache.as_ref(), &seal);
+        let supplier = Supplier::new(settings, Source::File(program), cache.as_deref(), &seal);
         let attended = outside.attend(supplier, WORKER_START_MAX);
         attended.map_err(|error| with_causes(&error))?.map_err(|ending| told(&ending))
     }

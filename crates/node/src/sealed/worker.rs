@@ -38,7 +38,8 @@ use crate::body::Begun;
 use crate::function::Function;
 use crate::instance::Failure;
 use crate::limits::{
-    HEAD_BYTES_MAX, POLLS_BETWEEN_EVENTS, RUNNING_MAX, WORKER_REST_WAIT, WORKER_SHORT_BYTES_MAX,
+    HEAD_BYTES_MAX, POLLS_BETWEEN_EVENTS, RUNNING_MAX, WORKER_COMPILE_SECONDS_MAX, WORKER_REST_WAIT,
+    WORKER_SHORT_BYTES_MAX,
 };
 use crate::load::{moved, settings};
 use crate::{App, Error, Logs, Machine};
@@ -105,7 +106,9 @@ impl Sealed {
         let manifest = Manifest::parse(&order.manifest, "sampan.toml").map_err(Error::from)?;
         let first = manifest.functions.first_key_value().ok_or(io::ErrorKind::InvalidData);
         let (name, declared) = first.map_err(io::Error::from)?;
-        let settings = settings(declared, 0).map_err(|(_, reason)| io::Error::other(reason))?;
+        let mut settings = settings(declared, 0).map_err(|(_, reason)| io::Error::other(reason))?;
+        // The node does not wait longer for it to come to work.
+        settings.options.compile_seconds = settings.options.compile_seconds.min(WORKER_COMPILE_SECONDS_MAX);
         let mut plan = Plan::new(&settings);
         (plan.dirs, plan.network) = granted(declared).map_err(io::Error::other)?;
         // Each call has memory and descriptors of its own.
@@ -364,10 +367,14 @@ async fn do_task(function: Arc<Function>, node: Arc<Remote>, rests: Arc<Rests>, 
 
 /// Hands on what the function says.
 async fn tell(logs: Arc<Logs>) {
-    let mut lines = logs.follow();
+    let (kept, mut lines) = logs.kept_and_live();
+    let tell = |line: &crate::Line| line.text.lines().try_for_each(|text| say(line.level, text));
+    if kept.iter().try_for_each(tell).is_err() {
+        return;
+    }
     loop {
         let told = match lines.recv().await {
-            Ok(line) => line.text.lines().try_for_each(|text| say(line.level, text)),
+            Ok(line) => tell(&line),
             Err(RecvError::Lagged(missed)) => say("warn", &format!("{missed} lines of log are missing")),
             Err(RecvError::Closed) => return,
         };

@@ -122,7 +122,7 @@ impl Serve {
             dir,
             store,
             sql: state.join("sql"),
-            cache: home::cache().ok(),
+            cache: home::cache().ok().map(Arc::new),
             seal: home::seal().ok(),
             trust: || trust_list::read().map_err(|report| report.to_string()),
             zygote: Some(zygote),
@@ -291,10 +291,13 @@ struct Showing {
 }
 
 impl Showing {
-    /// Nothing that is said from now on is missed.
+    /// Nothing is missed, nor what was said while the app was loaded.
     fn begin(app: &App) -> Self {
         let (stop, mut stopped) = oneshot::channel();
-        let mut lines = app.logs().follow();
+        let (kept, mut lines) = app.logs().kept_and_live();
+        let mut before = String::new();
+        kept.iter().for_each(|line| show(line, &mut before));
+        eprint!("{before}");
         let task = tokio::spawn(async move {
             loop {
                 let mut line = tokio::select! {

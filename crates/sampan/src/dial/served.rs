@@ -106,7 +106,14 @@ impl Contest {
     /// The first answer, as a result that can be compared. Fills the cache.
     fn answer(&self, contestant: Contestant) -> io::Result<RunResult> {
         let mut server = Server::start(contestant, &self.task, &self.ground.cache(), &self.ground)?;
-        server.ask()
+        let answer = server.ask()?;
+        if let Kind::Ours { flags, .. } = contestant.kind
+            && flags.iter().any(|flag| ["-Ocodegen=native", "trusted"].contains(flag))
+        {
+            // Native code is made while other code answers, and kept.
+            server.settled.recv_timeout(RUN_TIME_MAX).map_err(|_| io::ErrorKind::TimedOut)?;
+        }
+        Ok(answer)
     }
 
     fn sample(&self, contestant: Contestant, samples: &mut Samples) -> io::Result<()> {
@@ -135,6 +142,8 @@ impl Contest {
 struct Server {
     child: Child,
     connection: BufReader<TcpStream>,
+    /// Told when it has said of its function what code that runs as.
+    settled: mpsc::Receiver<()>,
 }
 
 impl Server {
@@ -165,7 +174,7 @@ impl Server {
             None => Err(io::ErrorKind::BrokenPipe.into()),
         };
         match connected {
-            Ok(connection) => Ok(Self { child, connection: BufReader::new(connection) }),
+            Ok((connection, settled)) => Ok(Self { child, connection: BufReader::new(connection), settled }),
             Err(error) => {
                 end(&mut child);
                 Err(error)
@@ -251,13 +260,18 @@ fn manifest(flags: &[&str], task: &Task) -> io::Result<String> {
     ))
 }
 
-/// A connection to a server that says, in a line of its talk, where it listens.
-fn connect(mut talk: BufReader<ChildStderr>) -> io::Result<TcpStream> {
+/// A connection to a server that says, in a line of its talk, where it listens; and what is told when it says what code its
+/// function runs as.
+fn connect(mut talk: BufReader<ChildStderr>) -> io::Result<(TcpStream, mpsc::Receiver<()>)> {
     let (sender, address) = mpsc::channel();
+    let (settle, settled) = mpsc::channel();
     // It goes on to listen: what the server says later must not fill the pipe.
     thread::spawn(move || {
         let (mut said, mut line) = (String::new(), String::new());
         while talk.by_ref().take(LINE_BYTES_MAX).read_line(&mut line).is_ok_and(|bytes| bytes > 0) {
+            if line.starts_with("it | runs ") {
+                let _ = settle.send(());
+            }
             let address =
                 line.split_once("http://").map(|(_, address)| address.trim_end().trim_end_matches('/'));
             match address {
@@ -274,7 +288,7 @@ fn connect(mut talk: BufReader<ChildStderr>) -> io::Result<TcpStream> {
     let connection = TcpStream::connect(address)?;
     connection.set_nodelay(true)?;
     connection.set_read_timeout(Some(ANSWER_TIME_MAX))?;
-    Ok(connection)
+    Ok((connection, settled))
 }
 
 #[cfg(test)]

@@ -107,6 +107,38 @@ fn a_program_comes_from_standard_input_and_from_a_file_of_code() {
 }
 
 #[test]
+fn native_code_runs_inside() {
+    let native = |place: &Place, flags: &[&str]| sealed(place, &[&["-O", "codegen=native"], flags].concat());
+    let hello = || sampan(&["run", "--profile", "sealed", "-O", "codegen=native"]).arg(guest("c/hello.wasm"));
+    let ended = hello().arg("one").run();
+    assert_eq!((&*ended.stdout, &*ended.stderr), (&b"hello one\n"[..], ""), "{ended:?}");
+    // It was kept.
+    let ended = hello().env("PATH", "/nowhere").run();
+    assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "{ended:?}");
+
+    native(&Place::of(LOOP), &["--timeout", "300ms"]).fails(1, "reached its time limit of 300ms\n");
+    let reaches = "(module (memory 1) (func (export \"_start\") (drop (i32.load (i32.const -4)))))";
+    let place = Place::of(reaches);
+    native(&place, &[]).fails(1, "out of bounds");
+    let code = place.program().with_extension("code");
+    let code = code.to_str().expect("a path of text");
+    let build = ["build", "--profile", "sealed", "--codegen", "native", "-o", code];
+    sampan(&build).arg(place.program()).run().well();
+    sampan(&["run", "--profile", "sealed", "-O", "codegen=native", code]).run().fails(1, "out of bounds");
+
+    let grow = "(module (memory 1) (func (export \"_start\")
+        (drop (memory.grow (i32.const 4000))) (drop (memory.grow (i32.const 4000)))))";
+    native(&Place::of(grow), &["--memory", "64M"]).fails(1, "reached its memory limit of 64 MiB");
+    // Without a compiler it runs as ever, and says so.
+    let ended = sampan(&["run", "--profile", "sealed", "-O", "codegen=native", "--no-cache"])
+        .arg(guest("c/hello.wasm"))
+        .env("PATH", "/nowhere")
+        .run();
+    assert_eq!((ended.code, &*ended.stdout), (Some(0), &b"hello\n"[..]), "{ended:?}");
+    assert!(ended.stderr.contains("runs without native code: found no clang"), "{ended:?}");
+}
+
+#[test]
 fn every_time_limit_ends_it() {
     let place = Place::of(LOOP);
     for options in [&[][..], &["-O", "interrupt=epoch"], &["-O", "interrupt=fuel"], &["-O", "interrupt=none"]]

@@ -160,10 +160,12 @@ impl App {
 
 /// Tests whose functions stay open where all others are sealed, and why.
 const OPEN: &[(&str, &str)] = &[
-    ("instances::functions_are_served_as_native_code", "native code is not loaded yet"),
     ("manifest::what_a_new_manifest_replaced_is_given_up", "warm instances are counted where they are"),
     ("manifest::a_manifest_that_cannot_be_meant_changes_nothing", "the error has other words"),
     ("endurance::processes_die_at_random_and_nothing_is_lost_or_left_behind", "it seals what it wants to"),
+    ("native::other_code_answers_until_native_code_is_made", "sealed functions wait for it"),
+    ("native::a_compiler_that_fails_is_told_of", "the same"),
+    ("native::no_compiler_outlives_its_node", "the same"),
     ("sealed::a_process_that_dies_is_told_of_and_replaced", "it seals what it wants to"),
     ("sealed::a_process_that_hangs_is_told_of_and_replaced", "the same"),
     ("sealed::what_processes_are_copies_of_may_die", "the same"),

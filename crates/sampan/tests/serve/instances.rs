@@ -101,45 +101,6 @@ fn a_function_that_could_not_be_stopped_is_refused() {
 }
 
 #[test]
-fn functions_are_served_as_native_code() {
-    let served = App::new(
-        r#"
-        [functions.hello]
-        program = "$GUESTS/app/hello.wasm"
-        options = { codegen = "native" }
-        [functions.hello3]
-        program = "$GUESTS/app/hello3.wasm"
-        options = { codegen = "native" }
-        reuse = 4
-        [functions.lab]
-        program = "$GUESTS/app/lab.wasm"
-        options = { codegen = "native" }
-        limits = { memory = "16M", deadline = "2s" }
-        [[routes]]
-        path = "/hello"
-        function = "hello"
-        [[routes]]
-        path = "/hello3"
-        function = "hello3"
-        [[routes]]
-        path = "/{*rest}"
-        function = "lab"
-        "#,
-    )
-    .serve();
-    for _ in 0..20 {
-        assert_eq!(served.text("/hello"), "hello\n");
-        assert_eq!(served.text("/hello3"), "hello\n");
-    }
-    for (path, status) in [("/loop", 504), ("/trap", 500), ("/allocate", 500), ("/sleep?3600000", 504)] {
-        assert_eq!(served.get(path).status, status, "{path}");
-    }
-    // Each has an instance of its own, whatever became of the others.
-    assert_eq!(served.text("/remember?one"), "");
-    assert_eq!(served.text("/remember?two"), "");
-}
-
-#[test]
 fn a_function_that_is_not_trusted_is_refused() {
     let app = App::new(
         r#"

@@ -17,6 +17,7 @@ mod instances;
 mod isolation;
 mod manifest;
 mod middleware;
+mod native;
 mod neighbour;
 mod sealed;
 mod shared;
