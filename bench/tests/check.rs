@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Every benchmark of `--check`, and who must take part in it on any machine.
-const EXPECTED: [(&str, &[&str]); 48] = [
+const EXPECTED: [(&str, &[&str]); 50] = [
     ("hello, cached", &["native", "sampan dense", "sampan portable", "sampan sealed"]),
     ("hello, cold", &["sampan dense", "sampan portable"]),
     ("hello component, cached", &["native", "sampan dense", "sampan portable"]),
@@ -15,6 +15,10 @@ const EXPECTED: [(&str, &[&str]); 48] = [
     ("instantiate, 1 MiB of data, 16 pages written", IN_PROCESS),
     ("call host → guest", IN_PROCESS),
     ("call guest → host", IN_PROCESS),
+    (
+        "a durable put of 100 bytes: time and processor time of each",
+        &["1 writer", "64 writers", "256 writers"],
+    ),
     ("HTTP hello, 32 connections: server CPU a request", SERVERS),
     ("HTTP hello, 32 connections: p99", SERVERS),
     ("HTTP hello, 256 connections: p99", SERVERS),
@@ -29,6 +33,10 @@ const EXPECTED: [(&str, &[&str]); 48] = [
     ("a call of another function, warm, in the caller's eyes", APART),
     ("a read of a key, in the guest's eyes", APART),
     ("HTTP hello, warm, one connection: p50", APART),
+    (
+        "the next answer of a sealed function whose process died",
+        &["sampan sealed", "sampan sealed, one stands by"],
+    ),
     ("a sealed function that nobody asks: start and private memory of each", &["sampan sealed"]),
     ("compute integer", &["native", "sampan dense", "sampan portable", "sampan sealed"]),
     ("compute gemm", &["native", "sampan dense", "sampan portable", "sampan sealed"]),

@@ -158,7 +158,7 @@ impl<'a> Supplier<'a> {
                     error => error.to_string(),
                 };
                 let end = words.floor_char_boundary(WORDS_BYTES_MAX);
-                channel.send(Tag::Failed, words[..end].as_bytes(), None)
+                channel.send(Tag::Failed, &words.as_bytes()[..end], None)
             }
         };
         sent.map_err(|error| Error::Setup(error.into()))
