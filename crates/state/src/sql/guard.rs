@@ -95,7 +95,7 @@ fn allowed(action: &AuthAction<'_>, is_reader: bool, ours: bool) -> bool {
         AuthAction::Function { function_name } => {
             let is_one_of =
                 |names: &[&str]| names.iter().any(|name| function_name.eq_ignore_ascii_case(name));
-            !is_one_of(&FUNCTIONS_DENIED) && !(is_reader && is_one_of(&FUNCTIONS_OF_WRITERS))
+            !(is_one_of(&FUNCTIONS_DENIED) || is_reader && is_one_of(&FUNCTIONS_OF_WRITERS))
         }
         AuthAction::CreateVtable { module_name, .. } | AuthAction::DropVtable { module_name, .. } => {
             MODULES.iter().any(|module| module_name.eq_ignore_ascii_case(module))
