@@ -187,7 +187,9 @@ fn asked(served: &Served, function: &str, method: &str, path: &str, body: &str) 
 
 #[test]
 fn a_function_without_sql_is_denied_it() {
-    let served = App::new(VAULTS).serve();
+    // The files of the database stay while others are opened.
+    let app = App::new(VAULTS);
+    let served = app.serve();
     let run = |function, verb, statement: &str| {
         asked(&served, function, "POST", &format!("/sql/{verb}"), statement)
     };
