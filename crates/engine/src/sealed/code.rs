@@ -88,8 +88,7 @@ impl<'a> Supplier<'a> {
     /// Answers with code, or the program's bytes.
     pub(super) fn answer(&mut self, wanted: &Message, channel: &Channel) -> Result<(), Error> {
         let settings = self.settings_of(&wanted.content);
-        let is_same = settings.concurrent == self.settings.concurrent
-            && settings.options.interrupt == self.settings.options.interrupt;
+        let is_same = kind(&settings) == kind(self.settings);
         let compatibility = match self.compatibility {
             Some(known) if is_same => known,
             _ => compatibility(&settings)?,
@@ -180,7 +179,10 @@ impl<'a> Supplier<'a> {
     /// The settings of the engine inside, which may have become one for another kind of programs.
     fn settings_of(&self, message: &[u8]) -> Settings {
         let mut settings = self.settings.clone();
-        if let [concurrent, interrupt] = message {
+        if let [concurrent, interrupt, native] = message {
+            if *native == 0 {
+                settings = settings.without_native();
+            }
             settings.concurrent |= *concurrent == 1;
             if let Some(interrupt) = INTERRUPTS.get(usize::from(*interrupt)) {
                 settings.options.interrupt = *interrupt;
@@ -188,6 +190,13 @@ impl<'a> Supplier<'a> {
         }
         settings
     }
+}
+
+/// What an engine may have become another of, for its program's sake, as a message tells it.
+fn kind(settings: &Settings) -> [u8; 3] {
+    let interrupt = INTERRUPTS.iter().position(|kind| *kind == settings.options.interrupt);
+    let is_native = settings.options.codegen == Codegen::Native;
+    [u8::from(settings.concurrent), interrupt.unwrap_or_default() as u8, u8::from(is_native)]
 }
 
 /// What a regular file has in it, if that is not too much. Nobody can make the reader wait.
@@ -210,9 +219,8 @@ impl Inside {
     pub fn load(&self, engine: &Engine) -> Result<Program, Error> {
         self.admitted();
         let settings = engine.settings();
-        let interrupt = INTERRUPTS.iter().position(|kind| *kind == settings.options.interrupt);
-        let kind = [u8::from(settings.concurrent), interrupt.unwrap_or_default() as u8];
-        let answer = self.channel.send(Tag::Want, &kind, None).and_then(|()| self.channel.receive());
+        let answer =
+            self.channel.send(Tag::Want, &kind(settings), None).and_then(|()| self.channel.receive());
         match answer.map_err(|error| Error::Setup(error.into()))? {
             Some(Message { tag: Tag::Code, file: Some(file), .. }) => engine.load_open(File::from(file)),
             Some(Message { tag: Tag::Source, file: Some(file), .. }) => {

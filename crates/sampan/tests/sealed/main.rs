@@ -10,8 +10,9 @@ mod child;
 #[path = "../cli/place.rs"]
 mod place;
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -136,6 +137,23 @@ fn native_code_runs_inside() {
         .run();
     assert_eq!((ended.code, &*ended.stdout), (Some(0), &b"hello\n"[..]), "{ended:?}");
     assert!(ended.stderr.contains("runs without native code: found no clang"), "{ended:?}");
+}
+
+#[test]
+fn a_compiler_that_is_late_is_done_without() {
+    let place = Place::of("(module (func (export \"_start\")))");
+    let clang = place.program().with_file_name("clang-22");
+    fs::write(&clang, "#!/bin/sh\nwhile :; do :; done\n").expect("the place is the test's");
+    fs::set_permissions(&clang, Permissions::from_mode(0o755)).expect("it is the test's");
+    let bin = clang.parent().expect("it lies there").display().to_string();
+    // It is late, is known to be, and is still done without.
+    for _ in 0..2 {
+        let options = ["run", "--profile", "sealed", "-O", "codegen=native", "-O", "compile-seconds=1"];
+        let run = sampan(&options).arg(place.program());
+        let ended = run.env("PATH", &format!("{bin}:/usr/bin:/bin")).run();
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert!(ended.stderr.ends_with("clang does not make native code of it in 1 s\n"), "{ended:?}");
+    }
 }
 
 #[test]
