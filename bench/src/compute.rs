@@ -49,14 +49,25 @@ const NATIVE_CODE: [(&str, &[&str]); 4] = [
     ("sampan native code, masked", &["-O", "codegen=native", "-O", "cpu=x86-64", "-O", "bounds=masked"]),
 ];
 
-/// One benchmark per program. `little`: each does its work once, to see that it is right, under one policy after the other.
-pub(crate) fn benchmarks(peers: &Peers, little: bool) -> Result<Vec<Benchmark>> {
+/// One benchmark per program that is wanted by name. `little`: each does its work once, to see that it is right, under one
+/// policy after the other.
+pub(crate) fn benchmarks(
+    peers: &Peers,
+    little: bool,
+    is_wanted: &dyn Fn(&str) -> bool,
+) -> Result<Vec<Benchmark>> {
     let programs = PROGRAMS.map(|name| ("bench", name)).into_iter();
     let programs = programs.chain(LARGE.map(|name| ("large", name)).into_iter().filter(|_| !little));
-    programs.enumerate().map(|(index, program)| benchmark(peers, program, little.then_some(index))).collect()
+    let named = programs.map(|(kind, program)| (kind, program, format!("compute {program}")));
+    let wanted = named.filter(|(.., name)| is_wanted(name)).enumerate();
+    wanted.map(|(index, program)| benchmark(peers, program, little.then_some(index))).collect()
 }
 
-fn benchmark(peers: &Peers, (kind, name): (&str, &str), little: Option<usize>) -> Result<Benchmark> {
+fn benchmark(
+    peers: &Peers,
+    (kind, name, benchmark): (&str, &str, String),
+    little: Option<usize>,
+) -> Result<Benchmark> {
     let path = |form: &str| peers.guest(&format!("{kind}/{name}.{form}"));
     let contestants = |args: &[String], expected: &str| {
         let program = Program { path: path("wasm"), args: args.to_vec(), expected: expected.to_owned() };
@@ -78,7 +89,7 @@ fn benchmark(peers: &Peers, (kind, name): (&str, &str), little: Option<usize>) -
         Some(_) => whole,
         None => whole.into_iter().zip(contestants(&["0".to_owned()], "")).map(work).collect(),
     };
-    Ok(Benchmark { name: format!("compute {name}"), contestants })
+    Ok(Benchmark { name: benchmark, contestants })
 }
 
 /// What the whole takes, past what the start takes.

@@ -94,6 +94,7 @@ fn main() -> Result<()> {
 
 /// Every benchmark that was asked for, in the order of the table.
 fn selected(cli: &Cli, peers: &Peers) -> Result<Vec<Benchmark>> {
+    let is_wanted = |name: &str| cli.only.as_ref().is_none_or(|only| name.contains(only.as_str()));
     let mut benchmarks = startup::hello(peers);
     if !cli.check {
         benchmarks.extend(startup::large(peers)?);
@@ -102,12 +103,10 @@ fn selected(cli: &Cli, peers: &Peers) -> Result<Vec<Benchmark>> {
     benchmarks.push(durable::benchmark(cli.check)?);
     benchmarks.extend(serving::benchmarks(peers, cli.check)?);
     benchmarks.extend(apart::benchmarks(peers, cli.check)?);
-    benchmarks.extend(compute::benchmarks(peers, cli.check)?);
+    benchmarks.extend(compute::benchmarks(peers, cli.check, &is_wanted)?);
     benchmarks.extend(compile::benchmarks(peers, cli.check)?);
     benchmarks.extend(interruption::benchmarks(peers, cli.check)?);
-    if let Some(only) = &cli.only {
-        benchmarks.retain(|benchmark| benchmark.name.contains(only.as_str()));
-    }
+    benchmarks.retain(|benchmark| is_wanted(&benchmark.name));
     ensure!(!benchmarks.is_empty(), "`--only` names no benchmark");
     Ok(benchmarks)
 }

@@ -4,6 +4,7 @@ mod watch;
 
 use std::net::{AddrParseError, IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -91,6 +92,9 @@ const SIGXFSZ: i32 = 25;
 /// Bytes of the log after which what follows is shown by itself.
 const SHOWN_BYTES: usize = 64 << 10;
 
+/// How long an app may take to load before its user is told why.
+const SILENT: Duration = Duration::from_secs(2);
+
 /// How long the last lines of the log may take.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -132,7 +136,7 @@ impl Serve {
             telemetry,
         };
         runtime.block_on(async {
-            let app = App::load(found.manifest.clone(), machine).await.map_err(unserved)?;
+            let app = patiently(App::load(found.manifest.clone(), machine)).await.map_err(unserved)?;
             let current = Current::new(app);
             let server = Server::bind(Arc::clone(&current), self.listen, encryption.clone());
             let server = server.await.map_err(unserved)?;
@@ -265,6 +269,18 @@ fn outlive_full_files(runtime: &Runtime) -> Result<(), Report> {
     let _in_runtime = runtime.enter();
     let handled = signal(SignalKind::from_raw(SIGXFSZ));
     handled.map(drop).map_err(|error| Report::failure("cannot start").cause(error))
+}
+
+/// Waits for an app to be loaded, and says so where that takes a while.
+async fn patiently<T>(loading: impl Future<Output = T>) -> T {
+    let mut loading = pin!(loading);
+    match tokio::time::timeout(SILENT, &mut loading).await {
+        Ok(loaded) => loaded,
+        Err(_) => {
+            eprintln!("sampan: compiling programs that were not served here before");
+            loading.await
+        }
+    }
 }
 
 /// Comes when somebody wants the node to stop.

@@ -436,8 +436,8 @@ fn a_new_app_of_text_is_served_as_it_is() {
         user.command(&["serve", "my-wat", "--listen", "127.0.0.1:0", "--console", "127.0.0.1:0"]);
     let mut served = command.stderr(Stdio::piped()).spawn().expect("the binary starts");
     let mut said = BufReader::new(served.stderr.take().expect("it is a pipe")).lines();
-    let said = said.next().expect("it says where it is").expect("it is read");
-    let address = said.strip_prefix("sampan: my-wat 0.1.0 on http://").expect("an address");
+    let address = |line: String| Some(line.strip_prefix("sampan: my-wat 0.1.0 on http://")?.to_owned());
+    let address = said.find_map(|line| address(line.expect("it is read"))).expect("an address");
     let mut connection = Connection::open(address.parse().expect("an address"));
     assert_eq!(connection.ask(&Request::new("GET", "/anywhere")).well(), "Hello!\n");
     user.well(&["stop", "my-wat"]);
