@@ -83,11 +83,8 @@ pub const PROCESSORS_MAX: f64 = 4_096.0;
 /// Fuel after which a program that is interrupted by fuel gives way: about a millisecond of a tight loop.
 pub const SLICE_FUEL: u64 = 2_000_000;
 
-/// Time between two signals to a thread that runs programs.
+/// Time between two signals to a thread that runs several programs. On a virtual machine a signal may cost 40 µs.
 pub const SIGNAL_TICK: Duration = Duration::from_micros(500);
-
-/// The same where a thread has one program, which keeps no other waiting. On a virtual machine a signal may cost 40 µs.
-pub const SIGNAL_TICK_ALONE: Duration = Duration::from_millis(10);
 
 /// Signals in one turn of a program before it gives way: a turn shorter than a tick is never cut in two.
 pub const SIGNALS_PER_SLICE: u32 = 2;

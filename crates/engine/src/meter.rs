@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use wasmtime::ResourceLimiter;
+use wasmtime::{ResourceLimiter, Trap};
 
 use crate::Limit;
 use crate::limits::{INSTANCES_MAX, Limits, TABLE_ELEMENT_BYTES};
@@ -84,7 +84,11 @@ impl ResourceLimiter for Meter {
         if current > 0
             && let Some(answered) = self.guests.answer(maximum)
         {
-            return answered.map(|()| false);
+            // Here native code comes by when it is paused, and with each call of an import.
+            return match answered {
+                Ok(()) if self.is_over() => Err(Trap::Interrupt.into()),
+                answered => answered.map(|()| false),
+            };
         }
         self.grow(desired.saturating_sub(current), maximum.is_some_and(|maximum| desired > maximum))
     }

@@ -15,7 +15,9 @@ use std::ffi::c_void;
 use std::ops::Range;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 use tokio::task::yield_now;
 use wasmtime::{Caller, Engine, FrameInfo, Func, InstancePre, Linker, ModuleExport, Store, Trap};
@@ -69,10 +71,13 @@ pub(crate) struct NativeCode {
     /// Called with `data`, on the stack of the code, which goes on as if nothing had been when it returns, on any thread.
     pub(crate) pause: extern "C" fn(*mut c_void, *mut c_void),
     pub(crate) data: *mut c_void,
+    /// When the time of its store is over, as [`nanoseconds_of`] has it, and what is then set to 1.
+    pub(crate) ends_at_ns: u64,
+    pub(crate) is_over: *const AtomicUsize,
 }
 
 impl NativeCode {
-    /// Does `work`, which runs the code on this thread; once a slice it is paused, if it gives way.
+    /// Does `work`, which runs the code on this thread; once a slice it is paused, and when its time is over, if it gives way.
     pub(crate) fn run<R>(&self, gives_way: bool, work: impl FnOnce() -> R) -> R {
         let _inside = gives_way.then(|| platform::enter_native(self));
         work()
@@ -123,8 +128,13 @@ impl Interruptible {
     }
 }
 
-/// Says that the program of this thread keeps no other one waiting: its time slices may be long. The time of a store that
-/// is [watched](Interruptible::watch) is kept as exactly as ever; native code looks at its own once a slice.
+/// A moment on the clock that signals are sent by; never, if there is none.
+pub(crate) fn nanoseconds_of(moment: Option<Instant>) -> u64 {
+    platform::nanoseconds_of(moment)
+}
+
+/// Says that the program of this thread keeps no other one waiting: it is never interrupted before its time is over. That
+/// is kept as exactly as ever, of a store that is [watched](Interruptible::watch) and of native code.
 pub fn run_alone() {
     platform::alone();
 }

@@ -72,7 +72,7 @@ impl Clock {
     }
 
     fn run(&self) {
-        while self.tick() && self.rest() {}
+        while (!self.rests || self.rest()) && self.tick() {}
     }
 
     /// Ticks until there is reason to rest; `false` at the end.

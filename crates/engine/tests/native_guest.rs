@@ -55,6 +55,11 @@ impl Side {
         }
     }
 
+    fn endless(&mut self, name: &str) -> wasmtime::Error {
+        let run = self.instance.get_typed_func::<(), ()>(&mut self.store, name).unwrap();
+        run.call(&mut self.store, ()).unwrap_err()
+    }
+
     fn memory(&mut self, name: &str) -> Vec<u8> {
         let memory = self.instance.get_memory(&mut self.store, name).expect(name);
         memory.data(&self.store).to_vec()
@@ -135,6 +140,9 @@ const TEXT: &str = r#"(module
     (func $deep (export "deep") (param i32) (result i32)
         (i32.add (call $deep (local.get 0)) (i32.const 1)))
     (func (export "spin") (loop (br 0)))
+    (func (export "fill") (loop
+        (memory.fill (i32.const 0) (i32.const 0) (i32.mul (memory.size) (i32.const 65536)))
+        (br 0)))
     (func (export "count") (param i64) (result i64) (local i64)
         (loop
             (local.set 1 (i64.xor (i64.mul (local.get 1) (i64.const 31)) (local.get 0)))
@@ -251,8 +259,10 @@ fn native_code_ends_when_its_time_is_over() {
     for interrupt in ["signal", "epoch"] {
         let engine = engine(&["codegen=native", &format!("interrupt={interrupt}")], limited);
         let mut side = Side::new(&engine, TEXT).unwrap();
-        let spin = side.instance.get_typed_func::<(), ()>(&mut side.store, "spin").unwrap();
-        let error = spin.call(&mut side.store, ()).unwrap_err();
+        let error = side.endless("spin");
+        assert_eq!(engine.limit_in(&error), Some(Limit::Time(Duration::from_millis(50))), "{error:?}");
+        let mut side = Side::new(&engine, TEXT).unwrap();
+        let error = side.endless("fill");
         assert_eq!(engine.limit_in(&error), Some(Limit::Time(Duration::from_millis(50))), "{error:?}");
     }
 }

@@ -6,6 +6,8 @@ use std::ffi::c_void;
 use std::ptr;
 use std::slice;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Instant;
 
 use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
@@ -19,7 +21,7 @@ use super::module::{
     TICK,
 };
 use crate::limits::{NATIVE_CALLS_MAX, NATIVE_TABLE_ELEMENTS_MAX, TABLE_ELEMENT_BYTES};
-use crate::signal::NativeCode;
+use crate::signal::{self, NativeCode};
 
 /// By which the exchange is known when it grows.
 const EXCHANGE_BYTES_MAX: usize = (EXCHANGE_PAGES_MAX as usize) << 16;
@@ -42,6 +44,8 @@ pub(super) struct Guest {
     _room: Box<[u128]>,
     instance: rt::Instance,
     table_elements_max: usize,
+    /// When the time of the store is over.
+    ends_at_ns: u64,
     calls: Vec<Option<Call>>,
 }
 
@@ -54,6 +58,8 @@ struct Shared {
     yielder: Cell<*const Yielder<bool, Pause>>,
     /// Tables that are small, for which the system need not be asked.
     tables: RefCell<Vec<Box<[u128]>>>,
+    /// Not 0 once the time of the store is over: what the runtime does for long looks at it.
+    is_over: AtomicUsize,
 }
 
 /// Up to so many bytes a table is small.
@@ -112,7 +118,8 @@ impl Guests {
         memories.push(memory);
     }
 
-    /// Makes the instance, whose arguments and results cross in `exchange`, and whose tables take at most so many bytes.
+    /// Makes the instance, whose arguments and results cross in `exchange`, whose tables take at most so many bytes, and which
+    /// is paused at `ends_at`.
     ///
     /// # Safety
     /// That, and all memories lent, stay where they are for as long as calls are made.
@@ -120,10 +127,11 @@ impl Guests {
         &mut self,
         exchange: *mut u8,
         table_bytes_max: usize,
+        ends_at: Option<Instant>,
     ) -> wasmtime::Result<()> {
         let (code, memories) = self.next.take().expect("as above");
         // SAFETY: the caller promises it.
-        self.all.push(unsafe { Guest::new(&code, &memories, exchange, table_bytes_max) }?);
+        self.all.push(unsafe { Guest::new(&code, &memories, exchange, table_bytes_max, ends_at) }?);
         Ok(())
     }
 
@@ -164,6 +172,7 @@ impl Guest {
         memories: &[*mut u8],
         exchange: *mut u8,
         table_bytes_max: usize,
+        ends_at: Option<Instant>,
     ) -> wasmtime::Result<Self> {
         let table_elements_max = NATIVE_TABLE_ELEMENTS_MAX.min(table_bytes_max / TABLE_ELEMENT_BYTES);
         // SAFETY: the descriptor lives as long as the code, which the guest keeps; the rest the caller promises. What is
@@ -177,6 +186,7 @@ impl Guest {
                 exchange,
                 yielder: Cell::new(ptr::null()),
                 tables: RefCell::default(),
+                is_over: AtomicUsize::new(0),
             };
             let shared = Box::into_raw(Box::new(shared));
             // Who uses the store lets it go before the platform.
@@ -184,7 +194,7 @@ impl Guest {
             let store = Box::into_raw(Box::new(rt::Store::new(
                 platform,
                 code.limits(table_elements_max),
-                ptr::null(),
+                &raw const (*shared).is_over,
             )));
 
             let module = &*descriptor;
@@ -233,6 +243,7 @@ impl Guest {
                     _room: room,
                     instance,
                     table_elements_max,
+                    ends_at_ns: signal::nanoseconds_of(ends_at),
                     calls: Vec::new(),
                 }),
                 Err(error) => {
@@ -338,7 +349,13 @@ impl Guest {
             store.unpark(&parked);
             shared.yielder.set(yielder);
         }
-        let native = NativeCode { text: self.code.text(), pause, data: self.shared.cast() };
+        let native = NativeCode {
+            text: self.code.text(),
+            pause,
+            data: self.shared.cast(),
+            ends_at_ns: self.ends_at_ns,
+            is_over: &raw const shared.is_over,
+        };
         let came_to = native.run(self.code.gives_way(), || call.coroutine.resume(done));
         let state = match came_to {
             CoroutineResult::Return(ended) => {

@@ -41,9 +41,9 @@ fn bind<T: Metered>(
     let start = start.as_le_slice(&store).as_ptr().cast_mut();
     let meter = store.data_mut().meter();
     if memory == LAST {
-        let left = meter.bytes_left();
+        let (left, ends_at) = (meter.bytes_left(), meter.ends_at());
         // SAFETY: Wasmtime, as the engine has set it up, moves no memory.
-        return unsafe { meter.guests.finish(start, left) };
+        return unsafe { meter.guests.finish(start, left, ends_at) };
     }
     meter.guests.lend(start);
     Ok(())
@@ -58,9 +58,9 @@ fn make<T: Metered>(caller: &mut Caller<'_, T>, code: &Arc<Code>) -> wasmtime::R
     }
     let exchange = start_of(caller, EXCHANGE)?;
     let meter = caller.data_mut().meter();
-    let left = meter.bytes_left();
+    let (left, ends_at) = (meter.bytes_left(), meter.ends_at());
     // SAFETY: as above.
-    unsafe { meter.guests.finish(exchange, left) }
+    unsafe { meter.guests.finish(exchange, left, ends_at) }
 }
 
 /// Where a memory of the shim that calls begins.

@@ -16,6 +16,10 @@ pub(super) fn is_supported() -> bool {
 
 pub(super) fn alone() {}
 
+pub(super) fn nanoseconds_of(_: Option<Instant>) -> u64 {
+    u64::MAX
+}
+
 impl Target {
     pub(super) fn new(_: *mut c_void, _: Arc<Code>, _: Option<Instant>) -> Self {
         unreachable!("no engine is made that interrupts by signals")

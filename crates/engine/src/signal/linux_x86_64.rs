@@ -99,7 +99,7 @@ impl Target {
             context: context.cast(),
             code,
             returns_to: AtomicUsize::new(0),
-            ends_at_ns: ends_at.map_or(u64::MAX, timer::nanoseconds_of),
+            ends_at_ns: timer::nanoseconds_of(ends_at),
         }
     }
 
@@ -131,6 +131,10 @@ pub(super) fn alone() {
     timer::alone();
 }
 
+pub(super) fn nanoseconds_of(moment: Option<Instant>) -> u64 {
+    timer::nanoseconds_of(moment)
+}
+
 /// The thread runs calls of `target` from now on.
 pub(super) fn enter(target: &Arc<Target>) -> Inside {
     timer::start(target.ends_at_ns);
@@ -155,7 +159,7 @@ pub(super) struct InsideNative;
 
 /// The thread runs native code from now on.
 pub(super) fn enter_native(native: &NativeCode) -> InsideNative {
-    timer::start(u64::MAX);
+    timer::start(native.ends_at_ns);
     if current().is_none() {
         SIGNALS.with(|signals| signals.store(0, Ordering::Relaxed));
     }
@@ -196,6 +200,7 @@ extern "C" fn on_signal(_: c_int, info: *mut siginfo_t, context: *mut c_void) {
         return timer::rest();
     }
     let ends_at_ns = target.map_or(u64::MAX, |target| target.ends_at_ns);
+    let ends_at_ns = native.map_or(ends_at_ns, |native| native.ends_at_ns.min(ends_at_ns));
     timer::look_ahead(ends_at_ns);
     // A signal that somebody else sent has a reason of its own.
     // SAFETY: the kernel gives the handler what it knows of the signal.
@@ -207,6 +212,10 @@ extern "C" fn on_signal(_: c_int, info: *mut siginfo_t, context: *mut c_void) {
     // SAFETY: the kernel gives the handler the registers of the thread it interrupted, and takes them back.
     let registers = unsafe { &mut (*context.cast::<ucontext_t>()).uc_mcontext.gregs };
     let counter = registers[REG_RIP as usize] as usize;
+    if let Some(native) = native.filter(|native| timer::is_over(native.ends_at_ns)) {
+        // SAFETY: it lives as long as the code.
+        unsafe { (*native.is_over).store(1, Ordering::Relaxed) };
+    }
     let is_inside = match (native, target) {
         (Some(native), _) => native.text.contains(&counter),
         (None, Some(target)) => target.code.contains(counter),

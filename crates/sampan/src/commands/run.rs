@@ -138,6 +138,7 @@ impl Run {
     pub(crate) fn execute(self) -> Result<i32, Report> {
         let task = self.task()?;
         let mut settings = self.tuning.settings()?;
+        settings.clock_rests = true;
         if settings.profile == Profile::Sealed {
             return self.execute_sealed(task, &settings);
         }
@@ -179,11 +180,9 @@ impl Run {
         host: Host,
         task: &Task,
     ) -> Result<i32, Report> {
-        // It looks at its own time once a slice.
-        let settings = engine.settings();
-        if settings.limits.time_max.is_none() || settings.options.codegen != Codegen::Native {
-            engine::run_alone();
-        }
+        engine::run_alone();
+        // Native code is told by a signal that its time is over, and needs no clock.
+        let _busy = (engine.settings().options.codegen != Codegen::Native).then(|| engine.busy());
         let mut store = engine.store(host);
         let sampler = self.sampler(engine, &mut store, program, &task.name)?;
         let ended = runtime.block_on(async {

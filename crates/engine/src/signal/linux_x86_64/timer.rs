@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use libc::{c_void, itimerspec, timespec};
 
 use super::SIGNAL;
-use crate::limits::{SIGNAL_TICK, SIGNAL_TICK_ALONE};
+use crate::limits::SIGNAL_TICK;
 
 /// After so many ticks without a program the timer rests: the next program starts it with a call of the system.
 const IDLE_TICKS: u32 = 200;
@@ -20,17 +20,20 @@ thread_local! {
     static HANDLE: AtomicPtr<c_void> = const { AtomicPtr::new(ptr::null_mut()) };
     static RUNS: AtomicBool = const { AtomicBool::new(false) };
     static IDLE: AtomicU32 = const { AtomicU32::new(0) };
-    /// Time between two signals.
+    /// Time between two signals; 0 where only the end of a store's time is signalled.
     static TICK_NS: AtomicU64 = const { AtomicU64::new(nanoseconds(SIGNAL_TICK)) };
+    /// For which end the timer was started that signals only that.
+    static AIM_NS: AtomicU64 = const { AtomicU64::new(u64::MAX) };
 }
 
 const fn nanoseconds(duration: Duration) -> u64 {
     duration.as_nanos() as u64
 }
 
-/// Has the timer of this thread tick seldom from its next start on. If it runs, it is stopped.
+/// Has the timer of this thread signal no more than the end of a store's time, from its next start on. If it runs, it is
+/// stopped.
 pub(super) fn alone() {
-    TICK_NS.with(|tick| tick.store(nanoseconds(SIGNAL_TICK_ALONE), Ordering::Relaxed));
+    TICK_NS.with(|tick| tick.store(0, Ordering::Relaxed));
     if RUNS.with(|runs| runs.swap(false, Ordering::Relaxed)) {
         set(0, 0);
     }
@@ -94,19 +97,21 @@ impl Drop for Timer {
 pub(super) fn start(ends_at_ns: u64) {
     IDLE.with(|idle| idle.store(0, Ordering::Relaxed));
     let rests = !RUNS.with(|runs| runs.swap(true, Ordering::Relaxed));
+    let tick = tick_ns();
+    let aims = tick == 0 && AIM_NS.with(|aim| aim.swap(ends_at_ns, Ordering::Relaxed)) != ends_at_ns;
     if rests {
         TIMER.with(|_| ());
-        tick_in(tick_ns());
+        set(tick, tick);
     }
-    // The next tick of a timer that ticks often comes soon enough.
-    if rests || tick_ns() > nanoseconds(SIGNAL_TICK) {
+    // The next tick of a timer that ticks comes soon enough.
+    if rests || aims {
         look_ahead(ends_at_ns);
     }
 }
 
 /// Lets the timer rest when there has been no program for a while. Called by the handler.
 pub(super) fn rest() {
-    if IDLE.with(|idle| idle.fetch_add(1, Ordering::Relaxed)) >= IDLE_TICKS {
+    if tick_ns() == 0 || IDLE.with(|idle| idle.fetch_add(1, Ordering::Relaxed)) >= IDLE_TICKS {
         RUNS.with(|runs| runs.store(false, Ordering::Relaxed));
         set(0, 0);
     }
@@ -118,7 +123,7 @@ pub(super) fn look_ahead(ends_at_ns: u64) {
         return;
     }
     let left = ends_at_ns.saturating_sub(now_ns());
-    if left < tick_ns() {
+    if tick_ns() == 0 || left < tick_ns() {
         // Past its time, until a tick finds the program where it can be ended.
         tick_in(left.max(LATE_NS));
     }
@@ -131,7 +136,7 @@ pub(super) fn tick_in(nanoseconds: u64) {
     set(nanoseconds, tick_ns());
 }
 
-/// Sets this thread's timer: nanoseconds until it first signals, and between two signals.
+/// Sets this thread's timer: nanoseconds until it first signals, and between two signals; 0 is never.
 fn set(first: u64, interval: u64) {
     let time = |nanoseconds: u64| timespec {
         tv_sec: (nanoseconds / 1_000_000_000) as i64,
@@ -160,8 +165,9 @@ fn now_ns() -> u64 {
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
-/// A moment on the clock that handlers read.
-pub(super) fn nanoseconds_of(moment: Instant) -> u64 {
+/// A moment on the clock that handlers read; `u64::MAX` is never.
+pub(super) fn nanoseconds_of(moment: Option<Instant>) -> u64 {
+    let Some(moment) = moment else { return u64::MAX };
     let left = moment.saturating_duration_since(Instant::now()).as_nanos();
     now_ns().saturating_add(u64::try_from(left).unwrap_or(u64::MAX))
 }
