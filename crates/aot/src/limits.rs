@@ -29,5 +29,11 @@ pub(crate) const COPY_REACH_BYTES_MAX: u64 = 16 << 20;
 /// So many bytes are filled or copied without a call of the runtime. Meanwhile nothing can stop them.
 pub(crate) const ON_THE_SPOT_BYTES_MAX: u64 = 512;
 
+/// So many locals whose value is at hand, and indices that were checked, are remembered, the latest ones: each block keeps
+/// what is known where it begins.
+pub(crate) const HELD_LOCALS_MAX: usize = 16;
+/// See [`HELD_LOCALS_MAX`].
+pub(crate) const REACHED_INDICES_MAX: usize = 16;
+
 /// A number that is a sum of more locals is not looked at.
 pub(crate) const LINEAR_TERMS_MAX: usize = 4;

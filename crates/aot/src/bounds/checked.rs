@@ -6,6 +6,9 @@ use crate::module::Type;
 use rt::Trap;
 
 pub(super) fn address(emitter: &mut Emitter<'_, '_>, access: &Access<'_>) -> Value {
+    if let Some(index) = emitter.reached(access) {
+        return behind_index(emitter, access, &index);
+    }
     let index = wide(emitter, access.index);
     let bytes = emitter.memory_bytes(access.memory);
     let memory = emitter.memory_of(access.memory);
@@ -30,6 +33,13 @@ pub(super) fn address(emitter: &mut Emitter<'_, '_>, access: &Access<'_>) -> Val
         return emitter.pointer(format_args!("getelementptr inbounds i8, ptr {base}, i64 {at}"));
     }
     let index = emitter.harmless(&index, &limit);
+    emitter.note_reached(access, &index);
+    behind_index(emitter, access, &index)
+}
+
+/// Where an access is whose index and offset are inside.
+fn behind_index(emitter: &mut Emitter<'_, '_>, access: &Access<'_>, index: &Value) -> Value {
+    let base = emitter.memory_base(access.memory);
     let at = emitter.pointer(format_args!("getelementptr inbounds i8, ptr {base}, i64 {index}"));
     match access.offset {
         0 => at,

@@ -76,6 +76,11 @@ pub(crate) fn has_code(emitter: &Emitter<'_, '_>, memory: u32) -> bool {
     )
 }
 
+/// Whether indices of the memory are compared with its length.
+pub(crate) fn is_compared(emitter: &Emitter<'_, '_>, memory: u32) -> bool {
+    policy(&emitter.options.target, emitter.options.policy, emitter.memory_of(memory)) == Policy::Checked
+}
+
 /// Whether an access of the memory may fault, so that its place among other effects matters.
 pub(crate) fn is_volatile(emitter: &Emitter<'_, '_>, memory: u32) -> bool {
     let policy = policy(&emitter.options.target, emitter.options.policy, emitter.memory_of(memory));

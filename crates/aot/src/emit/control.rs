@@ -1,5 +1,6 @@
 //! Blocks and branches.
 
+use super::reached::Known;
 use super::{Emitter, Value};
 use crate::module::Type;
 use rt::Trap;
@@ -17,6 +18,8 @@ pub(super) struct Frame {
     /// Where its results are when it ends; of all but loops the same as `target`.
     results: Vec<(Type, Value)>,
     is_target: bool,
+    /// What was known where it began, and is where it ends.
+    known: Known,
 }
 
 enum Kind {
@@ -48,7 +51,12 @@ impl Emitter<'_, '_> {
         };
         let label = self.number();
         let height = self.stack.len();
-        self.frames.push(Frame { kind, label, height, target, results, is_target: false });
+        let known = self.known.clone();
+        if is_loop {
+            // What is set in one turn is known in none.
+            self.known = Known::default();
+        }
+        self.frames.push(Frame { kind, label, height, target, results, is_target: false, known });
     }
 
     pub(super) fn control(&mut self, operator: &Operator<'_>) -> bool {
@@ -223,6 +231,7 @@ impl Emitter<'_, '_> {
         let frame = self.frames.pop().expect("the module was validated");
         let Kind::Loop { end } = frame.kind else { unreachable!("the loop has not ended") };
         self.stack.truncate(frame.height);
+        self.known = frame.known;
         self.reachable = is_left;
         if is_left {
             self.label(end);
@@ -253,9 +262,10 @@ impl Emitter<'_, '_> {
         let frame = self.frame(0);
         let kind = std::mem::replace(&mut frame.kind, Kind::Block);
         let Kind::If { otherwise, params } = kind else { unreachable!("the module was validated") };
-        let height = frame.height;
+        let (height, known) = (frame.height, frame.known.clone());
         self.label(otherwise);
         self.meet();
+        self.known = known;
         self.stack.truncate(height);
         self.stack.extend(params);
         self.reachable = true;
@@ -277,6 +287,7 @@ impl Emitter<'_, '_> {
         }
         let frame = self.frames.pop().expect("the module was validated");
         self.stack.truncate(frame.height);
+        self.known = frame.known;
         self.reachable = frame.is_target;
         if self.reachable {
             self.label(frame.label);

@@ -85,18 +85,24 @@ impl Emitter<'_, '_> {
             }
             Operator::LocalGet { local_index } => {
                 let ty = self.locals[local_index as usize];
-                let value = self.value(ty, format_args!("load {}, ptr %l{local_index}", ty.ir()));
+                let value = self.held(local_index).unwrap_or_else(|| {
+                    let value = self.value(ty, format_args!("load {}, ptr %l{local_index}", ty.ir()));
+                    self.note_held(local_index, &value, false);
+                    value
+                });
                 self.note_local_read(local_index, &value);
                 self.push(value);
             }
             Operator::LocalSet { local_index } => {
                 let value = self.pop();
                 self.note_local_set(local_index, &value);
+                self.note_held(local_index, &value, true);
                 self.line(format_args!("store {}, ptr %l{local_index}", value.typed()));
             }
             Operator::LocalTee { local_index } => {
                 let value = self.stack.last().expect("the module was validated").clone();
                 self.note_local_set(local_index, &value);
+                self.note_held(local_index, &value, true);
                 self.line(format_args!("store {}, ptr %l{local_index}", value.typed()));
             }
             Operator::GlobalGet { global_index } => {

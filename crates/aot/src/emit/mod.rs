@@ -14,6 +14,7 @@ mod lanes;
 mod linear;
 mod loops;
 mod memory;
+mod reached;
 mod simd;
 mod table;
 pub(crate) mod thunk;
@@ -28,6 +29,7 @@ use crate::module::{Memory, Module, Type};
 use control::Frame;
 use linear::Turn;
 use loops::Loop;
+use reached::{Known, Sets};
 use rt::abi::Builtin;
 use rt::{Layout, Trap};
 
@@ -72,6 +74,8 @@ pub(crate) struct Emitter<'m, 'a> {
     position: usize,
     turn: Option<Turn>,
     copied: Option<Loop>,
+    known: Known,
+    sets: Sets,
 }
 
 impl<'m, 'a> Emitter<'m, 'a> {
@@ -102,6 +106,8 @@ impl<'m, 'a> Emitter<'m, 'a> {
             position: 0,
             turn: None,
             copied: None,
+            known: Known::default(),
+            sets: Sets::default(),
         }
     }
 
