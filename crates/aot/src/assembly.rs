@@ -112,7 +112,8 @@ impl Assembly {
     }
 
     /// Adds a module that whoever makes an instance lends memories to: it imports all of them, in order, after its own
-    /// imports. Active data segments are for the lender to write, and the start function, which is exported after the
+    /// imports. Each is of the type that the module declares, and has room set aside for whatever an index and an offset of
+    /// 32 bits can reach. Active data segments are for the lender to write, and the start function, which is exported after the
     /// module's own exports as [`START`], is for the lender to call.
     pub fn add_guest(
         &mut self,

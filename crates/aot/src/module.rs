@@ -152,6 +152,8 @@ pub(crate) struct Module<'a> {
     pub(crate) tables_imported: usize,
     pub(crate) memories: Vec<Memory>,
     pub(crate) memories_imported: usize,
+    /// Each is of the very type that is declared here, with room for whatever an index and an offset reach.
+    pub(crate) memories_are_lent: bool,
     pub(crate) globals: Vec<Global<'a>>,
     pub(crate) globals_imported: usize,
     pub(crate) data: Vec<Segment<'a, &'a [u8]>>,
@@ -188,6 +190,7 @@ impl<'a> Module<'a> {
             self.imports.push(Import { module: "", name: "memory", kind: Kind::Memory, index: index as u32 });
         }
         self.memories_imported = self.memories.len();
+        self.memories_are_lent = true;
         for segment in &mut self.data {
             if segment.active.take().is_some() {
                 // Nothing is left of it.

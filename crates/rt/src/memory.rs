@@ -123,9 +123,11 @@ impl Memory {
         self.base
     }
 
+    /// Whether an address is in what is set aside for it, which are whole pages.
     #[cfg(feature = "linux")]
     pub(crate) fn reserves(&self, address: usize) -> bool {
-        address.wrapping_sub(self.base as usize) < self.reserved_bytes
+        let bytes = self.reserved_bytes.next_multiple_of(bounds::BEHIND_MASK_BYTES as usize);
+        address.wrapping_sub(self.base as usize) < bytes
     }
 
     /// Where `count` bytes from `at` begin, if the memory has them.

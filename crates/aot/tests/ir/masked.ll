@@ -1,14 +1,14 @@
 define internal tailcc i32 @m.f0(ptr %instance, i32 %p0) #0 section "sampan_text" {
   %l0 = alloca i32
   %s1 = alloca i32, align 16
-  %o7 = getelementptr inbounds i8, ptr %instance, i64 32
-  %o8 = load ptr, ptr %o7, !invariant.load !0
+  %o6 = getelementptr inbounds i8, ptr %instance, i64 32
+  %o7 = load ptr, ptr %o6, !invariant.load !0
   store i32 %p0, ptr %l0
   %t3 = load i32, ptr %l0
   %t4 = zext i32 %t3 to i64
-  %t5 = add i64 %t4, 16
-  %t6 = and i64 %t5, 262143
-  %t9 = getelementptr inbounds i8, ptr %o8, i64 %t6
+  %t5 = and i64 %t4, 262143
+  %t8 = getelementptr inbounds i8, ptr %o7, i64 %t5
+  %t9 = getelementptr inbounds i8, ptr %t8, i64 16
   %t10 = load i32, ptr %t9, align 1, !alias.scope !6, !noalias !10
   store i32 %t10, ptr %s1
   br label %b2

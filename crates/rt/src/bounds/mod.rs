@@ -46,6 +46,10 @@ pub struct Reservation {
     pub bytes: usize,
 }
 
+/// So many bytes behind what addresses are masked with are reserved and never accessible, where there are pages and the
+/// memory counts in 64 KiB: whatever reaches over the end has a page of its own, and pages are no smaller.
+pub const BEHIND_MASK_BYTES: u64 = 4 << 10;
+
 /// What an access may reach beyond the last address it is allowed to begin at.
 const ACCESS_BYTES_MAX: usize = 16;
 
