@@ -7,6 +7,7 @@ use crate::authorities;
 use crate::report::Report;
 
 const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+const CERTIFICATE: &str = "OTEL_EXPORTER_OTLP_CERTIFICATE";
 const HEADERS: &str = "OTEL_EXPORTER_OTLP_HEADERS";
 const SERVICE: &str = "OTEL_SERVICE_NAME";
 
@@ -24,7 +25,10 @@ pub(crate) fn from_environment() -> Result<Option<Collector>, Report> {
     let uri: node::Uri = endpoint.parse().map_err(|_| wrong())?;
     let authorities = match uri.scheme_str() {
         Some("http") => Authorities::default(),
-        Some("https") => authorities::trusted()?,
+        Some("https") => match authorities::named_by(CERTIFICATE)? {
+            Some(of_collector) => of_collector,
+            None => authorities::trusted()?,
+        },
         _ => return Err(wrong()),
     };
     if uri.host().is_none() {

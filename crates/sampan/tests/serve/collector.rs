@@ -251,15 +251,22 @@ fn requests_of_functions_name_their_trace() {
 
 #[test]
 fn a_collector_is_sent_to_encrypted_where_it_is_trusted() {
-    let (port, certificate, posts) = collect_encrypted();
-    let endpoint = format!("https://localhost:{port}");
-    let trusting = app(&endpoint).file("ca.pem", &certificate);
-    let path = trusting.path("ca.pem").display().to_string();
-    let served = trusting.env("SSL_CERT_FILE", &path).serve();
-    served.text("/say?ahoy");
-    served.stop();
-    let (path, head, _) = posts.recv_timeout(WAIT).expect("it is sent");
-    assert!(path.starts_with("/v1/") && head.contains("x-key: opens-the-collector"), "{path}\n{head}");
+    // The variable of OpenTelemetry goes before that of all connections.
+    for variables in [&["SSL_CERT_FILE"][..], &["OTEL_EXPORTER_OTLP_CERTIFICATE", "SSL_CERT_FILE"]] {
+        let (port, certificate, posts) = collect_encrypted();
+        let (_, another, _) = collect_encrypted();
+        let mut trusting = app(&format!("https://localhost:{port}"));
+        for (variable, certificate) in variables.iter().zip([&certificate, &another]) {
+            trusting = trusting.file(&format!("{variable}.pem"), certificate);
+            let path = trusting.path(&format!("{variable}.pem")).display().to_string();
+            trusting = trusting.env(variable, &path);
+        }
+        let served = trusting.serve();
+        served.text("/say?ahoy");
+        served.stop();
+        let (path, head, _) = posts.recv_timeout(WAIT).expect("it is sent");
+        assert!(path.starts_with("/v1/") && head.contains("x-key: opens-the-collector"), "{path}\n{head}");
+    }
 
     // One that nobody vouches for gets nothing, and no key.
     let (port, _, posts) = collect_encrypted();
