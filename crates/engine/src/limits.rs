@@ -86,6 +86,12 @@ pub const SLICE_FUEL: u64 = 2_000_000;
 /// Time between two signals to a thread that runs several programs. On a virtual machine a signal may cost 40 µs.
 pub const SIGNAL_TICK: Duration = Duration::from_micros(500);
 
+/// Time between two signals to such a thread when no turn was long for a while.
+pub const SIGNAL_TICK_CALM: Duration = Duration::from_millis(4);
+
+/// How many ticks that while is.
+pub const CALM_AFTER_TICKS: u32 = 16;
+
 /// Signals in one turn of a program before it gives way: a turn shorter than a tick is never cut in two.
 pub const SIGNALS_PER_SLICE: u32 = 2;
 

@@ -1,10 +1,10 @@
 //! Interruption for free: a signal that becomes a call of the host, between any two instructions of a program.
 //!
 //! Code that looks at a clock in its loops is about twice as slow. Here it looks at nothing. A timer signals the thread
-//! once every [`SIGNAL_TICK`](crate::limits::SIGNAL_TICK); where the signal finds it in the code of the program, the thread
-//! goes on as if the program had called a function of the host just there: one that lets others run, or ends the program
-//! whose time is over. Where it finds the thread in the host on the program's behalf, the return to the program goes
-//! through the same call. Then every register is as it was, and the program goes on.
+//! once every [`SIGNAL_TICK`](crate::limits::SIGNAL_TICK), and seldom while no program runs for as long; where the signal
+//! finds it in the code of the program, the thread goes on as if the program had called a function of the host just there:
+//! one that lets others run, or ends the program whose time is over. Where it finds the thread in the host on the program's
+//! behalf, the return to the program goes through the same call. Then every register is as it was, and the program goes on.
 //!
 //! That asks for code in which a call may be anywhere. Three proposals do not allow it, and a program that uses one is
 //! [refused](crate::Error::Unstoppable) by an engine that stops by signals: tail calls move a frame while it is in use,

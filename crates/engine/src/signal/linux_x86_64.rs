@@ -201,11 +201,14 @@ extern "C" fn on_signal(_: c_int, info: *mut siginfo_t, context: *mut c_void) {
     }
     let ends_at_ns = target.map_or(u64::MAX, |target| target.ends_at_ns);
     let ends_at_ns = native.map_or(ends_at_ns, |native| native.ends_at_ns.min(ends_at_ns));
-    timer::look_ahead(ends_at_ns);
     // A signal that somebody else sent has a reason of its own.
     // SAFETY: the kernel gives the handler what it knows of the signal.
     let is_tick = unsafe { timer::is_tick(&*info) };
     let signals = SIGNALS.with(|signals| signals.fetch_add(1, Ordering::Relaxed)) + 1;
+    if is_tick {
+        timer::found(signals > 1);
+    }
+    timer::look_ahead(ends_at_ns);
     if is_tick && signals < SIGNALS_PER_SLICE && !timer::is_over(ends_at_ns) {
         return;
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use libc::{c_void, itimerspec, timespec};
 
 use super::SIGNAL;
-use crate::limits::SIGNAL_TICK;
+use crate::limits::{CALM_AFTER_TICKS, SIGNAL_TICK, SIGNAL_TICK_CALM};
 
 /// After so many ticks without a program the timer rests: the next program starts it with a call of the system.
 const IDLE_TICKS: u32 = 200;
@@ -20,8 +20,12 @@ thread_local! {
     static HANDLE: AtomicPtr<c_void> = const { AtomicPtr::new(ptr::null_mut()) };
     static RUNS: AtomicBool = const { AtomicBool::new(false) };
     static IDLE: AtomicU32 = const { AtomicU32::new(0) };
-    /// Time between two signals; 0 where only the end of a store's time is signalled.
+    /// Time between two signals while some turns are long; 0 where only the end of a store's time is signalled.
     static TICK_NS: AtomicU64 = const { AtomicU64::new(nanoseconds(SIGNAL_TICK)) };
+    /// Ticks in a row of which none found a turn that an earlier one had found.
+    static SHORT_TURNS: AtomicU32 = const { AtomicU32::new(0) };
+    /// Whether the next tick comes early, to see whether the turn that the last one found is a long one.
+    static LOOKS_AGAIN: AtomicBool = const { AtomicBool::new(false) };
     /// For which end the timer was started that signals only that.
     static AIM_NS: AtomicU64 = const { AtomicU64::new(u64::MAX) };
 }
@@ -33,6 +37,7 @@ const fn nanoseconds(duration: Duration) -> u64 {
 /// Has the timer of this thread signal no more than the end of a store's time, from its next start on. If it runs, it is
 /// stopped.
 pub(super) fn alone() {
+    SHORT_TURNS.with(|turns| turns.store(0, Ordering::Relaxed));
     TICK_NS.with(|tick| tick.store(0, Ordering::Relaxed));
     if RUNS.with(|runs| runs.swap(false, Ordering::Relaxed)) {
         set(0, 0);
@@ -41,6 +46,39 @@ pub(super) fn alone() {
 
 fn tick_ns() -> u64 {
     TICK_NS.with(|tick| tick.load(Ordering::Relaxed))
+}
+
+fn is_calm() -> bool {
+    SHORT_TURNS.with(|turns| turns.load(Ordering::Relaxed)) >= CALM_AFTER_TICKS
+}
+
+/// Time between two signals now.
+fn interval_ns() -> u64 {
+    if is_calm() { nanoseconds(SIGNAL_TICK_CALM) } else { tick_ns() }
+}
+
+/// Where all turns are short, ticks are seldom: a signal costs more than a short turn. One that finds a turn is then
+/// followed by an early one, for which a turn that goes on is a long one, and all is as it was. Called by the handler, for
+/// each tick.
+pub(super) fn found(long_turn: bool) {
+    if tick_ns() == 0 {
+        return;
+    }
+    let was_calm = is_calm();
+    if long_turn {
+        SHORT_TURNS.with(|turns| turns.store(0, Ordering::Relaxed));
+        LOOKS_AGAIN.with(|looks| looks.store(false, Ordering::Relaxed));
+        if was_calm {
+            set(tick_ns(), tick_ns());
+        }
+    } else if !was_calm {
+        SHORT_TURNS.with(|turns| turns.fetch_add(1, Ordering::Relaxed));
+        if is_calm() {
+            set(interval_ns(), interval_ns());
+        }
+    } else if LOOKS_AGAIN.with(|looks| !looks.fetch_xor(true, Ordering::Relaxed)) {
+        set(tick_ns(), interval_ns());
+    }
 }
 
 /// What the signals of these timers carry, and others do not.
@@ -101,10 +139,10 @@ pub(super) fn start(ends_at_ns: u64) {
     let aims = tick == 0 && AIM_NS.with(|aim| aim.swap(ends_at_ns, Ordering::Relaxed)) != ends_at_ns;
     if rests {
         TIMER.with(|_| ());
-        set(tick, tick);
+        tick_in(tick);
     }
-    // The next tick of a timer that ticks comes soon enough.
-    if rests || aims {
+    // The next tick of a timer that ticks often comes soon enough.
+    if rests || aims || is_calm() {
         look_ahead(ends_at_ns);
     }
 }
@@ -123,7 +161,7 @@ pub(super) fn look_ahead(ends_at_ns: u64) {
         return;
     }
     let left = ends_at_ns.saturating_sub(now_ns());
-    if tick_ns() == 0 || left < tick_ns() {
+    if tick_ns() == 0 || left < interval_ns() {
         // Past its time, until a tick finds the program where it can be ended.
         tick_in(left.max(LATE_NS));
     }
@@ -133,6 +171,8 @@ pub(super) fn look_ahead(ends_at_ns: u64) {
 const LATE_NS: u64 = 50_000;
 
 pub(super) fn tick_in(nanoseconds: u64) {
+    SHORT_TURNS.with(|turns| turns.store(0, Ordering::Relaxed));
+    LOOKS_AGAIN.with(|looks| looks.store(false, Ordering::Relaxed));
     set(nanoseconds, tick_ns());
 }
 
