@@ -8,6 +8,7 @@ use host::bindings::{Call, CallError, Payload, Siblings};
 use image::{Chain, Retry, Step};
 use serde_json::Value;
 use tokio::task::JoinSet;
+use tokio::task::coop::consume_budget;
 use tokio::time::timeout_at;
 
 use crate::execution::{Execution, StepState};
@@ -30,28 +31,44 @@ pub(crate) async fn run(
     let inputs: Vec<Vec<usize>> = (0..count).map(|index| chain.inputs(index)).collect();
     let mut done: Vec<Option<Done>> = vec![None; count];
     let mut begun = vec![false; count];
+    let mut ready: Vec<(usize, Payload)> = Vec::new();
     let mut running: JoinSet<(usize, Result<Done, CallError>)> = JoinSet::new();
     loop {
+        let mut skipped = false;
         for index in 0..count {
             if begun[index] || !inputs[index].iter().all(|input| done[*input].is_some()) {
                 continue;
             }
             begun[index] = true;
-            let Some(given) = given(&inputs[index], &done, &input)? else {
-                execution.step(index, StepState::Skipped);
-                done[index] = Some(None);
-                continue;
-            };
+            match given(&inputs[index], &done, &input)? {
+                Some(given) => ready.push((index, given)),
+                None => {
+                    execution.step(index, StepState::Skipped);
+                    done[index] = Some(None);
+                    skipped = true;
+                }
+            }
+        }
+        // A step that was skipped may have been all that another waited for.
+        if skipped {
+            continue;
+        }
+        // A step beside which no other runs needs no task: to begin one may wake another thread.
+        if running.is_empty() && ready.len() == 1 {
+            let (index, given) = ready.remove(0);
+            let step = &chain.steps[index];
+            let result = run_step(step, index, siblings.as_ref(), call, given, &execution).await;
+            done[index] = Some(result?);
+            consume_budget().await;
+            continue;
+        }
+        for (index, given) in ready.drain(..) {
             let (chain, siblings) = (Arc::clone(&chain), Arc::clone(&siblings));
             let execution = Arc::clone(&execution);
             running.spawn(async move {
                 let step = &chain.steps[index];
                 (index, run_step(step, index, siblings.as_ref(), call, given, &execution).await)
             });
-        }
-        // A step that was skipped may have been all that another waited for.
-        if (0..count).any(|index| !begun[index] && inputs[index].iter().all(|input| done[*input].is_some())) {
-            continue;
         }
         match running.join_next().await {
             Some(Ok((index, result))) => done[index] = Some(result?),
