@@ -30,6 +30,7 @@ fn servers(peers: &Peers) -> Result<Vec<(&'static str, Server)>> {
     let hello = |name, program, more| Function { name, program, more, path: "/" };
     const QUEUE: &str = "limits = { queue = 1000 }";
     const WARM: &str = "reuse = 64\nlimits = { queue = 1000 }";
+    const SHARED: &str = "reuse = 64\nshare = 16\nlimits = { queue = 1000 }";
     let mut servers = vec![
         (
             NATIVE,
@@ -46,6 +47,8 @@ fn servers(peers: &Peers) -> Result<Vec<(&'static str, Server)>> {
         ("sampan dense, reused", sampan(&hello("warm", "app/hello.wasm", WARM))?),
         ("sampan dense, WASI 0.3", sampan(&hello("hello3", "app/hello3.wasm", QUEUE))?),
         ("sampan dense, WASI 0.3, reused", sampan(&hello("warm3", "app/hello3.wasm", WARM))?),
+        // As `wasmtime serve` does it: one instance answers up to 16 requests at the same time.
+        ("sampan dense, WASI 0.3, shared", sampan(&hello("shared3", "app/hello3.wasm", SHARED))?),
     ];
     if let Some(wasmtime) = &peers.wasmtime {
         let wasmtime_serve = |guest: &str, flags: &'static [&'static str]| {
