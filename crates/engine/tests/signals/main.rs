@@ -180,6 +180,34 @@ fn programs_inside_programs() {
     assert!(given_way > 3, "{given_way}");
 }
 
+/// Where all turns were short for a while there are few signals, until a turn is long.
+#[test]
+fn after_many_short_calls_a_long_one_gives_way() {
+    let engine = engine(None);
+    let text = r#"(module (func (export "run") (param $to i64) (result i64) (local $n i64)
+        (loop $l (br_if $l (i64.lt_u (local.tee $n (i64.add (local.get $n) (i64.const 1))) (local.get $to))))
+        local.get $n))"#;
+    let (module, interrupts) = module(&engine, text);
+    let mut store = engine.store(engine.meter());
+    let (ready, _): (wasmtime::Result<_>, _) = run(async {
+        let interruptible = interrupts.arm(&mut store).await?;
+        let instance = Instance::new_async(&mut store, &module, &[]).await?;
+        Ok((interruptible, instance.get_typed_func::<i64, i64>(&mut store, "run")?))
+    });
+    let (interruptible, count) = ready.unwrap();
+    let mut call = |to: i64| {
+        let (counted, given_way) = run(interruptible.watch(count.call_async(&mut store, to)));
+        assert_eq!(counted.unwrap(), to);
+        given_way
+    };
+    for _ in 0..5_000 {
+        call(20_000);
+    }
+    // Hundreds of slices, of which busy machines may take some; a quarter of them at the most if signals stayed few.
+    let given_way = call(600_000_000);
+    assert!(given_way > 60, "{given_way}");
+}
+
 /// Short calls of others do not begin a new turn for their caller.
 #[test]
 fn who_calls_others_all_the_time_gives_way_too() {
