@@ -4,7 +4,7 @@ use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationCon
 
 use crate::limits::GROWTH_RESERVED_BYTES;
 use crate::options::{Bounds, Codegen, Options};
-use crate::shim;
+use crate::{Profile, Settings, shim};
 
 /// Bytes of address space that one memory slot reserves; also the largest memory that fits a slot.
 pub(crate) const SLOT_BYTES: usize = 4 << 30;
@@ -57,7 +57,8 @@ pub(crate) fn moves_memories(options: &Options) -> bool {
 }
 
 /// Instances in slots: all address space is reserved now, and an instance only takes and returns a slot.
-pub(crate) fn pool(config: &mut Config, slots: u32, options: &Options) {
+pub(crate) fn pool(config: &mut Config, slots: u32, settings: &Settings) {
+    let options = &settings.options;
     let mut pool = PoolingAllocationConfig::new();
 
     // A component is made of several core instances, most of them without a memory of their own. How many a program
@@ -84,11 +85,14 @@ pub(crate) fn pool(config: &mut Config, slots: u32, options: &Options) {
         .max_component_instance_size(16 << 20);
 
     // A slot that served an instance is cleaned by writing over the few pages that were touched, which the kernel
-    // lists (PAGEMAP_SCAN, Linux 6.7), instead of by giving all pages back and faulting them in again.
+    // lists (PAGEMAP_SCAN, Linux 6.7), instead of by giving all pages back and faulting them in again. A sealed process has
+    // no file in which they are listed, and what its engine was copied from would have another process's.
+    let is_sealed = settings.profile == Profile::Sealed;
+    let scan = if is_sealed { Enabled::No } else { Enabled::Auto };
     pool.linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
         .table_keep_resident(64 << 10)
         .async_stack_keep_resident(64 << 10)
-        .pagemap_scan(Enabled::Auto);
+        .pagemap_scan(scan);
 
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
 }

@@ -117,7 +117,12 @@ impl Engine {
             }
             Err(error) => return Err(Error::Setup(error)),
         };
-        let ticker = settings.has_epochs().then(|| Ticker::start(&wasmtime, settings.clock_rests));
+        let ticker = settings.has_epochs().then(|| Ticker::new(&wasmtime, settings.clock_rests));
+        // An engine for sealed processes may be made before its process is copied, and of its threads a copy has only one.
+        let may_wait = settings.clock_rests && settings.profile == Profile::Sealed;
+        if let Some(ticker) = ticker.as_ref().filter(|_| !may_wait) {
+            ticker.start();
+        }
         Ok(Self { wasmtime, settings, pool_refused, helper: OnceLock::new(), ticker })
     }
 
@@ -298,7 +303,7 @@ fn wasmtime_engine(settings: &Settings, slots: Option<u32>) -> wasmtime::Result<
         Codegen::Pulley => portable::code(&mut config)?,
     }
     match slots {
-        Some(slots) => dense::pool(&mut config, slots, options),
+        Some(slots) => dense::pool(&mut config, slots, settings),
         None => dense::on_demand(&mut config),
     }
     #[cfg(target_os = "linux")]

@@ -1,7 +1,7 @@
 //! The clock of epoch interruption: a thread that advances the epoch of one engine while that engine lives.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,8 @@ const REST_AFTER: Duration = Duration::from_millis(100);
 /// Ticks until dropped.
 pub(crate) struct Ticker {
     clock: Arc<Clock>,
-    thread: Option<JoinHandle<()>>,
+    /// Not there before it has something to do: an engine that is made before its process is copied has no thread.
+    thread: OnceLock<JoinHandle<()>>,
 }
 
 struct Clock {
@@ -30,9 +31,9 @@ struct Clock {
 pub struct Busy(Option<Arc<Clock>>);
 
 impl Ticker {
-    /// Starts to advance the epoch of `engine`, once every [`EPOCH_TICK`]; one that `rests` does so only while there is a
-    /// [`Busy`].
-    pub(crate) fn start(engine: &wasmtime::Engine, rests: bool) -> Self {
+    /// Advances the epoch of `engine`, once every [`EPOCH_TICK`], from its [start](Self::start) on, or its first [`Busy`]; one
+    /// that `rests` does so only while there is a [`Busy`].
+    pub(crate) fn new(engine: &wasmtime::Engine, rests: bool) -> Self {
         let clock = Arc::new(Clock {
             engine: engine.clone(),
             rests,
@@ -41,13 +42,19 @@ impl Ticker {
             stopped: Mutex::new(false),
             changed: Condvar::new(),
         });
-        let ticking = Arc::clone(&clock);
-        let thread = thread::spawn(move || ticking.run());
-        Self { clock, thread: Some(thread) }
+        Self { clock, thread: OnceLock::new() }
+    }
+
+    pub(crate) fn start(&self) {
+        self.thread.get_or_init(|| {
+            let clock = Arc::clone(&self.clock);
+            thread::spawn(move || clock.run())
+        });
     }
 
     pub(crate) fn busy(&self) -> Busy {
         Busy(self.clock.rests.then(|| {
+            self.start();
             self.clock.running.fetch_add(1, Ordering::SeqCst);
             if self.clock.resting.load(Ordering::SeqCst) {
                 drop(self.clock.stopped());
@@ -136,7 +143,9 @@ mod tests {
 
     #[test]
     fn a_clock_rests_when_nothing_runs() {
-        let ticker = Ticker::start(&wasmtime::Engine::default(), true);
+        let ticker = Ticker::new(&wasmtime::Engine::default(), true);
+        assert!(ticker.thread.get().is_none(), "there is nothing to do yet");
+        drop(ticker.busy());
         for _ in 0..3 {
             comes_to(&ticker.clock, true);
             let busy = ticker.busy();
@@ -148,14 +157,15 @@ mod tests {
         // It ends from its rest, and from its work.
         comes_to(&ticker.clock, true);
         drop(ticker);
-        let ticker = Ticker::start(&wasmtime::Engine::default(), true);
+        let ticker = Ticker::new(&wasmtime::Engine::default(), true);
         let _busy = ticker.busy();
         drop(ticker);
     }
 
     #[test]
     fn a_clock_that_does_not_rest_goes_on() {
-        let ticker = Ticker::start(&wasmtime::Engine::default(), false);
+        let ticker = Ticker::new(&wasmtime::Engine::default(), false);
+        ticker.start();
         thread::sleep(2 * REST_AFTER);
         assert!(!ticker.clock.resting.load(Ordering::SeqCst));
     }

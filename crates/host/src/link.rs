@@ -2,7 +2,7 @@
 //! time at every start.
 
 use engine::wasmtime::component::types::ComponentItem;
-use engine::wasmtime::component::{self, Component};
+use engine::wasmtime::component::{self, Component, InstancePre};
 use engine::wasmtime::{Engine, Module};
 use engine::{Program, wasmtime};
 use wasmtime_wasi::{p1, p2, p3};
@@ -71,19 +71,12 @@ pub fn component(
     };
 
     if imports_any("wasi:", "0.2") {
-        let mut options = p2::bindings::LinkOptions::default();
-        options.network_error_code(true);
-        p2::add_to_linker_with_options_async(&mut linker, &options)?;
-        if names_files(&kind, engine) {
-            files::link_p2(&mut linker)?;
-        }
-        net::link_p2(&mut linker)?;
+        link_p2(&mut linker, names_files(&kind, engine))?;
         if imports_any("wasi:http", "0.2") {
             wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
         }
         if imports_any("wasi:tls", "0.2") {
-            let mut options = wasmtime_wasi_tls::p2::LinkOptions::default();
-            wasmtime_wasi_tls::p2::add_to_linker(&mut linker, options.tls(true))?;
+            link_tls_p2(&mut linker)?;
         }
     }
     if imports_any("wasi:", "0.3") {
@@ -111,6 +104,47 @@ pub fn component(
         middleware::link(&mut linker, interface)?;
     }
     Ok(linker)
+}
+
+/// What commands of WASI 0.2 import; `files` where it matters which directories were granted.
+fn link_p2(linker: &mut component::Linker<Host>, files: bool) -> wasmtime::Result<()> {
+    let mut options = p2::bindings::LinkOptions::default();
+    options.network_error_code(true);
+    p2::add_to_linker_with_options_async(linker, &options)?;
+    if files {
+        files::link_p2(linker)?;
+    }
+    net::link_p2(linker)
+}
+
+fn link_tls_p2(linker: &mut component::Linker<Host>) -> wasmtime::Result<()> {
+    let mut options = wasmtime_wasi_tls::p2::LinkOptions::default();
+    wasmtime_wasi_tls::p2::add_to_linker(linker, options.tls(true))
+}
+
+/// What stands behind nearly all components of WASI 0.2, joined before any of them is known. A component still gets
+/// only what it names.
+pub struct Ready(component::Linker<Host>);
+
+impl Ready {
+    /// For components of this engine.
+    ///
+    /// # Errors
+    /// As [`component`].
+    pub fn new(engine: &Engine) -> wasmtime::Result<Self> {
+        let mut linker = component::Linker::new(engine);
+        linker.allow_shadowing(true);
+        link_p2(&mut linker, true)?;
+        wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+        link_tls_p2(&mut linker)?;
+        APP.iter().try_for_each(|(_, link)| link(&mut linker))?;
+        Ok(Self(linker))
+    }
+
+    /// The component with what it imports behind it; `None` where it is of another engine, or imports more.
+    pub fn instance_pre(&self, component: &Component) -> Option<InstancePre<Host>> {
+        self.0.instantiate_pre(component).ok()
+    }
 }
 
 /// Whether a component imports any function that takes a path, such as `[method]descriptor.open-at`. One that only

@@ -15,7 +15,7 @@ use crate::Error;
 use crate::concurrent::Concurrent;
 use crate::gate::Place;
 use crate::instance::{Exporting, Instance, Warm};
-use crate::sealed::Apart;
+use crate::sealed::{Apart, Within};
 use crate::stats::{Stats, Summary};
 use crate::websocket::Ending;
 
@@ -96,16 +96,25 @@ pub(crate) struct Watcher {
 }
 
 impl Function {
-    /// Links `program` as the function `name`.
+    /// Links `program` as the function `name`, with what a process that is `within` a seal has ready for it.
     pub(crate) fn link(
         name: &str,
         Loaded { engine, program, interrupts }: Loaded,
         place: Place,
         settings: Settings,
+        within: Option<&Within>,
     ) -> Result<Self, Error> {
         let failed = |source| Error::Link { function: name.to_owned(), source };
         let entries = match program.compiled() {
-            Compiled::Component(component) => entries(&engine, &program, component).map_err(failed)?,
+            Compiled::Component(component) => {
+                let ready = within.and_then(|within| within.ready.as_ref()?.link.instance_pre(component));
+                let instance = match ready {
+                    Some(instance) => Ok(instance),
+                    None => link::component(engine.wasmtime(), &program, component)
+                        .and_then(|linker| linker.instantiate_pre(component)),
+                };
+                instance.and_then(|instance| entries(component, instance)).map_err(failed)?
+            }
             Compiled::Module(_) => Entries::default(),
         };
         let Entries { http, chain, socket, watcher, is_middleware } = entries;
@@ -228,8 +237,7 @@ struct Entries {
     is_middleware: bool,
 }
 
-fn entries(engine: &Engine, program: &Program, component: &Component) -> wasmtime::Result<Entries> {
-    let instance = link::component(engine.wasmtime(), program, component)?.instantiate_pre(component)?;
+fn entries(component: &Component, instance: InstancePre<Host>) -> wasmtime::Result<Entries> {
     let export = |interface, function| exported(component, &instance, interface, function);
     let socket = |function| export("sampan:websocket/handler@0.1.0", function);
     let watcher = |function| export("wasi:keyvalue/watcher@0.2.0-draft2", function);

@@ -121,12 +121,12 @@ impl Loader {
         Ok(Self {
             shared: Shared::open(&manifest, &machine, before.map(|before| &before.shared))?,
             manifest,
-            machine,
             gate: before.map_or_else(|| Gate::new(RUNNING_MAX), |before| Arc::clone(&before.gate)),
             siblings,
             logs: before.map_or_else(Logs::new, |before| Arc::clone(&before.logs)),
             sockets: before.map(|before| Arc::clone(&before.sockets)).unwrap_or_default(),
-            engines: before.map(|before| Arc::clone(&before.engines)).unwrap_or_default(),
+            engines: before.map(|before| Arc::clone(&before.engines)).unwrap_or_else(|| known(&machine)),
+            machine,
             workshop: before.map(|before| Arc::clone(&before.workshop)).unwrap_or_default(),
         })
     }
@@ -189,7 +189,7 @@ impl Loader {
         let (loaded, awaited) = loaded.map_err(failed)?;
         let settings = self.calls(name, declared, limits)?;
         let place = self.place(declared, old);
-        let function = Function::link(name, loaded, place, settings)?;
+        let function = Function::link(name, loaded, place, settings, self.machine.within.as_deref())?;
         Ok((self.checked(name, declared, function)?, awaited))
     }
 
@@ -270,7 +270,7 @@ impl Loader {
         let loaded = self.loaded(engine, program);
         let loaded = loaded.map_err(|source| Error::Program { function: name.to_string(), source })?;
         let settings = self.calls(name, declared, old.settings.limits.clone())?;
-        let function = Function::link(name, loaded, old.place.clone(), settings)?;
+        let function = Function::link(name, loaded, old.place.clone(), settings, None)?;
         Ok(Function { stats: Arc::clone(&old.stats), ..function })
     }
 
@@ -378,27 +378,12 @@ impl Loader {
     /// The settings of an engine, and the limits of each instance in it.
     fn settings(&self, declared: &image::Function) -> Result<engine::Settings, Error> {
         let settings =
-            settings(declared, self.slots()).map_err(|(span, reason)| self.wrong(span, &reason))?;
+            settings(declared, slots(&self.manifest)).map_err(|(span, reason)| self.wrong(span, &reason))?;
         Ok(engine::Settings { tools: (self.machine.variable)("PATH").unwrap_or_default().into(), ..settings })
     }
 
-    /// Slots for all the instances that the functions may have at once: each slot costs a little at the start.
-    fn slots(&self) -> u32 {
-        let instances = self.manifest.functions.values().map(|function| {
-            // Those that run, and those that wait for a request or for another call.
-            function.limits.concurrency.saturating_add(function.reuse.saturating_mul(2))
-        });
-        // A component may have more than one memory.
-        instances.fold(SLOTS_SPARE, u32::saturating_add).min(SLOTS_MAX)
-    }
-
     fn engine(&self, settings: engine::Settings) -> Result<Arc<Engine>, engine::Error> {
-        // How much memory an instance may have is its own affair.
-        let shared = engine::Settings {
-            limits: engine::Limits { memory_bytes_max: 0, ..settings.limits.clone() },
-            ..settings.clone()
-        };
-        let key = format!("{shared:?}");
+        let key = key(&settings);
         let mut engines = self.engines.lock().unwrap_or_else(PoisonError::into_inner);
         engines.retain(|(_, engine)| engine.strong_count() > 0);
         let known = engines.iter().find(|(known, _)| *known == key);
@@ -504,6 +489,30 @@ impl Loader {
     fn wrong(&self, span: Range<usize>, error: &dyn std::fmt::Display) -> Error {
         self.manifest.error(vec![Problem::new(span, error.to_string())]).into()
     }
+}
+
+/// What engines that can stand for each other have in common.
+fn key(settings: &engine::Settings) -> String {
+    // How much memory an instance may have is its own affair.
+    let limits = engine::Limits { memory_bytes_max: 0, ..settings.limits.clone() };
+    format!("{:?}", engine::Settings { limits, ..settings.clone() })
+}
+
+/// The engines that were there before any app.
+fn known(machine: &Machine) -> Arc<Mutex<Engines>> {
+    let ready = machine.within.iter().filter_map(|within| within.ready.as_ref());
+    let engines = ready.map(|ready| (key(ready.engine.settings()), Arc::downgrade(&ready.engine)));
+    Arc::new(Mutex::new(engines.collect()))
+}
+
+/// Slots for all the instances that the functions may have at once: each slot costs a little at the start.
+pub(crate) fn slots(manifest: &Manifest) -> u32 {
+    let instances = manifest.functions.values().map(|function| {
+        // Those that run, and those that wait for a request or for another call.
+        function.limits.concurrency.saturating_add(function.reuse.saturating_mul(2))
+    });
+    // A component may have more than one memory.
+    instances.fold(SLOTS_SPARE, u32::saturating_add).min(SLOTS_MAX)
 }
 
 /// The grant of a directory that lies at another place, as a manifest says it.

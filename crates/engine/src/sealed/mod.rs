@@ -197,6 +197,11 @@ impl Newborn {
         Self { channel, birth, user, entered, is_limited: entrance.holds_memory }
     }
 
+    /// Whether a control group limits its memory, all of it.
+    pub fn is_limited(&self) -> bool {
+        self.is_limited
+    }
+
     /// Gives up everything that is not in the plan.
     pub fn seal(self, plan: Plan) -> Inside {
         let Self { channel, birth, user, entered, is_limited } = self;

@@ -13,6 +13,7 @@ mod asked;
 mod failure;
 mod line;
 mod process;
+mod ready;
 mod remote;
 mod ring;
 mod words;

@@ -30,6 +30,7 @@ use wasmtime_wasi_http::{Error as HttpError, WasiBody};
 use super::asked::COVER;
 use super::failure::{self, to_response};
 use super::line::{Direct, Ear, Line, read, written};
+use super::ready::Ready;
 use super::remote::Remote;
 use super::ring::{self, Side};
 use super::words::{Answered, Cover, Octets, Part, RequestHead, ResponseHead, Task, To};
@@ -63,6 +64,8 @@ pub struct Within {
     pub(crate) inside: Inside,
     /// What stands behind the function.
     pub(crate) node: Arc<Remote>,
+    /// What was made before the process was.
+    pub(crate) ready: Option<Ready>,
 }
 
 /// Why a worker does not work.
@@ -85,11 +88,15 @@ pub enum Failed {
 /// # Errors
 /// When it does not come to run.
 pub fn work(authorities: Authorities) -> Result<(), Failed> {
+    let ready = Ready::new().ok();
+    sealed::give_back();
     let Some((newborn, order)) = sealed::be_zygote(stdin().as_fd())? else { return Ok(()) };
+    // Without a control group the kernel counts what is mapped, and only from now on.
+    let ready = ready.filter(|_| newborn.is_limited());
     let order: Order = serde_json::from_slice(&order).map_err(io::Error::from)?;
     let sealed = Sealed::new(&order)?;
     let inside = newborn.seal(sealed.plan);
-    Ok(answer_all(order, sealed.manifest, &sealed.name, inside, authorities)?)
+    Ok(answer_all(order, sealed.manifest, &sealed.name, (inside, ready), authorities)?)
 }
 
 /// What an order comes to, for the worker as for its node.
@@ -146,7 +153,7 @@ fn answer_all(
     order: Order,
     mut manifest: Manifest,
     name: &Name,
-    inside: Inside,
+    (inside, ready): (Inside, Option<Ready>),
     authorities: Authorities,
 ) -> Result<(), Error> {
     let failed = |source: io::Error| Error::Worker { function: name.to_string(), reason: source.to_string() };
@@ -167,7 +174,7 @@ fn answer_all(
     let mut lanes = runtimes.into_iter().zip(lanes).enumerate();
     let Some((_, (first, mine))) = lanes.next() else { return Ok(()) };
     let function = first.block_on(async {
-        let within = Arc::new(Within { inside, node: Arc::clone(&node) });
+        let within = Arc::new(Within { inside, node: Arc::clone(&node), ready });
         let machine = Machine {
             dir: PathBuf::from("/"),
             store: Arc::clone(&node) as _,
