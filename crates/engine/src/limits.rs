@@ -80,6 +80,17 @@ pub const PROCESSORS_MIN: f64 = 0.01;
 /// See [`PROCESSORS_MIN`].
 pub const PROCESSORS_MAX: f64 = 4_096.0;
 
+/// How many milliseconds a connection may take for a sealed process that waits for it. One that does not is not waited for.
+pub const SEALED_CONNECT_MS_MAX: i32 = 30_000;
+
+/// Bytes of a datagram that a sealed process sends.
+pub const SEALED_DATAGRAM_BYTES_MAX: usize = 65_535;
+
+/// Bytes of text that a sealed process has native code made of, and of what it is told of an error.
+pub const SEALED_TEXT_BYTES_MAX: u64 = 1 << 30;
+/// See [`SEALED_TEXT_BYTES_MAX`].
+pub const SEALED_WORDS_BYTES_MAX: usize = 1_000;
+
 /// Fuel after which a program that is interrupted by fuel gives way: about a millisecond of a tight loop.
 pub const SLICE_FUEL: u64 = 2_000_000;
 

@@ -250,6 +250,17 @@ impl Function {
         }
     }
 
+    /// Makes an instance, which the first call has where instances are kept; code and memory have been touched then.
+    pub(crate) async fn prepare(&self, call: Call) -> Result<(), Failure> {
+        if self.http.is_none() {
+            return Ok(());
+        }
+        let _entered = self.enter(call).await?;
+        let made = timeout_at(call.deadline.into(), self.instance()).await.map_err(|_| self.late())?;
+        self.warm.keep(made.map_err(|error| self.trapped(error))?);
+        Ok(())
+    }
+
     async fn instance(&self) -> wasmtime::Result<Instance> {
         let mut guest = self.guest().await?;
         let Guest { store, interruptible } = &mut guest;

@@ -122,6 +122,9 @@ pub const WORKER_SILENCE_MAX: Duration = Duration::from_secs(10);
 /// Time between two starts of such a process, at the least; also what its end may take.
 pub const WORKER_PAUSE: Duration = Duration::from_millis(200);
 
+/// Starts of processes that are to stand by, one after the other.
+pub const WORKER_SPARE_STARTS_MAX: usize = 64;
+
 /// Event loops of such a process at the most.
 pub const WORKER_LANES_MAX: usize = 16;
 
@@ -146,6 +149,10 @@ pub const WORKER_SOON: Duration = Duration::from_micros(200);
 
 /// So long the next message is looked for, after one that came soon, before who waits for it sleeps.
 pub const WORKER_AWAKE_MAX: Duration = Duration::from_micros(50);
+
+/// Who asks such a process, or is it, and has not found the answer within [`WORKER_AWAKE_MAX`], does not look for that of so
+/// many questions, but is woken for it: a processor spends no more than 3 µs a question in vain.
+pub const WORKER_UNLOOKED: u32 = 16;
 
 /// How often the next message is looked for before others have a turn: about a microsecond.
 pub const WORKER_LOOKS: u32 = 20;

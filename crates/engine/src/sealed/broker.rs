@@ -19,15 +19,10 @@ use libc::{c_int, sa_family_t, sockaddr, sockaddr_in, sockaddr_in6, sockaddr_sto
 use super::egress::{Egress, Protocol, SOCKETS_MAX};
 use super::notify::{Call, Listener};
 use super::system::{check, checked, made};
+use crate::limits::{SEALED_CONNECT_MS_MAX, SEALED_DATAGRAM_BYTES_MAX};
 
 /// Threads that answer the calls of one process: some may wait for a name server, or a connection.
 const THREADS: usize = 4;
-
-/// How long a connection may take for a process that waits for it. One that does not is not waited for.
-const CONNECT_MS_MAX: c_int = 30_000;
-
-/// Bytes of a datagram.
-const DATAGRAM_BYTES_MAX: usize = 65_535;
 
 /// What stands between a process and the network.
 pub(super) struct Broker {
@@ -157,7 +152,7 @@ impl Broker {
             // Of the calls only their end is looked at.
             let mut polled = [wait(socket.fd.as_raw_fd(), libc::POLLOUT), wait(self.calls.as_raw_fd(), 0)];
             // SAFETY: there are two entries.
-            let came = checked(unsafe { libc::poll(polled.as_mut_ptr(), 2, CONNECT_MS_MAX) });
+            let came = checked(unsafe { libc::poll(polled.as_mut_ptr(), 2, SEALED_CONNECT_MS_MAX) });
             connected = match came.map_err(number_of)? {
                 0 => Err(libc::ETIMEDOUT),
                 _ => socket.error(),
@@ -188,7 +183,10 @@ impl Broker {
         if socket.protocol != Protocol::Udp {
             return Err(libc::EISCONN);
         }
-        let len = usize::try_from(len).ok().filter(|len| *len <= DATAGRAM_BYTES_MAX).ok_or(libc::EMSGSIZE)?;
+        let len = usize::try_from(len)
+            .ok()
+            .filter(|len| *len <= SEALED_DATAGRAM_BYTES_MAX)
+            .ok_or(libc::EMSGSIZE)?;
         let to = self.address(at, at_len)?.ok_or(libc::EAFNOSUPPORT)?;
         if !socket.listens.load(Ordering::Relaxed) && !self.egress.reaches(to, Protocol::Udp) {
             return Err(libc::EACCES);

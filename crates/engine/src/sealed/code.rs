@@ -21,7 +21,7 @@ use super::system::file_in_memory;
 use crate::cache::{Key, Stamp};
 use crate::engine::compatibility;
 use crate::form::Form;
-use crate::limits::PROGRAM_BYTES_MAX;
+use crate::limits::{PROGRAM_BYTES_MAX, SEALED_TEXT_BYTES_MAX, SEALED_WORDS_BYTES_MAX};
 use crate::options::{Codegen, Interrupt};
 use crate::{CodeCache, Engine, Error, Program, Seal, Settings, compiler, program};
 
@@ -29,11 +29,6 @@ use crate::{CodeCache, Engine, Error, Program, Seal, Settings, compiler, program
 const CODE_PER_BYTE_MAX: u64 = 64;
 /// And so much more.
 const CODE_BYTES_MORE: u64 = 4 << 20;
-
-/// Bytes of text that native code is made of, and of what an error says.
-const TEXT_BYTES_MAX: u64 = 1 << 30;
-/// See [`TEXT_BYTES_MAX`].
-const WORDS_BYTES_MAX: usize = 1_000;
 
 /// Kinds of interruption, as a message tells them.
 const INTERRUPTS: [Interrupt; 4] = [Interrupt::None, Interrupt::Signal, Interrupt::Epoch, Interrupt::Fuel];
@@ -46,6 +41,18 @@ pub enum Source<'a> {
     Bytes(Vec<u8>),
 }
 
+/// What code must be made for to fit an engine with some settings. It takes a moment to work out, once for all processes.
+#[derive(Clone, Copy)]
+pub struct Fit(Option<[u8; 32]>);
+
+impl Fit {
+    /// Of an engine with these settings.
+    pub fn of(settings: &Settings) -> Self {
+        // Where it fails, it fails again when it is needed, and is told.
+        Self(compatibility(settings).ok())
+    }
+}
+
 /// What the supervisor gives a sealed process to run.
 pub struct Supplier<'a> {
     /// With which the engine inside is made.
@@ -56,8 +63,7 @@ pub struct Supplier<'a> {
     cache: Option<&'a CodeCache>,
     /// Tells precompiled files of this user from others.
     seal: &'a dyn Fn() -> Option<Seal>,
-    /// What code must be made for to fit an engine with these settings, worked out while the process seals itself.
-    compatibility: Option<[u8; 32]>,
+    fit: Fit,
     /// What is not kept yet: under which name, and how large it may be.
     missing: Option<Missing>,
     /// Whether native code was made, which happens once.
@@ -75,21 +81,19 @@ struct Missing {
 impl<'a> Supplier<'a> {
     /// Supplies this program.
     pub fn new(
-        settings: &'a Settings,
+        (settings, fit): (&'a Settings, Fit),
         source: Source<'a>,
         cache: Option<&'a CodeCache>,
         seal: &'a dyn Fn() -> Option<Seal>,
     ) -> Self {
-        // Where it fails, it fails again when it is needed, and is told.
-        let compatibility = compatibility(settings).ok();
-        Self { settings, source, cache, seal, compatibility, missing: None, has_made: false }
+        Self { settings, source, cache, seal, fit, missing: None, has_made: false }
     }
 
     /// Answers with code, or the program's bytes.
     pub(super) fn answer(&mut self, wanted: &Message, channel: &Channel) -> Result<(), Error> {
         let settings = self.settings_of(&wanted.content);
         let is_same = kind(&settings) == kind(self.settings);
-        let compatibility = match self.compatibility {
+        let compatibility = match self.fit.0 {
             Some(known) if is_same => known,
             _ => compatibility(&settings)?,
         };
@@ -142,7 +146,7 @@ impl<'a> Supplier<'a> {
     pub(super) fn make(&mut self, text: OwnedFd, channel: &Channel) -> Result<(), Error> {
         let made = match std::mem::replace(&mut self.has_made, true) {
             true => Err(Error::Native("it was made before".into())),
-            false => read(text, TEXT_BYTES_MAX)
+            false => read(text, SEALED_TEXT_BYTES_MAX)
                 .and_then(|text| String::from_utf8(text).map_err(io::Error::other))
                 .map_err(|error| Error::Native(error.into()))
                 .and_then(|text| compiler::object(&text, self.settings)),
@@ -156,7 +160,7 @@ impl<'a> Supplier<'a> {
                     Error::Native(source) => source.to_string(),
                     error => error.to_string(),
                 };
-                let end = words.floor_char_boundary(WORDS_BYTES_MAX);
+                let end = words.floor_char_boundary(SEALED_WORDS_BYTES_MAX);
                 channel.send(Tag::Failed, &words.as_bytes()[..end], None)
             }
         };

@@ -44,7 +44,7 @@ use crate::options::Seal;
 use cgroup::Entrance;
 use channel::{Channel, Tag};
 pub use channel::{receive_descriptor, send_descriptor};
-pub use code::{Source, Supplier};
+pub use code::{Fit, Source, Supplier};
 use egress::WayOut;
 pub use egress::{Egress, Protocol};
 use layer::plain;

@@ -6,9 +6,10 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream as Socket;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Instant as StdInstant;
 
 use bytes::Bytes;
-use engine::sealed::{self, Ending, Outside, Shared, Source, Supplier, send_descriptor};
+use engine::sealed::{self, Ending, Fit, Outside, Shared, Source, Supplier, send_descriptor};
 use engine::wasmtime;
 use futures_util::future::select_all;
 use host::Bindings;
@@ -44,7 +45,7 @@ use crate::body::{Begun, keeping};
 use crate::instance::Failure;
 use crate::limits::{
     HEAD_BYTES_MAX, WORKER_PAUSE, WORKER_QUESTIONS_MAX, WORKER_SHORT_BYTES_MAX, WORKER_SILENCE_MAX,
-    WORKER_START_MAX, WORKER_WORDS_BYTES_MAX,
+    WORKER_SPARE_STARTS_MAX, WORKER_START_MAX, WORKER_WORDS_BYTES_MAX,
 };
 use crate::log::LEVELS;
 
@@ -55,6 +56,7 @@ struct Starting {
     order: String,
     /// And what that comes to.
     sealed: Sealed,
+    fit: Fit,
     /// Event loops that it has.
     lanes: usize,
     /// Workers that stand by.
@@ -76,6 +78,8 @@ struct Workers {
     /// The one that has the calls, if there is one.
     working: Option<Arc<Working>>,
     spare: Vec<Working>,
+    /// Whether somebody sees to it that enough stand by.
+    is_refilled: bool,
     /// When the last one was begun.
     begun: Instant,
 }
@@ -122,6 +126,14 @@ impl Lane {
 }
 
 impl Working {
+    /// Has it do, before the first call comes, what else that would wait for. What becomes of it the first call will show.
+    async fn prepare(&self) {
+        let Some(lane) = self.lanes.first() else { return };
+        let call = Call { chain: 0, span: 0, depth: 0, deadline: StdInstant::now() + WORKER_START_MAX };
+        let task = (Part::from(call), Task::Prepare);
+        let _ = timeout(WORKER_START_MAX, lane.line.ask::<Result<(), Failed>>(&task)).await;
+    }
+
     fn has_ended(&self) -> bool {
         self.lanes.iter().any(|lane| lane.http.is_closed() || lane.line.is_closed())
     }
@@ -142,6 +154,7 @@ impl Apart {
         // Compilers are the node's to run.
         sealed.settings.tools = (machine.variable)("PATH").unwrap_or_default().into();
         let starting = Arc::new(Starting {
+            fit: Fit::of(&sealed.settings),
             machine,
             order: serde_json::to_string(order).map_err(|error| error.to_string())?,
             sealed,
@@ -152,7 +165,8 @@ impl Apart {
         });
         let begun = Instant::now();
         let (working, abilities) = start(&starting).await?;
-        let workers = Workers { working: Some(Arc::new(working)), spare: Vec::new(), begun };
+        let workers =
+            Workers { working: Some(Arc::new(working)), spare: Vec::new(), is_refilled: false, begun };
         let apart = Self { starting, abilities, workers: Arc::new(Mutex::new(workers)) };
         apart.refill();
         Ok(apart)
@@ -287,32 +301,36 @@ impl Apart {
         }
         let (starting, workers) = (Arc::clone(&self.starting), Arc::downgrade(&self.workers));
         tokio::spawn(async move {
-            for _ in 0..SPARE_STARTS_MAX {
+            if let Some(workers) = workers.upgrade() {
+                // Who sees to it already looks again before he is done.
+                if std::mem::replace(&mut workers.lock().await.is_refilled, true) {
+                    return;
+                }
+            }
+            for _ in 0..WORKER_SPARE_STARTS_MAX {
                 // Who has a call to make goes before.
                 tokio::time::sleep(WORKER_PAUSE).await;
                 if !lacks_spare(&starting, &workers).await {
                     return;
                 }
                 let Ok(spare) = begin(&starting).await else { continue };
+                spare.prepare().await;
                 let Some(workers) = workers.upgrade() else { return };
-                let mut workers = workers.lock().await;
-                // Somebody else may have seen to it.
-                if workers.spare.len() < starting.spare {
-                    workers.spare.push(spare);
-                }
+                workers.lock().await.spare.push(spare);
+            }
+            if let Some(workers) = workers.upgrade() {
+                workers.lock().await.is_refilled = false;
             }
         });
     }
 }
 
-/// Starts of workers that are to stand by, one after the other.
-const SPARE_STARTS_MAX: usize = 64;
-
 async fn lacks_spare(starting: &Starting, workers: &Weak<Mutex<Workers>>) -> bool {
     let Some(workers) = workers.upgrade() else { return false };
     let mut workers = workers.lock().await;
     workers.spare.retain(|spare| !spare.has_ended());
-    workers.spare.len() < starting.spare
+    workers.is_refilled = workers.spare.len() < starting.spare;
+    workers.is_refilled
 }
 
 /// Starts another worker; why there is none, is in the log.
@@ -439,7 +457,7 @@ impl Starting {
         })?;
         drop(streams);
         let seal = || seal.clone();
-        let supplier = Supplier::new(settings, Source::File(program), cache.as_deref(), &seal);
+        let supplier = Supplier::new((settings, self.fit), Source::File(program), cache.as_deref(), &seal);
         let attended = outside.attend(supplier, WORKER_START_MAX);
         attended.map_err(|error| with_causes(&error))?.map_err(|ending| told(&ending))
     }

@@ -36,6 +36,8 @@ pub(crate) enum Task {
     Closed {
         connection: String,
     },
+    /// To do what the first call would wait for.
+    Prepare,
     /// To hear of a key that was set, or deleted where there is no value.
     Changed {
         bucket: String,

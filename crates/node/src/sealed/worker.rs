@@ -358,6 +358,7 @@ async fn do_task(function: Arc<Function>, node: Arc<Remote>, rests: Arc<Rests>, 
             written(&answer_short(&function, call, next, head, body, &rests).await.map_err(failed))
         }
         Task::Call(input) => written(&function.call(call, input).await),
+        Task::Prepare => written(&function.prepare(call).await.map_err(failed)),
         Task::Opened { connection, path, headers } => {
             written(&function.opened(call, connection, path, headers).await.map_err(failed))
         }

@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 
-use engine::sealed::{self, Dir, Ending, Inside, Layer, Outside, Plan, Side, Source, Supplier};
+use engine::sealed::{self, Dir, Ending, Fit, Inside, Layer, Outside, Plan, Side, Source, Supplier};
 use engine::{Profile, Settings};
 use host::{DirError, Grants};
 
@@ -57,7 +57,7 @@ impl Run {
         };
         let cache = self.cache();
         let seal = || home::seal().ok();
-        let supplier = Supplier::new(settings, source, cache.as_ref(), &seal);
+        let supplier = Supplier::new((settings, Fit::of(settings)), source, cache.as_ref(), &seal);
         let limit = settings.limits.time_max;
         let ending = outside
             .supervise(Some(supplier), limit, None)
