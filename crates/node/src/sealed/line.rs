@@ -8,7 +8,8 @@
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream as Socket;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::Poll;
 use std::thread;
 use std::time::Instant;
@@ -23,7 +24,7 @@ use tokio::task::{AbortHandle, coop, yield_now};
 use super::ring::{self, Incoming, Nonsense, Outgoing, Side};
 use crate::limits::{
     WORKER_ANSWERS_BYTES_MAX, WORKER_AWAKE_MAX, WORKER_LOOKS, WORKER_MESSAGE_BYTES_MAX,
-    WORKER_QUESTION_BYTES, WORKER_QUESTIONS_BYTES_MAX, WORKER_SOON,
+    WORKER_QUESTION_BYTES, WORKER_QUESTIONS_BYTES_MAX, WORKER_SOON, WORKER_UNLOOKED,
 };
 
 /// Set in the number of an answer.
@@ -55,15 +56,20 @@ impl From<io::Error> for Gone {
 /// One end.
 pub(super) struct Line {
     to: Mutex<Outgoing>,
+    /// Read by whoever serves, and for a moment by who asks.
+    from: Mutex<Incoming>,
     /// Rings at the other side.
     bell: Socket,
     asked: Mutex<Asked>,
     broken: Notify,
+    /// Something has come for who serves, while another read.
+    left: Notify,
+    /// Questions whose answers are not looked for by who asks them.
+    unlooked: AtomicU32,
 }
 
-/// Where an end reads, and is woken.
+/// Where an end is woken.
 pub(super) struct Ear {
-    from: Incoming,
     bell: UnixStream,
     /// Whether the last message came soon.
     is_awake: bool,
@@ -100,8 +106,16 @@ impl Line {
         socket.set_nonblocking(true)?;
         let bell = socket.try_clone()?;
         let (from, to) = ring::ends(memory, side);
-        let line = Self { to: Mutex::new(to), bell, asked: Mutex::default(), broken: Notify::new() };
-        Ok((Arc::new(line), Ear { from, bell: UnixStream::from_std(socket)?, is_awake: false }))
+        let line = Self {
+            to: Mutex::new(to),
+            from: Mutex::new(from),
+            bell,
+            asked: Mutex::default(),
+            broken: Notify::new(),
+            left: Notify::new(),
+            unlooked: AtomicU32::new(0),
+        };
+        Ok((Arc::new(line), Ear { bell: UnixStream::from_std(socket)?, is_awake: false }))
     }
 
     fn asked(&self) -> MutexGuard<'_, Asked> {
@@ -123,23 +137,86 @@ impl Line {
             number
         };
         let _waiting = Waiting { line: self, number };
-        self.send(number, question);
+        let was_awake = !self.send(number, question);
+        if let Some(said) = was_awake.then(|| self.look_for(number)).flatten() {
+            return read(&said);
+        }
         read(&answered.await.map_err(|_| Gone)?)
     }
 
-    /// Sends a message, after those that were sent before: at once as much of it as there is room for.
-    fn send(&self, number: u64, said: Vec<u8>) {
-        let mut to = locked(&self.to);
-        to.push(number, said);
-        self.write(&mut to);
+    /// The answer to a question, if it comes soon. Who asks keeps its thread meanwhile: to wake it by another takes longer
+    /// than most calls. Not where others wait for answers, too, nor for a while after an answer that did not come soon.
+    fn look_for(&self, number: u64) -> Option<Vec<u8>> {
+        let unlooked = self.unlooked.load(Ordering::Relaxed);
+        if unlooked > 0 {
+            self.unlooked.store(unlooked - 1, Ordering::Relaxed);
+            return None;
+        }
+        if self.asked().waiting.len() > 1 {
+            return None;
+        }
+        let mut from = try_locked(&self.from)?;
+        // Nobody is to be woken for what is found here.
+        let slept = from.wake();
+        let found = self.look_in(&mut from, number);
+        if slept && !from.sleep() {
+            self.left.notify_one();
+        }
+        found
     }
 
-    fn write(&self, to: &mut Outgoing) {
-        match to.write() {
+    fn look_in(&self, from: &mut Incoming, number: u64) -> Option<Vec<u8>> {
+        let begun = Instant::now();
+        loop {
+            match from.number() {
+                Ok(Some(next)) if next & ANSWER != 0 => match from.receive().ok()? {
+                    Some((next, said)) if next == number | ANSWER => {
+                        self.asked().waiting.remove(&number);
+                        return Some(said);
+                    }
+                    Some((next, said)) => self.hand_on(next, said),
+                    None => {}
+                },
+                Ok(None) => {}
+                // What is no answer, and what makes no sense, is for who serves.
+                Ok(Some(_)) | Err(Nonsense) => return None,
+            }
+            if from.is_awaited() {
+                self.ring();
+            }
+            if begun.elapsed() >= WORKER_AWAKE_MAX {
+                self.unlooked.store(WORKER_UNLOOKED, Ordering::Relaxed);
+                return None;
+            }
+            look(from);
+            // The answer may have to be found on this very processor.
+            thread::yield_now();
+        }
+    }
+
+    /// Gives an answer to who waits for it.
+    fn hand_on(&self, number: u64, said: Vec<u8>) {
+        let waiting = self.asked().waiting.remove(&(number & !ANSWER));
+        // Nobody may wait for it any more.
+        let _ = waiting.map(|waiting| waiting.send(said));
+    }
+
+    /// Sends a message, after those that were sent before: at once as much of it as there is room for. Whether the other side
+    /// had to be woken.
+    fn send(&self, number: u64, said: Vec<u8>) -> bool {
+        let mut to = locked(&self.to);
+        to.push(number, said);
+        self.write(&mut to)
+    }
+
+    fn write(&self, to: &mut Outgoing) -> bool {
+        let sleeps = to.write();
+        match sleeps {
             Ok(true) => self.ring(),
             Ok(false) => {}
             Err(Nonsense) => self.broken.notify_one(),
         }
+        matches!(sleeps, Ok(true))
     }
 
     fn ring(&self) {
@@ -172,9 +249,7 @@ impl Line {
         let reading = async {
             while let Ok((number, said)) = self.receive(&mut ear).await {
                 if number & ANSWER != 0 {
-                    let waiting = self.asked().waiting.remove(&(number & !ANSWER));
-                    // Nobody may wait for it any more.
-                    let _ = waiting.map(|waiting| waiting.send(said));
+                    self.hand_on(number, said);
                     continue;
                 }
                 if number & CANCEL != 0 {
@@ -223,31 +298,54 @@ impl Line {
         coop::consume_budget().await;
         let begun = Instant::now();
         loop {
-            let received = ear.from.receive()?;
-            if ear.from.is_awaited() {
-                self.ring();
-            }
-            if let Some(message) = received {
-                ear.is_awake = begun.elapsed() < WORKER_SOON;
-                return Ok(message);
-            }
-            self.write(&mut locked(&self.to));
-            if ear.is_awake && begun.elapsed() < WORKER_AWAKE_MAX {
-                look(&ear.from);
-                yield_now().await;
-            } else if ear.from.sleep() {
-                ear.bell.readable().await?;
-                ear.from.wake();
-                match ear.bell.try_read(&mut [0; BELLS]) {
-                    Ok(0) => return Err(Gone),
-                    Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(Gone),
-                    _ => {}
+            match self.hear(ear.is_awake && begun.elapsed() < WORKER_AWAKE_MAX)? {
+                Heard::Message(number, said) => {
+                    ear.is_awake = begun.elapsed() < WORKER_SOON;
+                    return Ok((number, said));
                 }
-            } else {
-                yield_now().await;
+                Heard::Nothing => yield_now().await,
+                Heard::Asleep => {
+                    tokio::select! {
+                        rung = ear.bell.readable() => rung?,
+                        () = self.left.notified() => continue,
+                    }
+                    match ear.bell.try_read(&mut [0; BELLS]) {
+                        Ok(0) => return Err(Gone),
+                        Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(Gone),
+                        _ => {}
+                    }
+                }
             }
         }
     }
+
+    /// Reads, and writes what waits for room. Where nothing has come, this side sleeps from then on, if it is not to stay awake.
+    fn hear(&self, stays_awake: bool) -> Result<Heard, Gone> {
+        // Who asks reads just now.
+        let Some(mut from) = try_locked(&self.from) else { return Ok(Heard::Nothing) };
+        from.wake();
+        let received = from.receive()?;
+        if from.is_awaited() {
+            self.ring();
+        }
+        if let Some((number, said)) = received {
+            return Ok(Heard::Message(number, said));
+        }
+        self.write(&mut locked(&self.to));
+        if stays_awake {
+            look(&from);
+            return Ok(Heard::Nothing);
+        }
+        Ok(if from.sleep() { Heard::Asleep } else { Heard::Nothing })
+    }
+}
+
+/// What an end finds where it reads.
+enum Heard {
+    Message(u64, Vec<u8>),
+    Nothing,
+    /// Nothing, and it is to wait until it is woken.
+    Asleep,
 }
 
 /// Looks a few times whether something has come.
@@ -262,6 +360,15 @@ fn look(from: &Incoming) {
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// As [`locked`], where nobody else has it.
+fn try_locked<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    match mutex.try_lock() {
+        Ok(locked) => Some(locked),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
 }
 
 /// An end for those who can do nothing else while they wait: one question at a time.
@@ -440,6 +547,41 @@ mod tests {
         serving.await.expect("it ends");
         drop(line);
         far.join().expect("no panic");
+    }
+
+    #[tokio::test]
+    async fn who_asks_finds_the_answer_and_leaves_questions_to_who_serves() {
+        let (line, serving, mut other) = echo();
+        // It has nothing to do, and sleeps.
+        while other.memory[ring::TO_NODE + ring::SLEEPS].load(Ordering::Relaxed) == 0 {
+            yield_now().await;
+        }
+        // Nobody rings.
+        let mut say = |number, said: &[u8]| {
+            other.to.push(number, said.to_vec());
+            other.to.write().expect("the node lies not");
+        };
+        let yes = written(&"yes").expect("it is written");
+        say(1 | ANSWER, &yes);
+        let mut asking = Box::pin(line.ask::<String>(&"first"));
+        let Poll::Ready(answer) = futures_util::poll!(asking.as_mut()) else { panic!("it is there") };
+        assert_eq!(answer.ok().as_deref(), Some("yes"));
+        for (number, question) in [(2, "abc"), (3, "")] {
+            say(8 + number, question.as_bytes());
+            say(number | ANSWER, &yes);
+            let asking = timeout(Duration::from_secs(60), line.ask::<String>(&"another"));
+            assert_eq!(asking.await.expect("in time").ok().as_deref(), Some("yes"), "{number}");
+        }
+        drop(asking);
+        let mut heard = Vec::new();
+        while heard.len() < 5 {
+            heard.push(other.hear().await);
+        }
+        for answer in [(10 | ANSWER, b"cba".to_vec()), (11 | ANSWER, Vec::new())] {
+            assert!(heard.contains(&answer), "{heard:?}");
+        }
+        drop(other);
+        serving.await.expect("it ends with the other side");
     }
 
     #[tokio::test]

@@ -57,7 +57,7 @@ pub(super) fn ends(memory: Shared, side: Side) -> (Incoming, Outgoing) {
         Side::Worker => (to_worker, to_node),
     };
     (
-        Incoming { ring: from, read: 0, begun: None },
+        Incoming { ring: from, read: 0, begun: None, sleeps: false },
         Outgoing { ring: to, written: 0, waiting: VecDeque::new(), bytes: 0 },
     )
 }
@@ -94,6 +94,8 @@ pub(super) struct Incoming {
     ring: Direction,
     read: u64,
     begun: Option<Begun>,
+    /// Whether this side has said that it sleeps.
+    sleeps: bool,
 }
 
 /// A message of which not all has come.
@@ -104,40 +106,48 @@ struct Begun {
 }
 
 impl Incoming {
+    /// The number of the next message, if it has come so far.
+    pub(super) fn number(&mut self) -> Result<Option<u64>, Nonsense> {
+        if self.begun.is_none() {
+            match self.there()? {
+                0 => return Ok(None),
+                // A head is written whole.
+                there if there < HEAD_WORDS => return Err(Nonsense),
+                _ => {}
+            }
+            let [length, number] =
+                [0, 1].map(|word| self.ring.slot(self.read + word).load(Ordering::Relaxed));
+            let length = usize::try_from(length).ok().filter(|length| *length <= WORKER_MESSAGE_BYTES_MAX);
+            self.begun = Some(Begun { number, length: length.ok_or(Nonsense)?, said: Vec::new() });
+            self.has_read(HEAD_WORDS);
+        }
+        Ok(self.begun.as_ref().map(|message| message.number))
+    }
+
     /// The next message, its number and what it says, if all of it has come. Copies no more than there is now, and takes no
     /// more room than that.
     pub(super) fn receive(&mut self) -> Result<Option<(u64, Vec<u8>)>, Nonsense> {
+        self.number()?;
         let there = self.there()?;
-        if there == 0 {
-            return Ok(None);
-        }
-        let (mut message, head) = match self.begun.take() {
-            Some(message) => (message, 0),
-            // A head is written whole.
-            None if there < HEAD_WORDS => return Err(Nonsense),
-            None => {
-                let [length, number] =
-                    [0, 1].map(|word| self.ring.slot(self.read + word).load(Ordering::Relaxed));
-                let length =
-                    usize::try_from(length).ok().filter(|length| *length <= WORKER_MESSAGE_BYTES_MAX);
-                (Begun { number, length: length.ok_or(Nonsense)?, said: Vec::new() }, HEAD_WORDS)
-            }
-        };
+        let Some(mut message) = self.begun.take() else { return Ok(None) };
         let wanted = (message.length - message.said.len()).div_ceil(WORD_BYTES);
-        let words = wanted.min(there - head);
+        let words = wanted.min(there);
         message.said.reserve(words * WORD_BYTES);
-        let from = self.read + head as u64;
-        for count in from..from + words as u64 {
+        for count in self.read..self.read + words as u64 {
             message.said.extend_from_slice(&self.ring.slot(count).load(Ordering::Relaxed).to_le_bytes());
         }
-        self.read = from + words as u64;
-        self.ring.word(READ).store(self.read, Ordering::Release);
+        self.has_read(words);
         if words < wanted {
             self.begun = Some(message);
             return Ok(None);
         }
         message.said.truncate(message.length);
         Ok(Some((message.number, message.said)))
+    }
+
+    fn has_read(&mut self, words: usize) {
+        self.read += words as u64;
+        self.ring.word(READ).store(self.read, Ordering::Release);
     }
 
     /// Words that can be read.
@@ -156,18 +166,24 @@ impl Incoming {
     }
 
     /// Says that this side sleeps. Whether it can: not where something has come.
-    pub(super) fn sleep(&self) -> bool {
+    pub(super) fn sleep(&mut self) -> bool {
         self.ring.tell(SLEEPS);
-        let is_empty = self.is_empty();
+        self.sleeps = true;
+        let has_begun = self.begun.as_ref().is_some_and(|message| message.said.len() == message.length);
+        let is_empty = self.is_empty() && !has_begun;
         if !is_empty {
             self.wake();
         }
         is_empty
     }
 
-    /// Says that this side does not sleep any more.
-    pub(super) fn wake(&self) {
-        self.ring.word(SLEEPS).store(0, Ordering::Relaxed);
+    /// Says that this side does not sleep any more, if it did.
+    pub(super) fn wake(&mut self) -> bool {
+        let slept = std::mem::take(&mut self.sleeps);
+        if slept {
+            self.ring.word(SLEEPS).store(0, Ordering::Relaxed);
+        }
+        slept
     }
 }
 
