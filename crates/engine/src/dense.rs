@@ -86,10 +86,13 @@ pub(crate) fn pool(config: &mut Config, slots: u32, settings: &Settings) {
 
     // A slot that served an instance is cleaned by writing over the few pages that were touched, which the kernel
     // lists (PAGEMAP_SCAN, Linux 6.7), instead of by giving all pages back and faulting them in again. A sealed process has
-    // no file in which they are listed, and what its engine was copied from would have another process's.
-    let is_sealed = settings.profile == Profile::Sealed;
-    let scan = if is_sealed { Enabled::No } else { Enabled::Auto };
-    pool.linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
+    // no file in which they are listed, and what its engine was copied from would have another process's. Without the list,
+    // all that is kept would be written over, and so be there.
+    let (resident, scan) = match settings.profile {
+        Profile::Sealed => (0, Enabled::No),
+        _ => (KEEP_RESIDENT_BYTES, Enabled::Auto),
+    };
+    pool.linear_memory_keep_resident(resident)
         .table_keep_resident(64 << 10)
         .async_stack_keep_resident(64 << 10)
         .pagemap_scan(scan);
