@@ -206,13 +206,16 @@ impl Function {
 
     /// What was counted of it.
     pub fn summary(&self) -> Summary {
-        self.stats.summary()
+        let here = self.stats.summary();
+        let apart = self.apart.as_ref().map_or(0, Apart::made);
+        Summary { instances: here.instances + apart, ..here }
     }
 
     /// Warm instances that wait for a call.
     pub fn warm(&self) -> usize {
         let concurrent = self.concurrent.get().map_or(0, Concurrent::count);
-        self.warm.count() + self.warm_exports.count() + concurrent
+        let apart = self.apart.as_ref().map_or(0, Apart::warm);
+        self.warm.count() + self.warm_exports.count() + concurrent + apart
     }
 
     /// Gives up the warm instances that have not been called since `moment`.

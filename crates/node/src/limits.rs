@@ -125,6 +125,9 @@ pub const WORKER_PAUSE: Duration = Duration::from_millis(200);
 /// Starts of processes that are to stand by, one after the other.
 pub const WORKER_SPARE_STARTS_MAX: usize = 64;
 
+/// How long after a call such a process tells how many instances it has.
+pub const WORKER_COUNT_PAUSE: Duration = Duration::from_millis(200);
+
 /// Event loops of such a process at the most.
 pub const WORKER_LANES_MAX: usize = 16;
 

@@ -16,6 +16,7 @@ use state::{Bucket, Container, Error, Range};
 use tokio::time::timeout_at;
 use wasmtime_wasi_http::{Error as HttpError, WasiBody};
 
+use super::counted::Own;
 use super::failure::to_response;
 use super::line::{read, written};
 use super::words::{Cover, Listed, Part, Sent, To, Wish};
@@ -81,19 +82,19 @@ impl Asked {
     }
 
     /// Answers what the process asks in a message.
-    pub(super) async fn answer(self: Arc<Self>, wish: Vec<u8>) -> Vec<u8> {
+    pub(super) async fn answer(self: Arc<Self>, own: Arc<Own>, wish: Vec<u8>) -> Vec<u8> {
         match read(&wish) {
             // What is only told is dropped where it is too much.
             Ok(Wish::Record(_) | Wish::Span(_) | Wish::Metrics(_)) if wish.len() > WORKER_TOLD_BYTES_MAX => {
                 said(&())
             }
-            Ok(wish) => self.grant(wish).await,
+            Ok(wish) => self.grant(&own, wish).await,
             // Nothing reads as an answer to what is no question.
             Err(_) => Vec::new(),
         }
     }
 
-    async fn grant(&self, wish: Wish) -> Vec<u8> {
+    async fn grant(&self, own: &Own, wish: Wish) -> Vec<u8> {
         let Bindings { store, sql, connections, .. } = &*self.bindings;
         match wish {
             Wish::Get { bucket, key } => self.kept(&bucket, |bucket| store.get(bucket, &key)),
@@ -142,6 +143,10 @@ impl Asked {
                 if let Some(telemetry) = &self.bindings.telemetry {
                     telemetry.metrics(&self.bindings.name, metrics);
                 }
+                said(&())
+            }
+            Wish::Instances(now) => {
+                own.count(now);
                 said(&())
             }
         }
@@ -295,12 +300,16 @@ mod tests {
         }))
     }
 
+    fn own() -> Arc<Own> {
+        Arc::new(Own::new(Arc::default()))
+    }
+
     fn call(chain: u128, depth: u32) -> Call {
         Call { chain, span: 0, depth, deadline: Instant::now() + Duration::from_secs(30) }
     }
 
     async fn ask<T: serde::de::DeserializeOwned>(asked: &Arc<Asked>, wish: &Wish) -> T {
-        let said = Arc::clone(asked).answer(written(wish).expect("a wish")).await;
+        let said = Arc::clone(asked).answer(own(), written(wish).expect("a wish")).await;
         read(&said).expect("an answer")
     }
 
@@ -319,7 +328,7 @@ mod tests {
         let sql = host::bindings::SqlWork::Batch(Vec::new());
         let done: Result<host::bindings::SqlDone, Error> = ask(&asked, &Wish::Sql(sql)).await;
         assert!(matches!(done, Err(Error::SqlDenied(_))), "{done:?}");
-        assert!(Arc::clone(&asked).answer(vec![0xff; 100]).await.is_empty());
+        assert!(Arc::clone(&asked).answer(own(), vec![0xff; 100]).await.is_empty());
     }
 
     #[tokio::test]

@@ -10,6 +10,7 @@
 //! over HTTP/2 the other way.
 
 mod asked;
+mod counted;
 mod failure;
 mod line;
 mod process;

@@ -34,6 +34,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use wasmtime_wasi_http::{Error as HttpError, WasiBody};
 
 use super::asked::{Asked, COVER, Given};
+use super::counted::{Counted, Own};
 use super::failure::{Failed, in_response};
 use super::line::{Ear, Line};
 use super::ring::{self, Side};
@@ -64,6 +65,7 @@ struct Starting {
     /// What stands behind its function.
     bindings: Arc<Bindings>,
     asked: Arc<Asked>,
+    counted: Arc<Counted>,
 }
 
 /// A function that runs in a process of its own.
@@ -161,6 +163,7 @@ impl Apart {
             lanes: order.lanes,
             spare,
             asked: Asked::new(Arc::clone(&bindings)),
+            counted: Arc::default(),
             bindings,
         });
         let begun = Instant::now();
@@ -175,6 +178,16 @@ impl Apart {
     /// What the function can do.
     pub(crate) fn abilities(&self) -> Abilities {
         self.abilities
+    }
+
+    /// Instances that its processes have made, as they say.
+    pub(crate) fn made(&self) -> u64 {
+        self.starting.counted.made()
+    }
+
+    /// Instances in its processes that wait for a call, as they say.
+    pub(crate) fn warm(&self) -> usize {
+        self.starting.counted.warm()
     }
 
     /// Answers a request. What the function passes on, as middleware, goes to `next`.
@@ -393,6 +406,7 @@ async fn start(starting: &Arc<Starting>) -> Result<(Working, Abilities), String>
     };
     // What is done for it, and ends with it.
     let mut serving = JoinSet::new();
+    let own = Arc::new(Own::new(Arc::clone(&starting.counted)));
     serving.spawn(answer_requests(back, Arc::clone(asked)));
     let mut connections = Vec::new();
     let mut lanes = Vec::new();
@@ -407,8 +421,9 @@ async fn start(starting: &Arc<Starting>) -> Result<(Working, Abilities), String>
         let (http, connection) = handshake.map_err(|error| error.to_string())?;
         connections.push(tokio::spawn(connection));
         let mut serve = |(line, ear): (Arc<Line>, Ear)| {
-            let asked = Arc::clone(asked);
-            serving.spawn(Arc::clone(&line).serve(ear, move |wish| Arc::clone(&asked).answer(wish)));
+            let (asked, own) = (Arc::clone(asked), Arc::clone(&own));
+            let answer = move |wish| Arc::clone(&asked).answer(Arc::clone(&own), wish);
+            serving.spawn(Arc::clone(&line).serve(ear, answer));
             line
         };
         serve(direct);

@@ -21,7 +21,7 @@ use wasmtime_wasi_http::{Error as HttpError, WasiBody};
 use super::asked::COVER;
 use super::failure::in_response;
 use super::line::{Direct, Gone, Line};
-use super::words::{Cover, Listed, Part, Sent, To, Wish};
+use super::words::{Cover, Instances, Listed, Part, Sent, To, Wish};
 use crate::respond::say;
 
 thread_local! {
@@ -95,6 +95,12 @@ impl Remote {
     /// Tells, before the call that it tells of has an answer.
     fn tell(&self, wish: &Wish) {
         let _: Result<(), Gone> = self.direct.ask(wish);
+    }
+
+    /// Tells how many instances there are.
+    pub(super) async fn count(&self, instances: Instances) {
+        // Where nobody listens any more, there will be no instances either.
+        let _: Result<(), Gone> = self.line().ask(&Wish::Instances(instances)).await;
     }
 
     /// Sends a request with its cover.

@@ -61,6 +61,14 @@ pub(super) enum Wish {
     Record(Record),
     Span(Span),
     Metrics(Vec<Metric>),
+    Instances(Instances),
+}
+
+/// Instances of a process: how many it has made, and how many wait for a call.
+#[derive(Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Instances {
+    pub(super) made: u64,
+    pub(super) warm: usize,
 }
 
 /// As [`state::Range`].

@@ -8,6 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use bytes::Bytes;
 use engine::sealed::{self, Dir, Inside, Network, Plan, Shared};
@@ -24,7 +25,9 @@ use image::trust::TrustList;
 use image::{Manifest, Name};
 use serde::{Deserialize, Serialize};
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Notify;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::time::{sleep, timeout};
 use wasmtime_wasi_http::{Error as HttpError, WasiBody};
 
 use super::asked::COVER;
@@ -33,14 +36,14 @@ use super::line::{Direct, Ear, Line, read, written};
 use super::ready::Ready;
 use super::remote::Remote;
 use super::ring::{self, Side};
-use super::words::{Answered, Cover, Octets, Part, RequestHead, ResponseHead, Task, To};
+use super::words::{Answered, Cover, Instances, Octets, Part, RequestHead, ResponseHead, Task, To};
 use super::{Abilities, READY};
 use crate::body::Begun;
 use crate::function::Function;
 use crate::instance::Failure;
 use crate::limits::{
-    HEAD_BYTES_MAX, POLLS_BETWEEN_EVENTS, RUNNING_MAX, WORKER_COMPILE_SECONDS_MAX, WORKER_REST_WAIT,
-    WORKER_SHORT_BYTES_MAX,
+    HEAD_BYTES_MAX, POLLS_BETWEEN_EVENTS, RUNNING_MAX, WARM_IDLE, WORKER_COMPILE_SECONDS_MAX,
+    WORKER_COUNT_PAUSE, WORKER_REST_WAIT, WORKER_SHORT_BYTES_MAX,
 };
 use crate::load::{moved, settings};
 use crate::{App, Error, Logs, Machine};
@@ -173,6 +176,7 @@ fn answer_all(
     };
     let mut lanes = runtimes.into_iter().zip(lanes).enumerate();
     let Some((_, (first, mine))) = lanes.next() else { return Ok(()) };
+    let called = Arc::new(Notify::new());
     let function = first.block_on(async {
         let within = Arc::new(Within { inside, node: Arc::clone(&node), ready });
         let machine = Machine {
@@ -192,15 +196,16 @@ fn answer_all(
         let app = App::load_blocking(manifest, Arc::new(machine), None)?;
         let function = app.function(name).ok_or_else(|| Error::NoEntry { function: name.to_string() })?;
         tokio::spawn(tell(Arc::clone(app.logs())));
+        tokio::spawn(count(Arc::clone(&function), Arc::clone(&node), Arc::clone(&called)));
         within.inside.begin(true).map_err(failed)?;
         Ok::<_, Error>((app, function))
     });
     let (_app, function) = function?;
     for (index, (runtime, lane)) in lanes {
-        let (function, node) = (Arc::clone(&function), Arc::clone(&node));
+        let (function, node, called) = (Arc::clone(&function), Arc::clone(&node), Arc::clone(&called));
         let answer = move || {
             Remote::enter(index);
-            runtime.block_on(answer_lane(lane, function, node));
+            runtime.block_on(answer_lane(lane, function, node, called));
         };
         std::thread::Builder::new().name(format!("lane {index}")).spawn(answer).map_err(failed)?;
     }
@@ -208,7 +213,7 @@ fn answer_all(
         Abilities { is_middleware: function.is_middleware, is_watcher: function.watcher.is_some() };
     sealed::give_back();
     say(READY, &abilities.words()).map_err(failed)?;
-    first.block_on(answer_lane(mine, function, node));
+    first.block_on(answer_lane(mine, function, node, called));
     Ok(())
 }
 
@@ -251,12 +256,13 @@ fn asynchronous(stream: UnixStream) -> io::Result<tokio::net::UnixStream> {
 }
 
 /// Answers what comes for one event loop, until nothing comes any more.
-async fn answer_lane(lane: Lane, function: Arc<Function>, node: Arc<Remote>) {
+async fn answer_lane(lane: Lane, function: Arc<Function>, node: Arc<Remote>, called: Arc<Notify>) {
     let Lane { http: stream, line, ear } = lane;
     let Ok(stream) = asynchronous(stream) else { return };
     let rests = Arc::new(Rests::default());
     let service = service_fn(|request| {
         let (function, node, rests) = (Arc::clone(&function), Arc::clone(&node), Arc::clone(&rests));
+        called.notify_one();
         async move { Ok::<_, Infallible>(answer_request(&function, &node, &rests, request).await) }
     });
     let mut http = http2::Builder::new(TokioExecutor::new());
@@ -264,8 +270,10 @@ async fn answer_lane(lane: Lane, function: Arc<Function>, node: Arc<Remote>) {
         .max_header_list_size(HEAD_BYTES_MAX as u32 * 2)
         .max_concurrent_streams(RUNNING_MAX);
     let serving = http.serve_connection(TokioIo::new(stream), service);
-    let messages =
-        line.serve(ear, |said| do_task(Arc::clone(&function), Arc::clone(&node), Arc::clone(&rests), said));
+    let messages = line.serve(ear, |said| {
+        called.notify_one();
+        do_task(Arc::clone(&function), Arc::clone(&node), Arc::clone(&rests), said)
+    });
     // However one of them ends, nobody asks any more.
     tokio::select! {
         _ = serving => {}
@@ -371,6 +379,27 @@ async fn do_task(function: Arc<Function>, node: Arc<Remote>, rests: Arc<Rests>, 
         }
     };
     answer.unwrap_or_default()
+}
+
+/// Tells, soon after calls, how many instances there are, and gives up the warm ones that nobody calls.
+async fn count(function: Arc<Function>, node: Arc<Remote>, called: Arc<Notify>) {
+    let mut told = Instances::default();
+    loop {
+        match function.warm() {
+            0 => called.notified().await,
+            // Whoever comes before is as good.
+            _ => drop(timeout(WARM_IDLE / 4, called.notified()).await),
+        }
+        // What many calls come to is told once.
+        sleep(WORKER_COUNT_PAUSE).await;
+        if let Some(moment) = Instant::now().checked_sub(WARM_IDLE) {
+            function.shrink(moment);
+        }
+        let now = Instances { made: function.summary().instances, warm: function.warm() };
+        if std::mem::replace(&mut told, now) != now {
+            node.count(now).await;
+        }
+    }
 }
 
 /// Hands on what the function says.

@@ -8,7 +8,8 @@ use std::time::Instant;
 
 use crate::WAIT;
 use crate::app::{App, Served};
-use crate::client::{Answer, Request};
+use crate::client::{Answer, Connection, Request};
+use crate::console::serve;
 
 /// The same functions, by the name of a host.
 const APP: &str = r#"
@@ -141,6 +142,33 @@ fn a_sealed_function_answers_as_any() {
     served.says("sealed | said this\n");
     served.says("sealed | complained this\n");
     served.stop();
+}
+
+#[test]
+fn its_instances_are_counted() {
+    let (served, console, _) = serve(app(), "127.0.0.1:0");
+    let counted = |made: u32, warm: u32| {
+        let lines = [
+            format!("sampan_instances_total{{function=\"warm\"}} {made}\n"),
+            format!("sampan_warm_instances{{function=\"warm\"}} {warm}\n"),
+        ];
+        let end = Instant::now() + WAIT;
+        while let metrics = Connection::open(console).ask(&Request::new("GET", "/metrics")).well()
+            && !lines.iter().all(|line| metrics.contains(line))
+        {
+            assert!(Instant::now() < end, "{lines:?} are not in {metrics}");
+            thread::yield_now();
+        }
+    };
+    counted(0, 0);
+    for _ in 0..2 {
+        ask(&served, "warm", Request::new("GET", "/remember?a")).well();
+    }
+    counted(1, 1);
+    assert_eq!(ask(&served, "warm", Request::new("GET", "/trap")).status, 500);
+    counted(1, 0);
+    ask(&served, "warm", Request::new("GET", "/remember?a")).well();
+    counted(2, 1);
 }
 
 #[test]

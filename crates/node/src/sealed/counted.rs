@@ -1,0 +1,74 @@
+//! How many instances there are in the processes of a function, as these say. It is shown, and nothing depends on it.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::words::Instances;
+
+/// All processes of a function together.
+#[derive(Default)]
+pub(super) struct Counted {
+    made: AtomicU64,
+    warm: AtomicUsize,
+}
+
+impl Counted {
+    /// Instances that were made.
+    pub(super) fn made(&self) -> u64 {
+        self.made.load(Ordering::Relaxed)
+    }
+
+    /// Instances that wait for a call.
+    pub(super) fn warm(&self) -> usize {
+        self.warm.load(Ordering::Relaxed)
+    }
+}
+
+/// One of the processes. Dropped, it has no instances any more.
+pub(super) struct Own {
+    all: Arc<Counted>,
+    told: Mutex<Instances>,
+}
+
+impl Own {
+    pub(super) fn new(all: Arc<Counted>) -> Self {
+        Self { all, told: Mutex::default() }
+    }
+
+    /// Counts what the process says now in place of what it said before.
+    pub(super) fn count(&self, now: Instances) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        self.all.made.fetch_add(now.made.saturating_sub(told.made), Ordering::Relaxed);
+        // Both wrap alike: what is added is taken away again.
+        self.all.warm.fetch_add(now.warm.wrapping_sub(told.warm), Ordering::Relaxed);
+        *told = now;
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        let told = *self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        self.count(Instances { warm: 0, ..told });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_ends_takes_its_warm_instances_along() {
+        let all = Arc::new(Counted::default());
+        let [one, other] = [(); 2].map(|()| Own::new(Arc::clone(&all)));
+        one.count(Instances { made: 3, warm: 2 });
+        other.count(Instances { made: 1, warm: 1 });
+        one.count(Instances { made: 4, warm: 0 });
+        assert_eq!((all.made(), all.warm()), (5, 1));
+        // What cannot be meant takes nothing from what the others say.
+        one.count(Instances { made: 0, warm: usize::MAX });
+        drop(one);
+        assert_eq!((all.made(), all.warm()), (5, 1));
+        drop(other);
+        assert_eq!((all.made(), all.warm()), (5, 0));
+    }
+}
