@@ -150,7 +150,7 @@ fn a_compiler_that_is_late_is_done_without() {
     for _ in 0..2 {
         let options = ["run", "--profile", "sealed", "-O", "codegen=native", "-O", "compile-seconds=1"];
         let run = sampan(&options).arg(place.program());
-        let ended = run.env("PATH", &format!("{bin}:/usr/bin:/bin")).run();
+        let ended = run.env("PATH", format!("{bin}:/usr/bin:/bin")).run();
         assert_eq!(ended.code, Some(0), "{ended:?}");
         assert!(ended.stderr.ends_with("clang does not make native code of it in 1 s\n"), "{ended:?}");
     }
