@@ -86,17 +86,12 @@ fn servers(peers: &Peers) -> Result<Vec<(&'static str, Server)>> {
     }
     if let Some(workerd) = &peers.workerd {
         let workerd = workerd.clone();
-        servers.push((
-            "workerd, JavaScript",
-            server(
-                "/",
-                Box::new(move || {
-                    let mut command = Command::new(&workerd);
-                    command.args(["serve", "--control-fd=2"]).arg(peer_script("workerd.capnp"));
-                    Ok(command)
-                }),
-            ),
-        ));
+        let command = move || {
+            let mut command = Command::new(&workerd);
+            command.args(["serve", "--control-fd=2"]).arg(peer_script("workerd.capnp"));
+            Ok(command)
+        };
+        servers.push(("workerd, JavaScript", Server { may_fail: true, ..server("/", Box::new(command)) }));
     }
     Ok(servers)
 }

@@ -12,8 +12,11 @@ pub(crate) const SLOT_BYTES: usize = 4 << 30;
 /// Slots when nobody names a number: enough for one program with all its parts.
 pub(crate) const SLOTS_DEFAULT: u32 = 64;
 
-/// Core instances and tables for each slot: those that a component for WASI has beside its program.
-const PARTS_PER_SLOT: u32 = 4;
+/// Core instances for each slot: those that a component for WASI has beside its program, and some. They are only counted.
+const CORE_INSTANCES_PER_SLOT: u32 = 16;
+
+/// Tables for each slot.
+const TABLES_PER_SLOT: u32 = 4;
 
 /// Core instances and tables of a small pool: programs that are linked at run time, as Python's are, have dozens.
 const PARTS_MIN: u32 = 4_000;
@@ -63,20 +66,21 @@ pub(crate) fn pool(config: &mut Config, slots: u32, settings: &Settings) {
 
     // A component is made of several core instances, most of them without a memory of their own. How many a program
     // has is its own affair within its limits, so every count is the whole pool's.
-    let parts = slots.saturating_mul(PARTS_PER_SLOT).max(PARTS_MIN);
+    let instances = slots.saturating_mul(CORE_INSTANCES_PER_SLOT).max(PARTS_MIN);
+    let tables = slots.saturating_mul(TABLES_PER_SLOT).max(PARTS_MIN);
     // One memory more in each stand-in for native code.
     let memories = if options.codegen == Codegen::Native { slots.saturating_mul(2) } else { slots };
     pool.total_component_instances(slots)
-        .total_core_instances(parts)
+        .total_core_instances(instances)
         .total_memories(memories)
-        .total_tables(parts)
+        .total_tables(tables)
         .total_stacks(slots)
         .total_gc_heaps(slots)
-        .max_core_instances_per_component(parts)
+        .max_core_instances_per_component(instances)
         .max_memories_per_component(memories)
-        .max_tables_per_component(parts)
+        .max_tables_per_component(tables)
         .max_memories_per_module(memories)
-        .max_tables_per_module(parts);
+        .max_tables_per_module(tables);
 
     // Sizes that are only address space can be generous: the meter counts what is used of them.
     pool.max_memory_size(SLOT_BYTES)
