@@ -208,7 +208,8 @@ impl Function {
     pub fn summary(&self) -> Summary {
         let here = self.stats.summary();
         let apart = self.apart.as_ref().map_or(0, Apart::made);
-        Summary { instances: here.instances + apart, ..here }
+        // What a process says of itself may be anything.
+        Summary { instances: here.instances.saturating_add(apart), ..here }
     }
 
     /// Warm instances that wait for a call.

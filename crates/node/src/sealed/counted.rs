@@ -5,6 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::words::Instances;
 
+/// As many as are shown.
+const WARM_MAX: usize = 1_000_000;
+
 /// All processes of a function together.
 #[derive(Default)]
 pub(super) struct Counted {
@@ -18,9 +21,9 @@ impl Counted {
         self.made.load(Ordering::Relaxed)
     }
 
-    /// Instances that wait for a call.
+    /// Instances that wait for a call. What processes say may be anything, and is added to what others have.
     pub(super) fn warm(&self) -> usize {
-        self.warm.load(Ordering::Relaxed)
+        self.warm.load(Ordering::Relaxed).min(WARM_MAX)
     }
 }
 
@@ -65,7 +68,8 @@ mod tests {
         one.count(Instances { made: 4, warm: 0 });
         assert_eq!((all.made(), all.warm()), (5, 1));
         // What cannot be meant takes nothing from what the others say.
-        one.count(Instances { made: 0, warm: usize::MAX });
+        one.count(Instances { made: 0, warm: usize::MAX - 1 });
+        assert_eq!(all.warm(), WARM_MAX);
         drop(one);
         assert_eq!((all.made(), all.warm()), (5, 1));
         drop(other);
