@@ -11,14 +11,15 @@ const WASMTIME_VERSION: &str = "48.0.8";
 /// The runtime of Cloudflare's Workers, in the form for this kind of machine.
 const WORKERD: (&str, &str) = ("@cloudflare/workerd-linux-64", "1.20261117.1");
 
-/// Arguments are the bench crate's own. `RUST_BACKTRACE` would slow every fresh instance, so it is off.
+/// Arguments are the bench crate's own. What is measured is what people are given. `RUST_BACKTRACE` would slow every fresh
+/// instance, so it is off.
 pub(crate) fn run(args: &[String]) -> Result<()> {
     setup::tools(&[setup::BENCH, setup::NPM, setup::PIP])?;
     guests::run(&[])?;
     guests::run(&[guests::LARGE.to_owned()])?;
     let programs = programs::fetch(&["python".to_owned(), "llvm".to_owned()])?;
-    process::build()?;
-    let mut bench = Command::new(root().join("target/release/bench"));
+    process::build("dist")?;
+    let mut bench = Command::new(root().join("target/dist/bench"));
     bench.current_dir(root()).args(args).env("RUST_BACKTRACE", "0");
     bench.env("SAMPAN_GUESTS", guests_dir()).env("SAMPAN_PROGRAMS", programs);
     bench.env("SAMPAN_WASMTIME", install_wasmtime()?);
@@ -43,7 +44,7 @@ fn workerd() -> Result<Option<PathBuf>> {
     Ok(program)
 }
 
-/// Wasmtime's own command, of the version that our engine is, compiled here as we are.
+/// Wasmtime's own command, of the version that our engine is, compiled here in its own release profile, as its releases are.
 fn install_wasmtime() -> Result<PathBuf> {
     let entry = cache::entry(&wasmtime_key(), |dir| {
         eprintln!("building Wasmtime's command (a quarter of an hour, once)");
