@@ -116,6 +116,9 @@ pub const WORKER_START_MAX: Duration = Duration::from_secs(60);
 /// Of that, the time of a processor that may be spent to make native code.
 pub const WORKER_COMPILE_SECONDS_MAX: u32 = 10;
 
+/// How long such a process has no call until it is frozen, where its function does not say.
+pub const WORKER_IDLE: Duration = WARM_IDLE;
+
 /// How long such a process may say nothing when it is asked whether it lives.
 pub const WORKER_SILENCE_MAX: Duration = Duration::from_secs(10);
 

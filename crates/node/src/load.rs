@@ -17,10 +17,10 @@ use state::{BucketSpec, Container, Durability, Sql, SqlLimits, Store};
 
 use crate::function::{Function, Loaded, Settings};
 use crate::gate::{Gate, Place};
-use crate::limits::{RUNNING_MAX, SLOTS_MAX, SLOTS_SPARE, WORKER_LANES_MAX};
+use crate::limits::{RUNNING_MAX, SLOTS_MAX, SLOTS_SPARE, WORKER_IDLE, WORKER_LANES_MAX};
 use crate::log::{FunctionLog, Logs};
 use crate::native::{self, Awaited, Workshop};
-use crate::sealed::{Apart, Order, Within, Zygote};
+use crate::sealed::{Apart, Habits, Order, Within, Zygote};
 use crate::telemetry::Telemetry;
 use crate::websocket::Sockets;
 use tokio::runtime::Handle;
@@ -365,7 +365,11 @@ impl Loader {
             is_traced: bindings.telemetry.is_some(),
             lanes: processors.min(calls).clamp(1, WORKER_LANES_MAX),
         };
-        let started = Apart::start(Arc::clone(&self.machine), &order, *declared.spare as usize, bindings);
+        let frozen_after = declared.freeze.as_ref().map_or(WORKER_IDLE, |time| time.0);
+        // What a call leaves running may take as long as the call.
+        let frozen_after = frozen_after.max(settings.deadline);
+        let habits = Habits { spare: *declared.spare as usize, frozen_after };
+        let started = Apart::start(Arc::clone(&self.machine), &order, habits, bindings);
         let apart = Handle::current().block_on(started).map_err(failed)?;
         // It runs nothing, and so needs no pool and no clock.
         let mut engine = engine::Settings::new(Profile::Portable);

@@ -16,6 +16,7 @@ use super::cgroup::Cgroup;
 use super::channel::{Channel, Message, Tag};
 use super::code::Supplier;
 use super::egress::{self, Egress};
+use super::freezer::Freezer;
 use super::layer::{self, Layer};
 use super::system::{checked, made, wait_for};
 use super::{Error, Network, Plan, calls, limits};
@@ -161,6 +162,14 @@ impl Outside {
             }
             _ => Err(io::ErrorKind::InvalidData.into()),
         }
+    }
+
+    /// What stops the process and lets it go on.
+    ///
+    /// # Errors
+    /// When this process has no descriptor to give.
+    pub fn freezer(&self) -> io::Result<Freezer> {
+        Ok(Freezer::new(self.pid, self.process.try_clone()?))
     }
 
     /// The process's number.

@@ -367,6 +367,11 @@ async fn do_task(function: Arc<Function>, node: Arc<Remote>, rests: Arc<Rests>, 
         }
         Task::Call(input) => written(&function.call(call, input).await),
         Task::Prepare => written(&function.prepare(call).await.map_err(failed)),
+        Task::Rest => {
+            function.shrink(Instant::now());
+            sealed::give_back();
+            written(&Instances::of(&function))
+        }
         Task::Opened { connection, path, headers } => {
             written(&function.opened(call, connection, path, headers).await.map_err(failed))
         }
@@ -395,10 +400,16 @@ async fn count(function: Arc<Function>, node: Arc<Remote>, called: Arc<Notify>) 
         if let Some(moment) = Instant::now().checked_sub(WARM_IDLE) {
             function.shrink(moment);
         }
-        let now = Instances { made: function.summary().instances, warm: function.warm() };
+        let now = Instances::of(&function);
         if std::mem::replace(&mut told, now) != now {
             node.count(now).await;
         }
+    }
+}
+
+impl Instances {
+    fn of(function: &Function) -> Self {
+        Self { made: function.summary().instances, warm: function.warm() }
     }
 }
 

@@ -89,7 +89,7 @@ fn sealed_process(served: &Served) -> u32 {
     all[1]
 }
 
-fn signal(pid: u32, name: &str) {
+pub(crate) fn signal(pid: u32, name: &str) {
     assert!(
         Command::new("kill")
             .args([&format!("-{name}"), &pid.to_string()])
@@ -101,7 +101,7 @@ fn signal(pid: u32, name: &str) {
 
 /// Asks until there is an answer that is well: a function that lost its process has another soon.
 #[track_caller]
-fn answers_again(served: &Served) {
+pub(crate) fn answers_again(served: &Served) {
     let begun = Instant::now();
     while served.get("/remember?a").status != 200 {
         assert!(begun.elapsed() < WAIT, "{}", served.said());
