@@ -140,6 +140,14 @@ impl Loader {
         admitted(&self.manifest) == admitted(other)
     }
 
+    /// How many functions get processes of their own.
+    pub(crate) fn starts(&self) -> usize {
+        match self.machine.within {
+            Some(_) => 0,
+            None => self.manifest.functions.values().filter(|declared| is_apart(declared)).count(),
+        }
+    }
+
     /// The function called `name`, compiled and linked, and its native code if that is yet to be made. It takes the place
     /// of the `old` one, if there is one.
     pub(crate) fn function(
@@ -148,7 +156,7 @@ impl Loader {
         old: Option<&Function>,
     ) -> Result<(Function, Option<Awaited>), Error> {
         let declared = &self.manifest.functions[&**name as &str];
-        if *declared.profile == image::Profile::Sealed && self.machine.within.is_none() {
+        if is_apart(declared) && self.machine.within.is_none() {
             let function = self.sealed(name, declared, old)?;
             return Ok((self.checked(name, declared, function)?, None));
         }
@@ -493,6 +501,11 @@ impl Loader {
     fn wrong(&self, span: Range<usize>, error: &dyn std::fmt::Display) -> Error {
         self.manifest.error(vec![Problem::new(span, error.to_string())]).into()
     }
+}
+
+/// Whether a function is to have a process of its own.
+fn is_apart(declared: &image::Function) -> bool {
+    *declared.profile == image::Profile::Sealed
 }
 
 /// What engines that can stand for each other have in common.

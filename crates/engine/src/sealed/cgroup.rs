@@ -4,8 +4,8 @@
 //! version of control groups does not let a group with processes have groups with limits, beside it.
 
 use std::ffi::OsStr;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -21,6 +21,8 @@ const PERIOD_US: u64 = 100_000;
 
 /// Where the kernel tells where its file systems are.
 const MOUNTS: &str = "/proc/self/mountinfo";
+/// Bytes that most of these texts have at the most.
+const TEXT_BYTES: usize = 16 << 10;
 /// In which groups this process is.
 const OWN: &str = "/proc/self/cgroup";
 
@@ -72,6 +74,10 @@ pub(super) fn create(plan: &Plan) -> (Cgroup, Vec<Layer>) {
     for (controller, first, second) in wanted(plan) {
         let made = trees.as_ref().map_err(plain).and_then(|trees| {
             let group = trees.group(controller, &name)?;
+            // What was left behind before this process began is found once.
+            if number == 0 {
+                group.directory.parent().map(sweep);
+            }
             let settings = if group.unified { &second } else { &first };
             // Dropped where a setting fails, and removed with it.
             cgroup.groups.push(group);
@@ -195,7 +201,7 @@ struct Tree {
 
 impl Trees {
     fn read() -> io::Result<Self> {
-        Ok(Self::parse(&fs::read_to_string(MOUNTS)?, &fs::read_to_string(OWN)?))
+        Ok(Self::parse(&read(MOUNTS)?, &read(OWN)?))
     }
 
     fn parse(mounts: &str, own: &str) -> Self {
@@ -260,13 +266,19 @@ impl Trees {
     }
 }
 
+/// As `fs::read_to_string`, which would begin with a few bytes where the kernel does not say how many there are.
+fn read(path: &str) -> io::Result<String> {
+    let mut text = String::with_capacity(TEXT_BYTES);
+    File::open(path)?.read_to_string(&mut text)?;
+    Ok(text)
+}
+
 fn listed(group: &Path, file: &str, controller: &str) -> bool {
     fs::read_to_string(group.join(file))
         .is_ok_and(|list| list.split_whitespace().any(|one| one == controller))
 }
 
 fn new_group(parent: &Path, name: &str, controller: &'static str, unified: bool) -> io::Result<Group> {
-    sweep(parent);
     let directory = parent.join(name);
     match fs::create_dir(&directory) {
         // Another controller of the same tree was first.

@@ -34,11 +34,17 @@ impl Zygote {
     }
 
     /// Has a process made, told what it is to run, and sealed; it has these standard streams. It ends with the thread that
-    /// started the zygote.
+    /// started the zygote. `meanwhile` is done while it seals itself.
     ///
     /// # Errors
     /// As [`split`](super::split), and [`Error::Zygote`] when another zygote is needed.
-    pub fn bear(&self, plan: &Plan, order: &[u8], streams: [BorrowedFd<'_>; 3]) -> Result<Outside, Error> {
+    pub fn bear(
+        &self,
+        plan: &Plan,
+        order: &[u8],
+        streams: [BorrowedFd<'_>; 3],
+        meanwhile: impl FnOnce(),
+    ) -> Result<Outside, Error> {
         let (outside, inside) = Channel::pair()?;
         outside.tell_senders(true)?;
         send_descriptor(self.0.as_fd(), inside.as_fd()).map_err(|_| Error::Zygote)?;
@@ -68,6 +74,7 @@ impl Zygote {
         for stream in streams {
             channel.send(Tag::Stream, &[], Some(stream))?;
         }
+        meanwhile();
         outside.admit(plan)
     }
 }

@@ -479,7 +479,11 @@ impl Starting {
         let Machine { zygote, cache, seal, .. } = &*self.machine;
         let zygote = zygote.as_ref().ok_or("this node starts no processes")?;
         let Sealed { program, settings, plan, .. } = &self.sealed;
-        let born = zygote.bear(plan, self.order.as_bytes(), streams.each_ref().map(AsFd::as_fd));
+        let seal = || seal.clone();
+        let mut supplier =
+            Supplier::new((settings, self.fit), Source::File(program), cache.as_deref(), &seal);
+        let order = self.order.as_bytes();
+        let born = zygote.bear(plan, order, streams.each_ref().map(AsFd::as_fd), || supplier.prepare());
         let outside = born.map_err(|error| match &error {
             sealed::Error::Refused(layers) => {
                 let refused = layers.iter().filter(|layer| layer.is_refused());
@@ -488,8 +492,6 @@ impl Starting {
             error => with_causes(error),
         })?;
         drop(streams);
-        let seal = || seal.clone();
-        let supplier = Supplier::new((settings, self.fit), Source::File(program), cache.as_deref(), &seal);
         let attended = outside.attend(supplier, WORKER_START_MAX);
         attended.map_err(|error| with_causes(&error))?.map_err(|ending| told(&ending))
     }

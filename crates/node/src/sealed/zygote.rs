@@ -38,11 +38,12 @@ impl Zygote {
         plan: &Plan,
         order: &[u8],
         streams: [BorrowedFd<'_>; 3],
+        mut meanwhile: impl FnMut(),
     ) -> Result<Outside, Error> {
         let mut born = Err(Error::Zygote);
         for _ in 0..STARTS_MAX {
             let zygote = self.living()?;
-            born = zygote.bear(plan, order, streams);
+            born = zygote.bear(plan, order, streams, &mut meanwhile);
             if !matches!(born, Err(Error::Zygote)) {
                 break;
             }
