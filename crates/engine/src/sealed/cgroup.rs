@@ -30,6 +30,8 @@ const OWN: &str = "/proc/self/cgroup";
 pub(super) struct Cgroup {
     /// One for each controller where there are several trees, as in the first version.
     groups: Vec<Group>,
+    /// Controllers that cannot be had, and why.
+    refused: Vec<(&'static str, String)>,
 }
 
 struct Group {
@@ -40,6 +42,11 @@ struct Group {
 
 /// What a group is told: the file, and what is written to it.
 type Setting = (&'static str, String);
+
+/// Controllers that each process has, and the one that some have.
+const CONTROLLERS: [&str; 2] = ["memory", "pids"];
+/// See [`CONTROLLERS`].
+const PROCESSORS: &str = "cpu";
 
 /// The controllers that are wanted, with their settings in both versions.
 fn wanted(plan: &Plan) -> Vec<(&'static str, Vec<Setting>, Vec<Setting>)> {
@@ -55,7 +62,7 @@ fn wanted(plan: &Plan) -> Vec<(&'static str, Vec<Setting>, Vec<Setting>)> {
     if let Some(processors) = plan.processors {
         let quota = (processors * PERIOD_US as f64) as u64;
         wanted.push((
-            "cpu",
+            PROCESSORS,
             vec![("cpu.cfs_period_us", PERIOD_US.to_string()), ("cpu.cfs_quota_us", quota.to_string())],
             vec![("cpu.max", format!("{quota} {PERIOD_US}"))],
         ));
@@ -63,37 +70,26 @@ fn wanted(plan: &Plan) -> Vec<(&'static str, Vec<Setting>, Vec<Setting>)> {
     wanted
 }
 
-/// Makes the groups that can be made; a layer for each controller says how it went.
-pub(super) fn create(plan: &Plan) -> (Cgroup, Vec<Layer>) {
+/// Makes the groups that can be made, without limits yet; one for processors only where it `limits_processors`.
+pub(super) fn create(limits_processors: bool) -> Cgroup {
     static MADE: AtomicU32 = AtomicU32::new(0);
     let number = MADE.fetch_add(1, Ordering::Relaxed);
     let name = format!("{PREFIX}{}-{number}", std::process::id());
     let trees = Trees::read();
-    let mut cgroup = Cgroup { groups: Vec::new() };
-    let mut layers = Vec::new();
-    for (controller, first, second) in wanted(plan) {
-        let made = trees.as_ref().map_err(plain).and_then(|trees| {
-            let group = trees.group(controller, &name)?;
-            // What was left behind before this process began is found once.
-            if number == 0 {
-                group.directory.parent().map(sweep);
+    let mut cgroup = Cgroup { groups: Vec::new(), refused: Vec::new() };
+    for controller in CONTROLLERS.into_iter().chain(limits_processors.then_some(PROCESSORS)) {
+        match trees.as_ref().map_err(plain).and_then(|trees| trees.group(controller, &name)) {
+            Ok(group) => {
+                // What was left behind before this process began is found once.
+                if number == 0 {
+                    group.directory.parent().map(sweep);
+                }
+                cgroup.groups.push(group);
             }
-            let settings = if group.unified { &second } else { &first };
-            // Dropped where a setting fails, and removed with it.
-            cgroup.groups.push(group);
-            let group = cgroup.groups.last().expect("one was added");
-            group.set(settings).map_err(|error| plain(&error))
-        });
-        let layer = format!("{controller} cgroup");
-        layers.push(match made {
-            Ok(()) => Layer::new(&layer, State::Held(String::new())),
-            Err(why) => match replacement(controller) {
-                Some(by) => Layer::new(&layer, State::Replaced(format!("{why}; {by}"))),
-                None => Layer::new(&layer, State::Refused(why)),
-            },
-        });
+            Err(why) => cgroup.refused.push((controller, why)),
+        }
     }
-    (cgroup, layers)
+    cgroup
 }
 
 /// What holds the same, or nearly, where a controller cannot be had.
@@ -142,6 +138,30 @@ impl Entrance {
 }
 
 impl Cgroup {
+    /// Sets the limits of a plan; a layer for each controller says how it went.
+    pub(super) fn limit(&mut self, plan: &Plan) -> Vec<Layer> {
+        let layers = wanted(plan).into_iter().map(|(controller, first, second)| {
+            let layer = format!("{controller} cgroup");
+            if let Some(group) = self.groups.iter().find(|group| group.controller == controller)
+                && let Err(error) = group.set(if group.unified { &second } else { &first })
+            {
+                self.refused.push((controller, plain(&error)));
+            }
+            let refused = self.refused.iter().find(|(refused, _)| *refused == controller);
+            Layer::new(
+                &layer,
+                match refused {
+                    None => State::Held(String::new()),
+                    Some((_, why)) => match replacement(controller) {
+                        Some(by) => State::Replaced(format!("{why}; {by}")),
+                        None => State::Refused(why.clone()),
+                    },
+                },
+            )
+        });
+        layers.collect()
+    }
+
     /// The way into the groups.
     pub(super) fn entrance(&self) -> Entrance {
         let list = |group: &Group| {
@@ -154,7 +174,7 @@ impl Cgroup {
 
     /// Whether memory is limited by a group.
     pub(super) fn holds_memory(&self) -> bool {
-        self.groups.iter().any(|group| group.controller == "memory")
+        !self.refused.iter().any(|(controller, _)| *controller == "memory")
     }
 
     /// Whether the kernel ended a process of the group because it had no more memory to give.

@@ -33,25 +33,18 @@ impl Zygote {
         Ok((Self(ours), theirs))
     }
 
-    /// Has a process made, told what it is to run, and sealed; it has these standard streams. It ends with the thread that
-    /// started the zygote. `meanwhile` is done while it seals itself.
+    /// Has a process made, which takes its place and waits to be told what it is to run. It ends with the thread that started
+    /// the zygote.
     ///
     /// # Errors
     /// As [`split`](super::split), and [`Error::Zygote`] when another zygote is needed.
-    pub fn bear(
-        &self,
-        plan: &Plan,
-        order: &[u8],
-        streams: [BorrowedFd<'_>; 3],
-        meanwhile: impl FnOnce(),
-    ) -> Result<Outside, Error> {
+    pub fn bear(&self, limits_processors: bool) -> Result<Blank, Error> {
         let (outside, inside) = Channel::pair()?;
         outside.tell_senders(true)?;
         send_descriptor(self.0.as_fd(), inside.as_fd()).map_err(|_| Error::Zygote)?;
         drop(inside);
         // While it is being made.
-        let (cgroup, layers) = cgroup::create(plan);
-        let order = file_in_memory(c"order", order)?;
+        let cgroup = cgroup::create(limits_processors);
         // Both tell of it: either may die before it has, and who is born must be waited for.
         let pid = match outside.receive_first() {
             Ok(Some((pid, Message { tag: Tag::Born, .. }))) => pid,
@@ -67,9 +60,31 @@ impl Zygote {
         // Its number is its own until this process, whose child it is, has waited for its end.
         let process = pidfd(pid)?;
         let entrance = cgroup.entrance();
-        let outside = Outside::new(pid, process, outside, cgroup, layers, plan);
+        let outside = Outside::new(pid, process, outside, cgroup);
+        outside.channel().send(Tag::Groups, &entrance.to_bytes(), None)?;
+        Ok(Blank(outside))
+    }
+}
+
+/// A process that is there, and was told nothing yet. It ends when this is dropped.
+pub struct Blank(Outside);
+
+impl Blank {
+    /// Tells it what it is to run, with these standard streams, and has it seal itself; `meanwhile` is done while it does.
+    ///
+    /// # Errors
+    /// As [`split`](super::split).
+    pub fn tell(
+        self,
+        plan: &Plan,
+        order: &[u8],
+        streams: [BorrowedFd<'_>; 3],
+        meanwhile: impl FnOnce(),
+    ) -> Result<Outside, Error> {
+        let Self(mut outside) = self;
+        let order = file_in_memory(c"order", order)?;
+        outside.limit(plan);
         let channel = outside.channel();
-        channel.send(Tag::Groups, &entrance.to_bytes(), None)?;
         channel.send(Tag::Order, &[], Some(order.as_fd()))?;
         for stream in streams {
             channel.send(Tag::Stream, &[], Some(stream))?;
@@ -96,7 +111,7 @@ pub fn be_zygote(node: BorrowedFd<'_>) -> Result<Option<(Newborn, Vec<u8>)>, Err
                 // Who asked may be gone by now.
                 let _ = channel.send(Tag::Bore, &pid.to_le_bytes(), None);
             }
-            Ok(birth) => return Ok(Some(begin(channel, birth, user).unwrap_or_else(|_| leave()))),
+            Ok(birth) => return Ok(Some(begin(channel, &birth, user).unwrap_or_else(|_| leave()))),
             Err(error) => {
                 // Who asked may be gone by now.
                 let _ = channel.send(Tag::Unborn, plain(&error).as_bytes(), None);
@@ -107,19 +122,39 @@ pub fn be_zygote(node: BorrowedFd<'_>) -> Result<Option<(Newborn, Vec<u8>)>, Err
 }
 
 /// What a process does first: it takes its place, and what it is told.
-fn begin(channel: Channel, birth: Birth, user: Ids) -> io::Result<(Newborn, Vec<u8>)> {
+fn begin(channel: Channel, birth: &Birth, user: Ids) -> io::Result<(Newborn, Vec<u8>)> {
     channel.send(Tag::Born, &[], None)?;
     let groups = channel.expect(Tag::Groups)?;
     let entrance = Entrance::from_bytes(&groups.content).ok_or(io::ErrorKind::InvalidData)?;
+    let newborn = Newborn::new(channel, birth, user, &entrance);
+    let name = rename(BLANK)?;
     let file = |message: Message| message.file.ok_or(io::ErrorKind::InvalidData);
-    let mut order = File::from(file(channel.expect(Tag::Order)?)?);
+    let mut order = File::from(file(newborn.channel.expect(Tag::Order)?)?);
+    rename(&name)?;
     let mut told = Vec::new();
     order.rewind()?;
     order.read_to_end(&mut told)?;
     for stream in 0..STREAMS {
-        let given = file(channel.expect(Tag::Stream)?)?;
+        let given = file(newborn.channel.expect(Tag::Stream)?)?;
         // SAFETY: the numbers are those of this process's own streams, which it has no more use for.
         checked(unsafe { libc::dup2(given.as_raw_fd(), stream) })?;
     }
-    Ok((Newborn::new(channel, birth, user, &entrance), told))
+    Ok((newborn, told))
+}
+
+/// What a process is called while it waits to be told what it is to run.
+const BLANK: &Name = b"blank\0\0\0\0\0\0\0\0\0\0\0";
+
+/// As the kernel has it of each thread.
+type Name = [u8; 16];
+
+/// Gives this process another name. The one that it had.
+fn rename(name: &Name) -> io::Result<Name> {
+    let mut before = [0; size_of::<Name>()];
+    // SAFETY: both names have room for what the kernel writes and reads, and the last byte is a zero.
+    unsafe {
+        checked(libc::prctl(libc::PR_GET_NAME, before.as_mut_ptr()))?;
+        checked(libc::prctl(libc::PR_SET_NAME, name.as_ptr()))?;
+    }
+    Ok(before)
 }

@@ -423,6 +423,9 @@ async fn start(starting: &Arc<Starting>) -> Result<(Working, Abilities), String>
         Ok(Err(_)) => return Err(last_words(stderr, &end(outside, WORKER_PAUSE).await).await),
         Err(_) => return Err("its process does not come to work".to_owned()),
     };
+    let machine = Arc::clone(&starting.machine);
+    // Who needs the next one need not wait for that.
+    spawn_blocking(move || machine.zygote.as_ref().map(|zygote| zygote.stand_by()));
     let rest = Rest::new(outside.freezer().map_err(said)?);
     // What is done for it, and ends with it.
     let mut serving = JoinSet::new();

@@ -169,6 +169,7 @@ const OPEN: &[(&str, &str)] = &[
     ("sealed::a_process_that_dies_is_told_of_and_replaced", "it seals what it wants to"),
     ("sealed::a_process_that_hangs_is_told_of_and_replaced", "the same"),
     ("sealed::what_processes_are_copies_of_may_die", "the same"),
+    ("sealed::the_process_that_stands_by_for_all_may_die", "the same"),
     ("sealed::no_process_outlives_its_node", "the same"),
 ];
 
@@ -239,8 +240,14 @@ impl Served {
         self.child.id()
     }
 
-    /// The processes that it started, and those that they did.
+    /// The processes that it started, and those that they did, but for one that stands by and was told nothing yet.
     pub(crate) fn descendants(&self) -> Vec<u32> {
+        let name = |pid: &u32| std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        self.all_descendants().into_iter().filter(|pid| name(pid) != "blank\n").collect()
+    }
+
+    /// As [`descendants`](Self::descendants), with that one.
+    pub(crate) fn all_descendants(&self) -> Vec<u32> {
         let children = |pid: u32| -> Vec<u32> {
             let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
             // A thread that has ended has no children.
