@@ -5,16 +5,19 @@
 //! another. The copies are not its children but its node's, which is their supervisor: they outlive it, and it is replaced
 //! when it has died.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read, Seek};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use libc::c_void;
 
 use super::cgroup::{self, Entrance};
 use super::channel::{Channel, Message, Tag, receive_descriptor, send_descriptor};
 use super::layer::plain;
 use super::namespaces::Ids;
 use super::supervisor::Outside;
-use super::system::{checked, file_in_memory, pair, pidfd};
+use super::system::{checked, file_in_memory, pair, pidfd, wait_for};
 use super::{Birth, Error, Newborn, Plan, bear, leave, threads};
 
 /// Standard streams.
@@ -104,6 +107,7 @@ pub fn be_zygote(node: BorrowedFd<'_>) -> Result<Option<(Newborn, Vec<u8>)>, Err
         return Err(Error::Threads);
     }
     let user = Ids::current();
+    let name = rename(UNTOLD)?;
     while let Ok(inside) = receive_descriptor(node) {
         let channel = Channel::from_fd(inside);
         match bear(libc::CLONE_PARENT) {
@@ -111,7 +115,7 @@ pub fn be_zygote(node: BorrowedFd<'_>) -> Result<Option<(Newborn, Vec<u8>)>, Err
                 // Who asked may be gone by now.
                 let _ = channel.send(Tag::Bore, &pid.to_le_bytes(), None);
             }
-            Ok(birth) => return Ok(Some(begin(channel, &birth, user).unwrap_or_else(|_| leave()))),
+            Ok(birth) => return Ok(Some(begin(channel, &birth, user, &name).unwrap_or_else(|_| leave()))),
             Err(error) => {
                 // Who asked may be gone by now.
                 let _ = channel.send(Tag::Unborn, plain(&error).as_bytes(), None);
@@ -122,15 +126,16 @@ pub fn be_zygote(node: BorrowedFd<'_>) -> Result<Option<(Newborn, Vec<u8>)>, Err
 }
 
 /// What a process does first: it takes its place, and what it is told.
-fn begin(channel: Channel, birth: &Birth, user: Ids) -> io::Result<(Newborn, Vec<u8>)> {
+fn begin(channel: Channel, birth: &Birth, user: Ids, name: &Name) -> io::Result<(Newborn, Vec<u8>)> {
     channel.send(Tag::Born, &[], None)?;
     let groups = channel.expect(Tag::Groups)?;
     let entrance = Entrance::from_bytes(&groups.content).ok_or(io::ErrorKind::InvalidData)?;
     let newborn = Newborn::new(channel, birth, user, &entrance);
-    let name = rename(BLANK)?;
+    // What fails only takes longer later.
+    let _ = map_code(&newborn.channel);
     let file = |message: Message| message.file.ok_or(io::ErrorKind::InvalidData);
     let mut order = File::from(file(newborn.channel.expect(Tag::Order)?)?);
-    rename(&name)?;
+    rename(name)?;
     let mut told = Vec::new();
     order.rewind()?;
     order.read_to_end(&mut told)?;
@@ -142,8 +147,32 @@ fn begin(channel: Channel, birth: &Birth, user: Ids) -> io::Result<(Newborn, Vec
     Ok((newborn, told))
 }
 
-/// What a process is called while it waits to be told what it is to run.
-const BLANK: &Name = b"blank\0\0\0\0\0\0\0\0\0\0\0";
+/// Has code that is in memory mapped into this process, which would else be done piece by piece when it runs; until it is told
+/// something.
+fn map_code(channel: &Channel) -> io::Result<()> {
+    let maps = fs::read_to_string("/proc/self/maps")?;
+    for line in maps.lines().filter(|line| line.contains(" r-xp ") && line.contains('/')) {
+        let range = line.split_once(' ').and_then(|(range, _)| range.split_once('-'));
+        let ends = range.map(|(begins, ends)| [begins, ends].map(|end| usize::from_str_radix(end, 16)));
+        let Some([Ok(begins), Ok(ends)]) = ends else { continue };
+        for at in (begins..ends).step_by(CODE_PIECE_BYTES) {
+            let [is_told, _] = wait_for([channel.as_raw_fd(), -1], Some(Duration::ZERO))?;
+            if is_told {
+                return Ok(());
+            }
+            let bytes = CODE_PIECE_BYTES.min(ends - at);
+            // SAFETY: what is mapped there stays as it is.
+            checked(unsafe { libc::madvise(at as *mut c_void, bytes, libc::MADV_POPULATE_READ) })?;
+        }
+    }
+    Ok(())
+}
+
+/// Bytes of code that are mapped at a time.
+const CODE_PIECE_BYTES: usize = 2 << 20;
+
+/// What the zygote is called, and each of its copies until it is told what it is to run.
+const UNTOLD: &Name = b"zygote\0\0\0\0\0\0\0\0\0\0";
 
 /// As the kernel has it of each thread.
 type Name = [u8; 16];

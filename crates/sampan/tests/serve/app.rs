@@ -242,8 +242,15 @@ impl Served {
 
     /// The processes that it started, and those that they did, but for one that stands by and was told nothing yet.
     pub(crate) fn descendants(&self) -> Vec<u32> {
-        let name = |pid: &u32| std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-        self.all_descendants().into_iter().filter(|pid| name(pid) != "blank\n").collect()
+        let read = |pid: &u32, file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}"));
+        let is_untold = |pid: &u32| read(pid, "comm").is_ok_and(|name| name == "zygote\n");
+        // Copies of the zygote are in a namespace of their own, where they have another number.
+        let is_copy = |pid: &u32| {
+            let status = read(pid, "status").unwrap_or_default();
+            let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+            numbers.is_some_and(|numbers| numbers.split_whitespace().count() > 1)
+        };
+        self.all_descendants().into_iter().filter(|pid| !(is_untold(pid) && is_copy(pid))).collect()
     }
 
     /// As [`descendants`](Self::descendants), with that one.

@@ -126,7 +126,7 @@ fn an_app_that_runs_is_listed_until_it_is_stopped() {
 
     let listed = without_numbers(&user.well(&["ps"]));
     let head = "APP VERSION PID UPTIME ADDRESS CONSOLE CALLS FROZEN\n";
-    assert_eq!(listed, format!("{head}tested N.N.N N Ns http://N.N.N.N:N http://N.N.N.N:N N\n"));
+    assert_eq!(listed, format!("{head}tested N.N.N N Ns http://N.N.N.N:N http://N.N.N.N:N N N\n"));
     let mut listed = user.json(&["ps", "--json"]);
     let listed = listed[0].as_object_mut().expect("an app");
     assert_eq!(listed["address"], format!("http://{}", served.address));
