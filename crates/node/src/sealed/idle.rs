@@ -8,14 +8,34 @@ use std::time::{Duration, Instant};
 
 use engine::sealed::Freezer;
 use futures_util::future::join_all;
+use http::Request;
+use http_body_util::{BodyExt, Empty};
+use hyper::client::conn::http2::SendRequest;
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
+use wasmtime_wasi_http::WasiBody;
 
 use super::counted::Own;
 use super::line::{Gone, Line};
 use super::words::{Instances, Part, Task};
 use crate::limits::{WORKER_PAUSE, WORKER_SILENCE_MAX};
+
+/// The way to an event loop of a worker.
+#[derive(Clone)]
+pub(super) struct Lane {
+    pub(super) http: SendRequest<WasiBody>,
+    pub(super) line: Arc<Line>,
+    pub(super) calls: Arc<Calls>,
+}
+
+impl Lane {
+    /// Asks whether somebody is there. A request that says nothing of a call is answered whatever calls wait for.
+    async fn look(&self) -> Result<(), Gone> {
+        let request = Request::new(WasiBody::new(Empty::new().map_err(|never| match never {})));
+        self.http.clone().send_request(request).await.map(drop).map_err(|_| Gone)
+    }
+}
 
 /// The calls of an event loop.
 #[derive(Default)]
@@ -41,7 +61,7 @@ impl Calls {
 
     /// Whether there are any, or were since this was asked last.
     fn were_any(&self) -> bool {
-        self.running() > 0 || self.has_ended.swap(false, Ordering::Relaxed)
+        self.has_ended.swap(false, Ordering::Relaxed) || self.running() > 0
     }
 }
 
@@ -70,27 +90,22 @@ impl Rest {
 
 /// Looks after a worker that has these event loops, and freezes it when it has had no call for so long. Returns when it does
 /// not answer any more.
-pub(super) async fn look_after(
-    lanes: &[(Arc<Line>, Arc<Calls>)],
-    rest: &Arc<Rest>,
-    own: &Own,
-    frozen_after: Duration,
-) {
-    let were_called = || lanes.iter().filter(|(_, calls)| calls.were_any()).count() > 0;
+pub(super) async fn look_after(lanes: Vec<Lane>, rest: &Arc<Rest>, own: &Own, frozen_after: Duration) {
+    let were_called = || lanes.iter().filter(|lane| lane.calls.were_any()).count() > 0;
     let pause = (frozen_after / 4).clamp(WORKER_PAUSE, WORKER_SILENCE_MAX / 2);
     let mut quiet_since = Instant::now();
     loop {
         sleep(pause).await;
-        let looks = lanes.iter().map(|(line, _)| answered(line.look()));
+        let looks = lanes.iter().map(|lane| answered(lane.look()));
         if join_all(looks).await.contains(&None) {
             return;
         }
         if were_called() {
             quiet_since = Instant::now();
         } else if quiet_since.elapsed() >= frozen_after {
-            let [(line, _), ..] = lanes else { return };
+            let Some(lane) = lanes.first() else { return };
             let task = (Part::from(Task::own_call()), Task::Rest);
-            let Some(instances) = answered(line.ask::<Instances>(&task)).await else { return };
+            let Some(instances) = answered(lane.line.ask::<Instances>(&task)).await else { return };
             own.count(instances);
             if rest.freezer.freeze(were_called) {
                 own.freeze(true);

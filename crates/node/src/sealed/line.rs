@@ -1,7 +1,7 @@
 //! Messages between a sealed process and its node: questions in both directions, and their answers in any order.
 //!
 //! A message has a number, and what it says (postcard). An answer has the number of its question, and the highest bit;
-//! what is not wanted any more has that number and the next bit. A question that says nothing has an answer that says nothing. Messages are in [memory](super::ring) that both share; a
+//! what is not wanted any more has that number and the next bit. Messages are in [memory](super::ring) that both share; a
 //! socket, by which whoever sleeps is woken, tells when the other side is gone. The node reads each message as one from an
 //! enemy: how much of it there may be is bounded.
 
@@ -147,12 +147,6 @@ impl Line {
         read(&answered.await.map_err(|_| Gone)?)
     }
 
-    /// Whether who serves at the other side still does: it answers this whatever else it has to do.
-    pub(super) async fn look(&self) -> Result<(), Gone> {
-        // Which says nothing.
-        self.ask(&()).await
-    }
-
     /// The answer to a question, if it comes soon. Who asks keeps its thread meanwhile: to wake it by another takes longer
     /// than most calls. Not where others wait for answers, too, nor for a while after answers that did not come soon.
     fn look_for(&self, number: u64) -> Option<Vec<u8>> {
@@ -268,10 +262,6 @@ impl Line {
                     if let Some(task) = locked(&running).remove(&(number & !CANCEL)) {
                         task.abort();
                     }
-                    continue;
-                }
-                if said.is_empty() {
-                    self.answer(number, Vec::new());
                     continue;
                 }
                 let bytes = (said.len() + WORKER_QUESTION_BYTES) as u32;

@@ -18,7 +18,7 @@ use http::{Request, Response, Uri, Version};
 use http_body::Body;
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::Incoming;
-use hyper::client::conn::http2::{self, SendRequest};
+use hyper::client::conn::http2;
 use hyper::server;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -35,7 +35,7 @@ use wasmtime_wasi_http::{Error as HttpError, WasiBody};
 use super::asked::{Asked, COVER, Given};
 use super::counted::{Counted, Own};
 use super::failure::{Failed, in_response};
-use super::idle::{Calls, Rest, look_after};
+use super::idle::{Lane, Rest, look_after};
 use super::line::{Ear, Line};
 use super::ring::{self, Side};
 use super::words::{Answered, Cover, Octets, Part, RequestHead, Task, To};
@@ -102,13 +102,6 @@ struct Working {
     rest: Arc<Rest>,
 }
 
-/// The way to one of its event loops.
-struct Lane {
-    http: SendRequest<WasiBody>,
-    line: Arc<Line>,
-    calls: Arc<Calls>,
-}
-
 /// A call in an event loop, until this is dropped.
 struct Turn {
     working: Arc<Working>,
@@ -120,18 +113,16 @@ impl Turn {
     fn lane(&self) -> &Lane {
         &self.working.lanes[self.lane]
     }
+
+    async fn send(&self, request: Request<WasiBody>) -> Result<Response<Incoming>, Failure> {
+        let answered = self.lane().http.clone().send_request(request).await;
+        answered.map_err(|error| failed(format!("its process did not answer: {error}")))
+    }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
         self.lane().calls.end();
-    }
-}
-
-impl Lane {
-    async fn send(&self, request: Request<WasiBody>) -> Result<Response<Incoming>, Failure> {
-        let answered = self.http.clone().send_request(request).await;
-        answered.map_err(|error| failed(format!("its process did not answer: {error}")))
     }
 }
 
@@ -229,7 +220,7 @@ impl Apart {
         let to = number.map_or_else(|| To::Function(String::new()), To::Next);
         let cover = Cover::new(call, to, request.version()).to_header();
         request.headers_mut().insert(COVER, cover.ok_or(Failure::NoEntry)?);
-        let response = turn.lane().send(request).await?;
+        let response = turn.send(request).await?;
         match in_response::<_, Failed>(&response) {
             Some(Ok(failure)) => Err(failure.into()),
             Some(Err(_)) => Err(no_answer()),
@@ -247,10 +238,9 @@ impl Apart {
         parts: &Parts,
         body: Bytes,
     ) -> Result<Response<WasiBody>, Failure> {
-        let lane = turn.lane();
         let task = Task::Request { head: RequestHead::new(parts), body: Octets(body.into()), next };
         let answered: Result<Answered, Failed> =
-            lane.line.ask(&(Part::from(call), task)).await.map_err(|_| no_answer())?;
+            turn.lane().line.ask(&(Part::from(call), task)).await.map_err(|_| no_answer())?;
         let response = match answered.map_err(Failure::from)? {
             Answered::Whole(_, body) if body.0.len() > WORKER_SHORT_BYTES_MAX => return Err(no_answer()),
             Answered::Whole(head, body) => {
@@ -262,7 +252,7 @@ impl Apart {
                 let mut request = Request::new(WasiBody::new(Empty::new().map_err(|never| match never {})));
                 *request.uri_mut() = Uri::from_static("http://worker/");
                 request.headers_mut().insert(COVER, cover.ok_or(Failure::NoEntry)?);
-                let rest = lane.send(request).await?.into_body();
+                let rest = turn.send(request).await?.into_body();
                 head.response(rest).map_err(|_| no_answer())?
             }
         };
@@ -449,8 +439,7 @@ async fn start(starting: &Arc<Starting>) -> Result<(Working, Abilities), String>
     }
     let log = Arc::clone(log);
     let (leash, let_go) = oneshot::channel();
-    let looked_after: Vec<_> =
-        lanes.iter().map(|lane| (Arc::clone(&lane.line), Arc::clone(&lane.calls))).collect();
+    let looked_after = lanes.clone();
     let (resting, frozen_after) = (Arc::clone(&rest), starting.habits.frozen_after);
     tokio::spawn(async move {
         tokio::select! {
@@ -464,7 +453,7 @@ async fn start(starting: &Arc<Starting>) -> Result<(Working, Abilities), String>
             _ = select_all(connections) => {
                 log.line(Level::Error, &last_words(stderr, &end(outside, WORKER_PAUSE).await).await);
             }
-            () = look_after(&looked_after, &resting, &own, frozen_after) => {
+            () = look_after(looked_after, &resting, &own, frozen_after) => {
                 end(outside, Duration::ZERO).await;
                 let text = format!("its process said nothing for {WORKER_SILENCE_MAX:?}, and is ended");
                 log.line(Level::Error, &text);

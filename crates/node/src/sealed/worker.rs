@@ -260,9 +260,12 @@ async fn answer_lane(lane: Lane, function: Arc<Function>, node: Arc<Remote>, cal
     let Lane { http: stream, line, ear } = lane;
     let Ok(stream) = asynchronous(stream) else { return };
     let rests = Arc::new(Rests::default());
-    let service = service_fn(|request| {
+    let service = service_fn(|request: Request<Incoming>| {
         let (function, node, rests) = (Arc::clone(&function), Arc::clone(&node), Arc::clone(&rests));
-        called.notify_one();
+        // Others only ask whether somebody is there.
+        if request.headers().contains_key(COVER) {
+            called.notify_one();
+        }
         async move { Ok::<_, Infallible>(answer_request(&function, &node, &rests, request).await) }
     });
     let mut http = http2::Builder::new(TokioExecutor::new());
