@@ -91,6 +91,7 @@ impl Rest {
 /// Looks after a worker that has these event loops, and freezes it when it has had no call for so long. Returns when it does
 /// not answer any more.
 pub(super) async fn look_after(lanes: Vec<Lane>, rest: &Arc<Rest>, own: &Own, frozen_after: Duration) {
+    // Each is looked at, since that forgets what was.
     let were_called = || lanes.iter().filter(|lane| lane.calls.were_any()).count() > 0;
     let pause = (frozen_after / 4).clamp(WORKER_PAUSE, WORKER_SILENCE_MAX / 2);
     let mut quiet_since = Instant::now();
