@@ -240,12 +240,12 @@ impl App {
     }
 }
 
+/// A function, and its native code if that is yet to be made.
+type Loaded = Result<(Function, Option<Awaited>), Error>;
+
 /// The functions of an app in their order, up to one that cannot be loaded. Where some have processes of their own, a few are
 /// loaded at the same time: most of what that takes is the kernel, or the other process.
-fn load_each<'a>(
-    loader: &'a Loader,
-    before: Option<&App>,
-) -> Vec<(&'a At<Name>, Result<(Function, Option<Awaited>), Error>)> {
+fn load_each<'a>(loader: &'a Loader, before: Option<&App>) -> Vec<(&'a At<Name>, Loaded)> {
     let manifest = &loader.manifest;
     let names: Vec<_> = manifest.functions.keys().collect();
     let (next, loaded) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
