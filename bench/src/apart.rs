@@ -80,8 +80,11 @@ pub(crate) fn benchmarks(peers: &Peers, check: bool) -> Result<Vec<Benchmark>> {
     benchmarks.push(Benchmark {
         name: "the next answer of a sealed function whose process died".to_owned(),
         contestants: vec![
-            revived(peers, "sampan sealed", "")?,
-            revived(peers, "sampan sealed, one stands by", "spare = 1")?,
+            // What the pause alone costs: processors fall asleep, and caches forget.
+            after_pause(peers, "sampan dense, nothing died", "", false)?,
+            after_pause(peers, "sampan sealed, nothing died", "profile = \"sealed\"", false)?,
+            after_pause(peers, "sampan sealed", "profile = \"sealed\"\n", true)?,
+            after_pause(peers, "sampan sealed, one stands by", "profile = \"sealed\"\nspare = 1", true)?,
         ],
     });
     benchmarks.push(idle(peers, if check { 2 } else { IDLE })?);
@@ -118,9 +121,8 @@ impl Connection {
     }
 }
 
-/// A function whose process is killed: how long it takes from the next request to its answer.
-fn revived(peers: &Peers, name: &'static str, more: &'static str) -> Result<Contestant> {
-    let more = format!("profile = \"sealed\"\n{more}").leak();
+/// How long it takes from a request to its answer, the first for a while, where the process of the function was killed or not.
+fn after_pause(peers: &Peers, name: &'static str, more: &'static str, is_killed: bool) -> Result<Contestant> {
     let hello = Function { name: "hello", path: "/hello", program: "app/hello.wasm", more };
     let app = app(peers, &format!("revived{}", more.len()), &[hello], "")?;
     let server = Server {
@@ -132,11 +134,13 @@ fn revived(peers: &Peers, name: &'static str, more: &'static str) -> Result<Cont
     Ok(contestant(name, move || {
         let running = server.running()?;
         sleep(PAUSE);
-        // What the others are copies of comes first, then the one that works.
-        let working = *running.below()?.get(1).context("a sealed process")?;
-        ensure!(Command::new("kill").args(["-KILL", &working.to_string()]).status()?.success(), "`kill`");
-        while Path::new(&format!("/proc/{working}")).exists() {
-            sleep(Duration::from_millis(1));
+        if is_killed {
+            // What the others are copies of comes first, then the one that works.
+            let working = *running.below()?.get(1).context("a sealed process")?;
+            ensure!(Command::new("kill").args(["-KILL", &working.to_string()]).status()?.success(), "`kill`");
+            while Path::new(&format!("/proc/{working}")).exists() {
+                sleep(Duration::from_millis(1));
+            }
         }
         sleep(PAUSE);
         let mut connection = Connection::open(running.port)?;

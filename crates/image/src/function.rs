@@ -34,6 +34,9 @@ pub struct Function {
     /// Processes that stand by, to take the place of the one that the function runs in; only for profile `sealed`.
     #[serde(default)]
     pub spare: At<u32>,
+    /// How long its process may have no call until it is frozen, at the least a deadline: it takes no time of a processor then,
+    /// and gives memory back; the next call goes on in it. Without it, a minute; only for profile `sealed`.
+    pub freeze: Option<At<Time>>,
     /// Environment variables.
     #[serde(default)]
     pub env: BTreeMap<At<String>, At<String>>,

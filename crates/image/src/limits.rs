@@ -73,6 +73,9 @@ pub const REUSE_MAX: u32 = 10_000;
 /// Processes of a function that stand by.
 pub const SPARE_MAX: u32 = 16;
 
+/// The longest that a process may have no call until it is frozen: a year of 365.25 days.
+pub const FREEZE_MAX: Time = Time(Duration::from_secs(31_557_600));
+
 /// Requests that one instance answers at the same time.
 pub const SHARE_MAX: u32 = 1_000;
 

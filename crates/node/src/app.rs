@@ -3,21 +3,24 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use engine::{Engine, Program};
 use host::bindings::{Call, CallError, Calling, Payload, Siblings};
 use http::{Request, Response};
-use image::{Chain, Manifest, Name, Problem};
+use image::{At, Chain, Manifest, Name, Problem};
 use state::Store;
+use tokio::runtime::Handle;
 use wasmtime_wasi::runtime::spawn;
 use wasmtime_wasi_http::WasiBody;
 
 use crate::execution::{Execution, Executions};
 use crate::function::Function;
 use crate::instance::Failure;
-use crate::limits::{DEADLINE_MAX, RANDOM_IDS};
+use crate::limits::{DEADLINE_MAX, RANDOM_IDS, STARTS_AT_ONCE_MAX};
 use crate::load::{Loader, Machine};
 use crate::log::{FunctionLog, Logs};
 use crate::native::{Awaited, Order};
@@ -88,10 +91,8 @@ impl App {
         let manifest = &loader.manifest;
         let router = Router::new(manifest).map_err(|problems| manifest.error(problems))?;
         let (mut functions, mut awaited) = (BTreeMap::new(), Vec::new());
-        for name in manifest.functions.keys() {
-            let old = before.filter(|before| before.loader.admits_alike(name, manifest));
-            let old = old.and_then(|before| before.function(name));
-            let (function, native) = loader.function(name, old.as_deref())?;
+        for (name, loaded) in load_each(&loader, before) {
+            let (function, native) = loaded?;
             let function = Arc::new(function);
             awaited.extend(native.map(|native| ((**name).clone(), Arc::clone(&function), native)));
             functions.insert(name.to_string(), function);
@@ -237,6 +238,41 @@ impl App {
     pub(crate) fn router(&self) -> &Router {
         &self.router
     }
+}
+
+/// A function, and its native code if that is yet to be made.
+type Loaded = Result<(Function, Option<Awaited>), Error>;
+
+/// The functions of an app in their order, up to one that cannot be loaded. Where some have processes of their own, a few are
+/// loaded at the same time: most of what that takes is the kernel, or the other process.
+fn load_each<'a>(loader: &'a Loader, before: Option<&App>) -> Vec<(&'a At<Name>, Loaded)> {
+    let manifest = &loader.manifest;
+    let names: Vec<_> = manifest.functions.keys().collect();
+    let (next, loaded) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
+    let runtime = Handle::current();
+    let load = || {
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(name) = names.get(index) else { break };
+            let old = before.filter(|before| before.loader.admits_alike(name, manifest));
+            let old = old.and_then(|before| before.function(name));
+            let function = loader.function(name, old.as_deref());
+            if function.is_err() {
+                next.store(names.len(), Ordering::Relaxed);
+            }
+            loaded.lock().unwrap_or_else(PoisonError::into_inner).insert(index, (names[index], function));
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 1..loader.starts().min(STARTS_AT_ONCE_MAX) {
+            scope.spawn(|| {
+                let _entered = runtime.enter();
+                load();
+            });
+        }
+        load();
+    });
+    loaded.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
 }
 
 impl Drop for App {

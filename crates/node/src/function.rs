@@ -219,6 +219,11 @@ impl Function {
         self.warm.count() + self.warm_exports.count() + concurrent + apart
     }
 
+    /// Processes of it that are frozen, since nobody calls them.
+    pub fn frozen(&self) -> usize {
+        self.apart.as_ref().map_or(0, Apart::frozen)
+    }
+
     /// Gives up the warm instances that have not been called since `moment`.
     pub(crate) fn shrink(&self, moment: Instant) {
         self.warm.shrink(moment);

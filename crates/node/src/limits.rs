@@ -110,11 +110,17 @@ pub const SOCKET_SILENCE: Duration = Duration::from_secs(30);
 /// Bytes that a command may write as its answer.
 pub const CGI_OUTPUT_BYTES_MAX: usize = 16 << 20;
 
+/// Functions that are loaded at the same time, where some have processes of their own.
+pub const STARTS_AT_ONCE_MAX: usize = 4;
+
 /// How long the process of a sealed function may take until it can be asked: its program may have to be compiled.
 pub const WORKER_START_MAX: Duration = Duration::from_secs(60);
 
 /// Of that, the time of a processor that may be spent to make native code.
 pub const WORKER_COMPILE_SECONDS_MAX: u32 = 10;
+
+/// How long such a process has no call until it is frozen, where its function does not say.
+pub const WORKER_IDLE: Duration = WARM_IDLE;
 
 /// How long such a process may say nothing when it is asked whether it lives.
 pub const WORKER_SILENCE_MAX: Duration = Duration::from_secs(10);
@@ -153,9 +159,10 @@ pub const WORKER_SOON: Duration = Duration::from_micros(200);
 /// So long the next message is looked for, after one that came soon, before who waits for it sleeps.
 pub const WORKER_AWAKE_MAX: Duration = Duration::from_micros(50);
 
-/// Who asks such a process, or is it, and has not found the answer within [`WORKER_AWAKE_MAX`], does not look for that of so
-/// many questions, but is woken for it: a processor spends no more than 3 µs a question in vain.
-pub const WORKER_UNLOOKED: u32 = 16;
+/// Who asks such a process, or is it, and has not found the answer within [`WORKER_AWAKE_MAX`], does not look for that of the
+/// next question, but is woken for it; nor for that of twice as many as last time, where it is so again, and so many at the
+/// most. Where no answer comes soon, a processor spends no more than 3 µs a question in vain.
+pub const WORKER_UNLOOKED_MAX: u32 = 16;
 
 /// How often the next message is looked for before others have a turn: about a microsecond.
 pub const WORKER_LOOKS: u32 = 20;

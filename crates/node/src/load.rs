@@ -17,10 +17,10 @@ use state::{BucketSpec, Container, Durability, Sql, SqlLimits, Store};
 
 use crate::function::{Function, Loaded, Settings};
 use crate::gate::{Gate, Place};
-use crate::limits::{RUNNING_MAX, SLOTS_MAX, SLOTS_SPARE, WORKER_LANES_MAX};
+use crate::limits::{RUNNING_MAX, SLOTS_MAX, SLOTS_SPARE, WORKER_IDLE, WORKER_LANES_MAX};
 use crate::log::{FunctionLog, Logs};
 use crate::native::{self, Awaited, Workshop};
-use crate::sealed::{Apart, Order, Within, Zygote};
+use crate::sealed::{Apart, Habits, Order, Within, Zygote};
 use crate::telemetry::Telemetry;
 use crate::websocket::Sockets;
 use tokio::runtime::Handle;
@@ -140,6 +140,14 @@ impl Loader {
         admitted(&self.manifest) == admitted(other)
     }
 
+    /// How many functions get processes of their own.
+    pub(crate) fn starts(&self) -> usize {
+        match self.machine.within {
+            Some(_) => 0,
+            None => self.manifest.functions.values().filter(|declared| is_apart(declared)).count(),
+        }
+    }
+
     /// The function called `name`, compiled and linked, and its native code if that is yet to be made. It takes the place
     /// of the `old` one, if there is one.
     pub(crate) fn function(
@@ -148,7 +156,7 @@ impl Loader {
         old: Option<&Function>,
     ) -> Result<(Function, Option<Awaited>), Error> {
         let declared = &self.manifest.functions[&**name as &str];
-        if *declared.profile == image::Profile::Sealed && self.machine.within.is_none() {
+        if is_apart(declared) && self.machine.within.is_none() {
             let function = self.sealed(name, declared, old)?;
             return Ok((self.checked(name, declared, function)?, None));
         }
@@ -365,7 +373,11 @@ impl Loader {
             is_traced: bindings.telemetry.is_some(),
             lanes: processors.min(calls).clamp(1, WORKER_LANES_MAX),
         };
-        let started = Apart::start(Arc::clone(&self.machine), &order, *declared.spare as usize, bindings);
+        let frozen_after = declared.freeze.as_ref().map_or(WORKER_IDLE, |time| time.0);
+        // What a call leaves running may take as long as the call.
+        let frozen_after = frozen_after.max(settings.deadline);
+        let habits = Habits { spare: *declared.spare as usize, frozen_after };
+        let started = Apart::start(Arc::clone(&self.machine), &order, habits, bindings);
         let apart = Handle::current().block_on(started).map_err(failed)?;
         // It runs nothing, and so needs no pool and no clock.
         let mut engine = engine::Settings::new(Profile::Portable);
@@ -489,6 +501,11 @@ impl Loader {
     fn wrong(&self, span: Range<usize>, error: &dyn std::fmt::Display) -> Error {
         self.manifest.error(vec![Problem::new(span, error.to_string())]).into()
     }
+}
+
+/// Whether a function is to have a process of its own.
+fn is_apart(declared: &image::Function) -> bool {
+    *declared.profile == image::Profile::Sealed
 }
 
 /// What engines that can stand for each other have in common.

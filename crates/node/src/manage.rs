@@ -102,6 +102,7 @@ fn status(node: &Node) -> Value {
             "running": running,
             "waiting": waiting,
             "warm": function.warm(),
+            "frozen": function.frozen(),
         });
         if let (Value::Object(status), Ok(Value::Object(summary))) =
             (&mut status, serde_json::to_value(function.summary()))

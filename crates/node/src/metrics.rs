@@ -65,10 +65,13 @@ impl Collector for Scrape {
             instances.encode_family(&labels)?.encode_counter::<NoLabels, _, u64>(&made, None)?;
         }
         type Gauge = (&'static str, &'static str, fn(&Function) -> i64);
-        let gauges: [Gauge; 3] = [
+        let gauges: [Gauge; 4] = [
             ("running", "Calls that run", |function| function.load().0.into()),
             ("waiting", "Calls that wait", |function| signed(function.load().1 as u64)),
             ("warm_instances", "Instances that wait for a call", |function| signed(function.warm() as u64)),
+            ("frozen_processes", "Processes that are frozen, since nobody calls them", |function| {
+                signed(function.frozen() as u64)
+            }),
         ];
         for (name, help, read) in gauges {
             let mut gauge = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;

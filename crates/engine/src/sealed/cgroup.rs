@@ -4,8 +4,8 @@
 //! version of control groups does not let a group with processes have groups with limits, beside it.
 
 use std::ffi::OsStr;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -21,6 +21,8 @@ const PERIOD_US: u64 = 100_000;
 
 /// Where the kernel tells where its file systems are.
 const MOUNTS: &str = "/proc/self/mountinfo";
+/// Bytes that most of these texts have at the most.
+const TEXT_BYTES: usize = 16 << 10;
 /// In which groups this process is.
 const OWN: &str = "/proc/self/cgroup";
 
@@ -28,6 +30,8 @@ const OWN: &str = "/proc/self/cgroup";
 pub(super) struct Cgroup {
     /// One for each controller where there are several trees, as in the first version.
     groups: Vec<Group>,
+    /// Controllers that cannot be had, and why.
+    refused: Vec<(&'static str, String)>,
 }
 
 struct Group {
@@ -38,6 +42,11 @@ struct Group {
 
 /// What a group is told: the file, and what is written to it.
 type Setting = (&'static str, String);
+
+/// Controllers that each process has, and the one that some have.
+const CONTROLLERS: [&str; 2] = ["memory", "pids"];
+/// See [`CONTROLLERS`].
+const PROCESSORS: &str = "cpu";
 
 /// The controllers that are wanted, with their settings in both versions.
 fn wanted(plan: &Plan) -> Vec<(&'static str, Vec<Setting>, Vec<Setting>)> {
@@ -53,7 +62,7 @@ fn wanted(plan: &Plan) -> Vec<(&'static str, Vec<Setting>, Vec<Setting>)> {
     if let Some(processors) = plan.processors {
         let quota = (processors * PERIOD_US as f64) as u64;
         wanted.push((
-            "cpu",
+            PROCESSORS,
             vec![("cpu.cfs_period_us", PERIOD_US.to_string()), ("cpu.cfs_quota_us", quota.to_string())],
             vec![("cpu.max", format!("{quota} {PERIOD_US}"))],
         ));
@@ -61,33 +70,26 @@ fn wanted(plan: &Plan) -> Vec<(&'static str, Vec<Setting>, Vec<Setting>)> {
     wanted
 }
 
-/// Makes the groups that can be made; a layer for each controller says how it went.
-pub(super) fn create(plan: &Plan) -> (Cgroup, Vec<Layer>) {
+/// Makes the groups that can be made, without limits yet; one for processors only where it `limits_processors`.
+pub(super) fn create(limits_processors: bool) -> Cgroup {
     static MADE: AtomicU32 = AtomicU32::new(0);
     let number = MADE.fetch_add(1, Ordering::Relaxed);
     let name = format!("{PREFIX}{}-{number}", std::process::id());
     let trees = Trees::read();
-    let mut cgroup = Cgroup { groups: Vec::new() };
-    let mut layers = Vec::new();
-    for (controller, first, second) in wanted(plan) {
-        let made = trees.as_ref().map_err(plain).and_then(|trees| {
-            let group = trees.group(controller, &name)?;
-            let settings = if group.unified { &second } else { &first };
-            // Dropped where a setting fails, and removed with it.
-            cgroup.groups.push(group);
-            let group = cgroup.groups.last().expect("one was added");
-            group.set(settings).map_err(|error| plain(&error))
-        });
-        let layer = format!("{controller} cgroup");
-        layers.push(match made {
-            Ok(()) => Layer::new(&layer, State::Held(String::new())),
-            Err(why) => match replacement(controller) {
-                Some(by) => Layer::new(&layer, State::Replaced(format!("{why}; {by}"))),
-                None => Layer::new(&layer, State::Refused(why)),
-            },
-        });
+    let mut cgroup = Cgroup { groups: Vec::new(), refused: Vec::new() };
+    for controller in CONTROLLERS.into_iter().chain(limits_processors.then_some(PROCESSORS)) {
+        match trees.as_ref().map_err(plain).and_then(|trees| trees.group(controller, &name)) {
+            Ok(group) => {
+                // What was left behind before this process began is found once.
+                if number == 0 {
+                    group.directory.parent().map(sweep);
+                }
+                cgroup.groups.push(group);
+            }
+            Err(why) => cgroup.refused.push((controller, why)),
+        }
     }
-    (cgroup, layers)
+    cgroup
 }
 
 /// What holds the same, or nearly, where a controller cannot be had.
@@ -136,6 +138,30 @@ impl Entrance {
 }
 
 impl Cgroup {
+    /// Sets the limits of a plan; a layer for each controller says how it went.
+    pub(super) fn limit(&mut self, plan: &Plan) -> Vec<Layer> {
+        let layers = wanted(plan).into_iter().map(|(controller, first, second)| {
+            let layer = format!("{controller} cgroup");
+            if let Some(group) = self.groups.iter().find(|group| group.controller == controller)
+                && let Err(error) = group.set(if group.unified { &second } else { &first })
+            {
+                self.refused.push((controller, plain(&error)));
+            }
+            let refused = self.refused.iter().find(|(refused, _)| *refused == controller);
+            Layer::new(
+                &layer,
+                match refused {
+                    None => State::Held(String::new()),
+                    Some((_, why)) => match replacement(controller) {
+                        Some(by) => State::Replaced(format!("{why}; {by}")),
+                        None => State::Refused(why.clone()),
+                    },
+                },
+            )
+        });
+        layers.collect()
+    }
+
     /// The way into the groups.
     pub(super) fn entrance(&self) -> Entrance {
         let list = |group: &Group| {
@@ -148,7 +174,7 @@ impl Cgroup {
 
     /// Whether memory is limited by a group.
     pub(super) fn holds_memory(&self) -> bool {
-        self.groups.iter().any(|group| group.controller == "memory")
+        !self.refused.iter().any(|(controller, _)| *controller == "memory")
     }
 
     /// Whether the kernel ended a process of the group because it had no more memory to give.
@@ -195,7 +221,7 @@ struct Tree {
 
 impl Trees {
     fn read() -> io::Result<Self> {
-        Ok(Self::parse(&fs::read_to_string(MOUNTS)?, &fs::read_to_string(OWN)?))
+        Ok(Self::parse(&read(MOUNTS)?, &read(OWN)?))
     }
 
     fn parse(mounts: &str, own: &str) -> Self {
@@ -260,13 +286,19 @@ impl Trees {
     }
 }
 
+/// As `fs::read_to_string`, which would begin with a few bytes where the kernel does not say how many there are.
+fn read(path: &str) -> io::Result<String> {
+    let mut text = String::with_capacity(TEXT_BYTES);
+    File::open(path)?.read_to_string(&mut text)?;
+    Ok(text)
+}
+
 fn listed(group: &Path, file: &str, controller: &str) -> bool {
     fs::read_to_string(group.join(file))
         .is_ok_and(|list| list.split_whitespace().any(|one| one == controller))
 }
 
 fn new_group(parent: &Path, name: &str, controller: &'static str, unified: bool) -> io::Result<Group> {
-    sweep(parent);
     let directory = parent.join(name);
     match fs::create_dir(&directory) {
         // Another controller of the same tree was first.

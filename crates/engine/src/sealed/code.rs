@@ -64,11 +64,16 @@ pub struct Supplier<'a> {
     /// Tells precompiled files of this user from others.
     seal: &'a dyn Fn() -> Option<Seal>,
     fit: Fit,
+    /// What it will most probably be asked for.
+    prepared: Option<Answer>,
     /// What is not kept yet: under which name, and how large it may be.
     missing: Option<Missing>,
     /// Whether native code was made, which happens once.
     has_made: bool,
 }
+
+/// What a process is answered.
+type Answer = (Tag, Option<File>);
 
 /// Code that the cache lacks.
 struct Missing {
@@ -86,20 +91,30 @@ impl<'a> Supplier<'a> {
         cache: Option<&'a CodeCache>,
         seal: &'a dyn Fn() -> Option<Seal>,
     ) -> Self {
-        Self { settings, source, cache, seal, fit, missing: None, has_made: false }
+        Self { settings, source, cache, seal, fit, prepared: None, missing: None, has_made: false }
+    }
+
+    /// Looks for what it will be asked for, while the process that will ask is sealed. What fails fails again then, and is told.
+    pub fn prepare(&mut self) {
+        if let Some(compatibility) = self.fit.0 {
+            self.prepared = self.find(&self.settings.clone(), compatibility).ok();
+        }
     }
 
     /// Answers with code, or the program's bytes.
     pub(super) fn answer(&mut self, wanted: &Message, channel: &Channel) -> Result<(), Error> {
         let settings = self.settings_of(&wanted.content);
         let is_same = kind(&settings) == kind(self.settings);
-        let compatibility = match self.fit.0 {
-            Some(known) if is_same => known,
-            _ => compatibility(&settings)?,
+        let (tag, file) = match (self.prepared.take(), self.fit.0) {
+            (Some(prepared), _) if is_same => prepared,
+            (_, Some(known)) if is_same => self.find(&settings, known)?,
+            _ => self.find(&settings, compatibility(&settings)?)?,
         };
-        let send = |tag, file: Option<&File>| {
-            channel.send(tag, &[], file.map(AsFd::as_fd)).map_err(|error| Error::Setup(error.into()))
-        };
+        let sent = channel.send(tag, &[], file.as_ref().map(AsFd::as_fd));
+        sent.map_err(|error| Error::Setup(error.into()))
+    }
+
+    fn find(&mut self, settings: &Settings, compatibility: [u8; 32]) -> Result<Answer, Error> {
         self.missing = None;
         let stamp = match (&self.source, self.cache) {
             (Source::File(path), Some(_)) => {
@@ -110,7 +125,7 @@ impl<'a> Supplier<'a> {
         if let (Some(cache), Some(stamp)) = (self.cache, stamp)
             && let Some((_, file)) = cache.known(stamp).and_then(|key| cache.get(key))
         {
-            return send(Tag::Code, Some(&file));
+            return Ok((Tag::Code, Some(file)));
         }
         let bytes = match &self.source {
             Source::File(path) => Cow::Owned(program::read(path)?),
@@ -120,21 +135,21 @@ impl<'a> Supplier<'a> {
             && Form::detect(&bytes) == Ok(Form::Compiled)
         {
             return match program::open_built(path, settings.options.precompiled, self.seal) {
-                Err(Error::Unsealed) => send(Tag::Unsealed, None),
-                file => send(Tag::Code, Some(&file?)),
+                Err(Error::Unsealed) => Ok((Tag::Unsealed, None)),
+                file => Ok((Tag::Code, Some(file?))),
             };
         }
         if let Some(cache) = self.cache {
             let key = Key::new(&compatibility, &bytes);
             if let Some((_, file)) = cache.get(key) {
-                return send(Tag::Code, Some(&file));
+                return Ok((Tag::Code, Some(file)));
             }
             let bytes_max = (bytes.len() as u64).saturating_mul(CODE_PER_BYTE_MAX) + CODE_BYTES_MORE;
             let stamp = stamp.map(|stamp| (stamp, compatibility));
             self.missing = Some(Missing { key, stamp, bytes_max });
         }
         let file = file_in_memory(c"program", &bytes).map_err(|error| Error::Setup(error.into()))?;
-        send(Tag::Source, Some(&file))
+        Ok((Tag::Source, Some(file)))
     }
 
     /// Whether the program is to be native code.

@@ -18,6 +18,7 @@ mod channel;
 mod code;
 mod descriptors;
 mod egress;
+mod freezer;
 mod landlock;
 mod layer;
 mod limits;
@@ -47,13 +48,14 @@ pub use channel::{receive_descriptor, send_descriptor};
 pub use code::{Fit, Source, Supplier};
 use egress::WayOut;
 pub use egress::{Egress, Protocol};
+pub use freezer::Freezer;
 use layer::plain;
 pub use layer::{Layer, State};
 use namespaces::Ids;
 pub use shared::Shared;
 pub use supervisor::{Ending, Outside, end_by_signal};
 use system::{check, control};
-pub use zygote::{Zygote, be_zygote};
+pub use zygote::{Blank, Zygote, be_zygote};
 
 /// Threads of one sealed process: as many as wait for files at once, and some.
 pub const THREADS_MAX: u64 = 640;
@@ -162,13 +164,14 @@ pub fn split(plan: Plan) -> Result<Side, Error> {
         return Err(Error::Threads);
     }
     let (outside, inside) = Channel::pair()?;
-    let (cgroup, layers) = cgroup::create(&plan);
+    let cgroup = cgroup::create(plan.processors.is_some());
     let user = Ids::current();
     let birth = bear(0)?;
     match birth.process {
         Some((pid, process)) => {
             drop(inside);
-            let outside = Outside::new(pid, process, outside, cgroup, layers, &plan);
+            let mut outside = Outside::new(pid, process, outside, cgroup);
+            outside.limit(&plan);
             outside.admit(&plan).map(Side::Outside)
         }
         None => {
@@ -176,7 +179,7 @@ pub fn split(plan: Plan) -> Result<Side, Error> {
             let entrance = cgroup.entrance();
             // The groups are the supervisor's.
             mem::forget(cgroup);
-            Ok(Side::Inside(Newborn::new(inside, birth, user, &entrance).seal(plan)))
+            Ok(Side::Inside(Newborn::new(inside, &birth, user, &entrance).seal(plan)))
         }
     }
 }
@@ -184,17 +187,21 @@ pub fn split(plan: Plan) -> Result<Side, Error> {
 /// A process that was made, and is to be sealed.
 pub struct Newborn {
     channel: Channel,
-    birth: Birth,
-    user: Ids,
-    entered: Layer,
+    /// What became of its control groups, where they refuse it, and of its namespaces.
+    layers: Vec<Layer>,
     is_limited: bool,
 }
 
 impl Newborn {
-    /// In the process: puts it into its control groups.
-    fn new(channel: Channel, birth: Birth, user: Ids, entrance: &Entrance) -> Self {
+    /// In the process: takes its place, whatever it is to run.
+    fn new(channel: Channel, birth: &Birth, user: Ids, entrance: &Entrance) -> Self {
+        if control(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64).is_err() {
+            leave();
+        }
         let entered = Layer::from_result("cgroups", entrance.enter());
-        Self { channel, birth, user, entered, is_limited: entrance.holds_memory }
+        let mut layers: Vec<_> = Some(entered).into_iter().filter(Layer::is_refused).collect();
+        layers.extend(namespaces::enter(birth.namespaces, birth.refused.as_deref(), user));
+        Self { channel, layers, is_limited: entrance.holds_memory }
     }
 
     /// Whether a control group limits its memory, all of it.
@@ -204,8 +211,8 @@ impl Newborn {
 
     /// Gives up everything that is not in the plan.
     pub fn seal(self, plan: Plan) -> Inside {
-        let Self { channel, birth, user, entered, is_limited } = self;
-        let sealed = Inside::seal(plan, channel, &birth, user, entered).unwrap_or_else(|_| leave());
+        let Self { channel, layers, is_limited } = self;
+        let sealed = Inside::seal(plan, channel, layers).unwrap_or_else(|_| leave());
         // The other limit on memory counts what is mapped from when it is set, and an engine maps much beforehand.
         if !is_limited {
             sealed.admitted();
@@ -215,13 +222,11 @@ impl Newborn {
 }
 
 impl Inside {
-    fn seal(mut plan: Plan, channel: Channel, birth: &Birth, user: Ids, entered: Layer) -> io::Result<Self> {
-        control(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64)?;
+    fn seal(mut plan: Plan, channel: Channel, placed: Vec<Layer>) -> io::Result<Self> {
         let (channel, descriptors) = descriptors::close(channel)?;
         let memory = plan.network.is_granted().then(egress::memory);
         let mut layers = vec![descriptors, descriptors::forget_environment()];
-        layers.extend(Some(entered).filter(Layer::is_refused));
-        layers.extend(namespaces::enter(birth.namespaces, birth.refused.as_deref(), user));
+        layers.extend(placed);
         layers.push(root::enter(&mut plan));
         layers.push(capabilities::drop_all());
         layers.push(capabilities::no_new_privileges());

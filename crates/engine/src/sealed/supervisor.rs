@@ -16,6 +16,7 @@ use super::cgroup::Cgroup;
 use super::channel::{Channel, Message, Tag};
 use super::code::Supplier;
 use super::egress::{self, Egress};
+use super::freezer::Freezer;
 use super::layer::{self, Layer};
 use super::system::{checked, made, wait_for};
 use super::{Error, Network, Plan, calls, limits};
@@ -92,26 +93,25 @@ impl Ending {
 }
 
 impl Outside {
-    pub(super) fn new(
-        pid: i32,
-        process: OwnedFd,
-        channel: Channel,
-        cgroup: Cgroup,
-        layers: Vec<Layer>,
-        plan: &Plan,
-    ) -> Self {
+    pub(super) fn new(pid: i32, process: OwnedFd, channel: Channel, cgroup: Cgroup) -> Self {
         Self {
             pid,
             process,
             channel,
             cgroup,
-            layers,
-            process_bytes_max: plan.process_bytes_max(),
+            layers: Vec::new(),
+            process_bytes_max: 0,
             messages: 0,
             is_closed: false,
             last_words: None,
             reaped: false,
         }
+    }
+
+    /// Has its control groups hold what is planned.
+    pub(super) fn limit(&mut self, plan: &Plan) {
+        self.layers = self.cgroup.limit(plan);
+        self.process_bytes_max = plan.process_bytes_max();
     }
 
     /// Waits until the process has sealed itself, and lets it go on if all is as it must be.
@@ -161,6 +161,14 @@ impl Outside {
             }
             _ => Err(io::ErrorKind::InvalidData.into()),
         }
+    }
+
+    /// What stops the process and lets it go on.
+    ///
+    /// # Errors
+    /// When this process has no descriptor to give.
+    pub fn freezer(&self) -> io::Result<Freezer> {
+        Ok(Freezer::new(self.pid, self.process.try_clone()?))
     }
 
     /// The process's number.

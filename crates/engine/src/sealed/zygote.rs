@@ -5,16 +5,19 @@
 //! another. The copies are not its children but its node's, which is their supervisor: they outlive it, and it is replaced
 //! when it has died.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read, Seek};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use libc::c_void;
 
 use super::cgroup::{self, Entrance};
 use super::channel::{Channel, Message, Tag, receive_descriptor, send_descriptor};
 use super::layer::plain;
 use super::namespaces::Ids;
 use super::supervisor::Outside;
-use super::system::{checked, file_in_memory, pair, pidfd};
+use super::system::{checked, file_in_memory, pair, pidfd, wait_for};
 use super::{Birth, Error, Newborn, Plan, bear, leave, threads};
 
 /// Standard streams.
@@ -33,19 +36,18 @@ impl Zygote {
         Ok((Self(ours), theirs))
     }
 
-    /// Has a process made, told what it is to run, and sealed; it has these standard streams. It ends with the thread that
-    /// started the zygote.
+    /// Has a process made, which takes its place and waits to be told what it is to run. It ends with the thread that started
+    /// the zygote.
     ///
     /// # Errors
     /// As [`split`](super::split), and [`Error::Zygote`] when another zygote is needed.
-    pub fn bear(&self, plan: &Plan, order: &[u8], streams: [BorrowedFd<'_>; 3]) -> Result<Outside, Error> {
+    pub fn bear(&self, limits_processors: bool) -> Result<Blank, Error> {
         let (outside, inside) = Channel::pair()?;
         outside.tell_senders(true)?;
         send_descriptor(self.0.as_fd(), inside.as_fd()).map_err(|_| Error::Zygote)?;
         drop(inside);
         // While it is being made.
-        let (cgroup, layers) = cgroup::create(plan);
-        let order = file_in_memory(c"order", order)?;
+        let cgroup = cgroup::create(limits_processors);
         // Both tell of it: either may die before it has, and who is born must be waited for.
         let pid = match outside.receive_first() {
             Ok(Some((pid, Message { tag: Tag::Born, .. }))) => pid,
@@ -61,13 +63,36 @@ impl Zygote {
         // Its number is its own until this process, whose child it is, has waited for its end.
         let process = pidfd(pid)?;
         let entrance = cgroup.entrance();
-        let outside = Outside::new(pid, process, outside, cgroup, layers, plan);
+        let outside = Outside::new(pid, process, outside, cgroup);
+        outside.channel().send(Tag::Groups, &entrance.to_bytes(), None)?;
+        Ok(Blank(outside))
+    }
+}
+
+/// A process that is there, and was told nothing yet. It ends when this is dropped.
+pub struct Blank(Outside);
+
+impl Blank {
+    /// Tells it what it is to run, with these standard streams, and has it seal itself; `meanwhile` is done while it does.
+    ///
+    /// # Errors
+    /// As [`split`](super::split).
+    pub fn tell(
+        self,
+        plan: &Plan,
+        order: &[u8],
+        streams: [BorrowedFd<'_>; 3],
+        meanwhile: impl FnOnce(),
+    ) -> Result<Outside, Error> {
+        let Self(mut outside) = self;
+        let order = file_in_memory(c"order", order)?;
+        outside.limit(plan);
         let channel = outside.channel();
-        channel.send(Tag::Groups, &entrance.to_bytes(), None)?;
         channel.send(Tag::Order, &[], Some(order.as_fd()))?;
         for stream in streams {
             channel.send(Tag::Stream, &[], Some(stream))?;
         }
+        meanwhile();
         outside.admit(plan)
     }
 }
@@ -82,6 +107,7 @@ pub fn be_zygote(node: BorrowedFd<'_>) -> Result<Option<(Newborn, Vec<u8>)>, Err
         return Err(Error::Threads);
     }
     let user = Ids::current();
+    let name = rename(UNTOLD)?;
     while let Ok(inside) = receive_descriptor(node) {
         let channel = Channel::from_fd(inside);
         match bear(libc::CLONE_PARENT) {
@@ -89,7 +115,7 @@ pub fn be_zygote(node: BorrowedFd<'_>) -> Result<Option<(Newborn, Vec<u8>)>, Err
                 // Who asked may be gone by now.
                 let _ = channel.send(Tag::Bore, &pid.to_le_bytes(), None);
             }
-            Ok(birth) => return Ok(Some(begin(channel, birth, user).unwrap_or_else(|_| leave()))),
+            Ok(birth) => return Ok(Some(begin(channel, &birth, user, &name).unwrap_or_else(|_| leave()))),
             Err(error) => {
                 // Who asked may be gone by now.
                 let _ = channel.send(Tag::Unborn, plain(&error).as_bytes(), None);
@@ -100,19 +126,64 @@ pub fn be_zygote(node: BorrowedFd<'_>) -> Result<Option<(Newborn, Vec<u8>)>, Err
 }
 
 /// What a process does first: it takes its place, and what it is told.
-fn begin(channel: Channel, birth: Birth, user: Ids) -> io::Result<(Newborn, Vec<u8>)> {
+fn begin(channel: Channel, birth: &Birth, user: Ids, name: &Name) -> io::Result<(Newborn, Vec<u8>)> {
     channel.send(Tag::Born, &[], None)?;
     let groups = channel.expect(Tag::Groups)?;
     let entrance = Entrance::from_bytes(&groups.content).ok_or(io::ErrorKind::InvalidData)?;
+    let newborn = Newborn::new(channel, birth, user, &entrance);
+    // What fails only takes longer later.
+    let _ = map_code(&newborn.channel);
     let file = |message: Message| message.file.ok_or(io::ErrorKind::InvalidData);
-    let mut order = File::from(file(channel.expect(Tag::Order)?)?);
+    let mut order = File::from(file(newborn.channel.expect(Tag::Order)?)?);
+    rename(name)?;
     let mut told = Vec::new();
     order.rewind()?;
     order.read_to_end(&mut told)?;
     for stream in 0..STREAMS {
-        let given = file(channel.expect(Tag::Stream)?)?;
+        let given = file(newborn.channel.expect(Tag::Stream)?)?;
         // SAFETY: the numbers are those of this process's own streams, which it has no more use for.
         checked(unsafe { libc::dup2(given.as_raw_fd(), stream) })?;
     }
-    Ok((Newborn::new(channel, birth, user, &entrance), told))
+    Ok((newborn, told))
+}
+
+/// Has code that is in memory mapped into this process, which would else be done piece by piece when it runs; until it is told
+/// something.
+fn map_code(channel: &Channel) -> io::Result<()> {
+    let maps = fs::read_to_string("/proc/self/maps")?;
+    for line in maps.lines().filter(|line| line.contains(" r-xp ") && line.contains('/')) {
+        let range = line.split_once(' ').and_then(|(range, _)| range.split_once('-'));
+        let ends = range.map(|(begins, ends)| [begins, ends].map(|end| usize::from_str_radix(end, 16)));
+        let Some([Ok(begins), Ok(ends)]) = ends else { continue };
+        for at in (begins..ends).step_by(CODE_PIECE_BYTES) {
+            let [is_told, _] = wait_for([channel.as_raw_fd(), -1], Some(Duration::ZERO))?;
+            if is_told {
+                return Ok(());
+            }
+            let bytes = CODE_PIECE_BYTES.min(ends - at);
+            // SAFETY: what is mapped there stays as it is.
+            checked(unsafe { libc::madvise(at as *mut c_void, bytes, libc::MADV_POPULATE_READ) })?;
+        }
+    }
+    Ok(())
+}
+
+/// Bytes of code that are mapped at a time.
+const CODE_PIECE_BYTES: usize = 2 << 20;
+
+/// What the zygote is called, and each of its copies until it is told what it is to run.
+const UNTOLD: &Name = b"zygote\0\0\0\0\0\0\0\0\0\0";
+
+/// As the kernel has it of each thread.
+type Name = [u8; 16];
+
+/// Gives this process another name. The one that it had.
+fn rename(name: &Name) -> io::Result<Name> {
+    let mut before = [0; size_of::<Name>()];
+    // SAFETY: both names have room for what the kernel writes and reads, and the last byte is a zero.
+    unsafe {
+        checked(libc::prctl(libc::PR_GET_NAME, before.as_mut_ptr()))?;
+        checked(libc::prctl(libc::PR_SET_NAME, name.as_ptr()))?;
+    }
+    Ok(before)
 }

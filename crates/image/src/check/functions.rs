@@ -1,8 +1,8 @@
 //! Whether functions can be built, started, and granted what they ask for.
 
 use crate::limits::{
-    BODY_MAX, CONCURRENCY_MAX, DEADLINE_MAX, MEMORY_MAX, MEMORY_MIN, QUEUE_MAX, REUSE_MAX, SHARE_MAX,
-    SPARE_MAX,
+    BODY_MAX, CONCURRENCY_MAX, DEADLINE_MAX, FREEZE_MAX, MEMORY_MAX, MEMORY_MIN, QUEUE_MAX, REUSE_MAX,
+    SHARE_MAX, SPARE_MAX,
 };
 use crate::{At, Bytes, Function, Grants, Limits, Profile, Secret};
 
@@ -20,7 +20,7 @@ impl Check<'_> {
             self.environment(function);
             self.bounds("`reuse`", &function.reuse, 0, REUSE_MAX);
             self.shared(function);
-            self.spared(function);
+            self.processes(function);
             self.granted(&function.grants);
             self.watched(function);
             self.limited(&function.limits);
@@ -115,11 +115,18 @@ impl Check<'_> {
         }
     }
 
-    fn spared(&mut self, function: &Function) {
+    /// What only those have that run in a process of their own.
+    fn processes(&mut self, function: &Function) {
         self.bounds("`spare`", &function.spare, 0, SPARE_MAX);
-        if *function.spare > 0 && *function.profile != Profile::Sealed {
-            let message = "only a sealed function has processes";
-            self.problem_with_hint(function.spare.span(), message, "`profile = \"sealed\"` gives it one");
+        if let Some(freeze) = &function.freeze {
+            self.bounds("`freeze`", freeze, SHORTEST, FREEZE_MAX);
+        }
+        if *function.profile != Profile::Sealed {
+            let spare = Some(function.spare.span()).filter(|_| *function.spare > 0);
+            for span in spare.into_iter().chain(function.freeze.as_ref().map(At::span)) {
+                let message = "only a sealed function has processes";
+                self.problem_with_hint(span, message, "`profile = \"sealed\"` gives it one");
+            }
         }
     }
 

@@ -85,7 +85,10 @@ fn row(view: &View, function: &Function) -> Markup {
             (time("p90", counted.p90_us))
             (time("p99", counted.p99_us))
             td.number data-name="running" { (running) @if waiting > 0 { span.note { " + " (waiting) } } }
-            td.number data-name="warm" { (function.warm()) }
+            td.number data-name="warm" {
+                (function.warm())
+                @if function.frozen() > 0 { span.note { " · " (function.frozen()) " frozen" } }
+            }
         }
     }
 }
@@ -141,6 +144,7 @@ fn tiles(function: &Function, counted: &Summary, rate: f64) -> Markup {
         (page::tile("Running", page::count(running.into()), format!("{} waiting", page::count(waiting as u64))))
         (page::tile("Warm", page::count(function.warm() as u64), format!("of {}", page::count(function.settings.reuse as u64))))
         (page::tile("Instances", page::count(counted.instances), "made"))
+        @if function.frozen() > 0 { (page::tile("Frozen", page::count(function.frozen() as u64), "since nobody calls")) }
     }
 }
 

@@ -24,7 +24,7 @@ use tokio::task::{AbortHandle, coop, yield_now};
 use super::ring::{self, Incoming, Nonsense, Outgoing, Side};
 use crate::limits::{
     WORKER_ANSWERS_BYTES_MAX, WORKER_AWAKE_MAX, WORKER_LOOKS, WORKER_MESSAGE_BYTES_MAX,
-    WORKER_QUESTION_BYTES, WORKER_QUESTIONS_BYTES_MAX, WORKER_SOON, WORKER_UNLOOKED,
+    WORKER_QUESTION_BYTES, WORKER_QUESTIONS_BYTES_MAX, WORKER_SOON, WORKER_UNLOOKED_MAX,
 };
 
 /// Set in the number of an answer.
@@ -66,6 +66,8 @@ pub(super) struct Line {
     left: Notify,
     /// Questions whose answers are not looked for by who asks them.
     unlooked: AtomicU32,
+    /// How many that were when it came to that last, and so twice as many next time; fewer once an answer was found.
+    misses: AtomicU32,
 }
 
 /// Where an end is woken.
@@ -114,6 +116,7 @@ impl Line {
             broken: Notify::new(),
             left: Notify::new(),
             unlooked: AtomicU32::new(0),
+            misses: AtomicU32::new(0),
         };
         Ok((Arc::new(line), Ear { bell: UnixStream::from_std(socket)?, is_awake: false }))
     }
@@ -145,7 +148,7 @@ impl Line {
     }
 
     /// The answer to a question, if it comes soon. Who asks keeps its thread meanwhile: to wake it by another takes longer
-    /// than most calls. Not where others wait for answers, too, nor for a while after an answer that did not come soon.
+    /// than most calls. Not where others wait for answers, too, nor for a while after answers that did not come soon.
     fn look_for(&self, number: u64) -> Option<Vec<u8>> {
         let unlooked = self.unlooked.load(Ordering::Relaxed);
         if unlooked > 0 {
@@ -172,6 +175,7 @@ impl Line {
                 Ok(Some(next)) if next & ANSWER != 0 => match from.receive().ok()? {
                     Some((next, said)) if next == number | ANSWER => {
                         self.asked().waiting.remove(&number);
+                        self.misses.store(0, Ordering::Relaxed);
                         return Some(said);
                     }
                     Some((next, said)) => self.hand_on(next, said),
@@ -185,7 +189,9 @@ impl Line {
                 self.ring();
             }
             if begun.elapsed() >= WORKER_AWAKE_MAX {
-                self.unlooked.store(WORKER_UNLOOKED, Ordering::Relaxed);
+                let misses = (self.misses.load(Ordering::Relaxed) * 2).clamp(1, WORKER_UNLOOKED_MAX);
+                self.misses.store(misses, Ordering::Relaxed);
+                self.unlooked.store(misses, Ordering::Relaxed);
                 return None;
             }
             look(from);
@@ -303,7 +309,11 @@ impl Line {
                     ear.is_awake = begun.elapsed() < WORKER_SOON;
                     return Ok((number, said));
                 }
-                Heard::Nothing => yield_now().await,
+                Heard::Nothing => {
+                    // What is to come may have to be made on this very processor.
+                    thread::yield_now();
+                    yield_now().await;
+                }
                 Heard::Asleep => {
                     tokio::select! {
                         rung = ear.bell.readable() => rung?,

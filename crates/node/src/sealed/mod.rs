@@ -12,6 +12,7 @@
 mod asked;
 mod counted;
 mod failure;
+mod idle;
 mod line;
 mod process;
 mod ready;
@@ -21,7 +22,7 @@ mod words;
 mod worker;
 mod zygote;
 
-pub(crate) use process::Apart;
+pub(crate) use process::{Apart, Habits};
 pub(crate) use words::Task;
 pub(crate) use worker::Order;
 pub use worker::{Failed, Within, work};

@@ -4,9 +4,8 @@ use std::convert::Infallible;
 use std::io::{self, pipe};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream as Socket;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Instant as StdInstant;
+use std::time::Duration;
 
 use bytes::Bytes;
 use engine::sealed::{self, Ending, Fit, Outside, Shared, Source, Supplier, send_descriptor};
@@ -19,10 +18,10 @@ use http::{Request, Response, Uri, Version};
 use http_body::Body;
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::Incoming;
-use hyper::client::conn::http2::{self, SendRequest};
+use hyper::client::conn::http2;
 use hyper::server;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -36,6 +35,7 @@ use wasmtime_wasi_http::{Error as HttpError, WasiBody};
 use super::asked::{Asked, COVER, Given};
 use super::counted::{Counted, Own};
 use super::failure::{Failed, in_response};
+use super::idle::{Lane, Rest, look_after};
 use super::line::{Ear, Line};
 use super::ring::{self, Side};
 use super::words::{Answered, Cover, Octets, Part, RequestHead, Task, To};
@@ -60,12 +60,20 @@ struct Starting {
     fit: Fit,
     /// Event loops that it has.
     lanes: usize,
-    /// Workers that stand by.
-    spare: usize,
+    habits: Habits,
     /// What stands behind its function.
     bindings: Arc<Bindings>,
     asked: Arc<Asked>,
     counted: Arc<Counted>,
+}
+
+/// How an app wants the processes of a function.
+#[derive(Clone, Copy)]
+pub(crate) struct Habits {
+    /// Workers that stand by.
+    pub(crate) spare: usize,
+    /// How long one may have no call until it is frozen.
+    pub(crate) frozen_after: Duration,
 }
 
 /// A function that runs in a process of its own.
@@ -91,14 +99,7 @@ struct Working {
     /// It is ended when this is dropped.
     _leash: oneshot::Sender<Infallible>,
     lanes: Vec<Lane>,
-}
-
-/// The way to one of its event loops.
-struct Lane {
-    http: SendRequest<WasiBody>,
-    line: Arc<Line>,
-    /// Calls that it has.
-    calls: AtomicUsize,
+    rest: Arc<Rest>,
 }
 
 /// A call in an event loop, until this is dropped.
@@ -112,18 +113,16 @@ impl Turn {
     fn lane(&self) -> &Lane {
         &self.working.lanes[self.lane]
     }
+
+    async fn send(&self, request: Request<WasiBody>) -> Result<Response<Incoming>, Failure> {
+        let answered = self.lane().http.clone().send_request(request).await;
+        answered.map_err(|error| failed(format!("its process did not answer: {error}")))
+    }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.lane().calls.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl Lane {
-    async fn send(&self, request: Request<WasiBody>) -> Result<Response<Incoming>, Failure> {
-        let answered = self.http.clone().send_request(request).await;
-        answered.map_err(|error| failed(format!("its process did not answer: {error}")))
+        self.lane().calls.end();
     }
 }
 
@@ -131,9 +130,16 @@ impl Working {
     /// Has it do, before the first call comes, what else that would wait for. What becomes of it the first call will show.
     async fn prepare(&self) {
         let Some(lane) = self.lanes.first() else { return };
-        let call = Call { chain: 0, span: 0, depth: 0, deadline: StdInstant::now() + WORKER_START_MAX };
-        let task = (Part::from(call), Task::Prepare);
+        let task = (Part::from(Task::own_call()), Task::Prepare);
+        self.begin(lane);
         let _ = timeout(WORKER_START_MAX, lane.line.ask::<Result<(), Failed>>(&task)).await;
+        lane.calls.end();
+    }
+
+    /// Begins a call in one of its event loops, whatever it did before.
+    fn begin(&self, lane: &Lane) {
+        lane.calls.begin();
+        self.rest.end();
     }
 
     fn has_ended(&self) -> bool {
@@ -149,7 +155,7 @@ impl Apart {
     pub(crate) async fn start(
         machine: Arc<Machine>,
         order: &Order,
-        spare: usize,
+        habits: Habits,
         bindings: Arc<Bindings>,
     ) -> Result<Self, String> {
         let mut sealed = Sealed::new(order).map_err(|error| with_causes(&error))?;
@@ -161,7 +167,7 @@ impl Apart {
             order: serde_json::to_string(order).map_err(|error| error.to_string())?,
             sealed,
             lanes: order.lanes,
-            spare,
+            habits,
             asked: Asked::new(Arc::clone(&bindings)),
             counted: Arc::default(),
             bindings,
@@ -190,6 +196,11 @@ impl Apart {
         self.starting.counted.warm()
     }
 
+    /// Processes of it that are frozen.
+    pub(crate) fn frozen(&self) -> usize {
+        self.starting.counted.frozen()
+    }
+
     /// Answers a request. What the function passes on, as middleware, goes to `next`.
     pub(crate) async fn answer(
         &self,
@@ -209,7 +220,7 @@ impl Apart {
         let to = number.map_or_else(|| To::Function(String::new()), To::Next);
         let cover = Cover::new(call, to, request.version()).to_header();
         request.headers_mut().insert(COVER, cover.ok_or(Failure::NoEntry)?);
-        let response = turn.lane().send(request).await?;
+        let response = turn.send(request).await?;
         match in_response::<_, Failed>(&response) {
             Some(Ok(failure)) => Err(failure.into()),
             Some(Err(_)) => Err(no_answer()),
@@ -227,10 +238,9 @@ impl Apart {
         parts: &Parts,
         body: Bytes,
     ) -> Result<Response<WasiBody>, Failure> {
-        let lane = turn.lane();
         let task = Task::Request { head: RequestHead::new(parts), body: Octets(body.into()), next };
         let answered: Result<Answered, Failed> =
-            lane.line.ask(&(Part::from(call), task)).await.map_err(|_| no_answer())?;
+            turn.lane().line.ask(&(Part::from(call), task)).await.map_err(|_| no_answer())?;
         let response = match answered.map_err(Failure::from)? {
             Answered::Whole(_, body) if body.0.len() > WORKER_SHORT_BYTES_MAX => return Err(no_answer()),
             Answered::Whole(head, body) => {
@@ -242,7 +252,7 @@ impl Apart {
                 let mut request = Request::new(WasiBody::new(Empty::new().map_err(|never| match never {})));
                 *request.uri_mut() = Uri::from_static("http://worker/");
                 request.headers_mut().insert(COVER, cover.ok_or(Failure::NoEntry)?);
-                let rest = lane.send(request).await?.into_body();
+                let rest = turn.send(request).await?.into_body();
                 head.response(rest).map_err(|_| no_answer())?
             }
         };
@@ -278,10 +288,9 @@ impl Apart {
     /// A place in the event loop that has the least to do, of a worker that is started where there is none.
     async fn turn(&self, call: Call, next: Option<Arc<dyn Next>>) -> Result<Turn, Failure> {
         let working = self.working().await.map_err(failed)?;
-        let least =
-            working.lanes.iter().enumerate().min_by_key(|(_, lane)| lane.calls.load(Ordering::Relaxed));
+        let least = working.lanes.iter().enumerate().min_by_key(|(_, lane)| lane.calls.running());
         let lane = least.map_or(0, |(index, _)| index);
-        working.lanes[lane].calls.fetch_add(1, Ordering::Relaxed);
+        working.begin(&working.lanes[lane]);
         Ok(Turn { working, lane, given: self.starting.asked.give(call, next) })
     }
 
@@ -309,7 +318,7 @@ impl Apart {
 
     /// Has workers started until enough of them stand by, behind the back of whoever calls.
     fn refill(&self) {
-        if self.starting.spare == 0 {
+        if self.starting.habits.spare == 0 {
             return;
         }
         let (starting, workers) = (Arc::clone(&self.starting), Arc::downgrade(&self.workers));
@@ -342,7 +351,7 @@ async fn lacks_spare(starting: &Starting, workers: &Weak<Mutex<Workers>>) -> boo
     let Some(workers) = workers.upgrade() else { return false };
     let mut workers = workers.lock().await;
     workers.spare.retain(|spare| !spare.has_ended());
-    workers.is_refilled = workers.spare.len() < starting.spare;
+    workers.is_refilled = workers.spare.len() < starting.habits.spare;
     workers.is_refilled
 }
 
@@ -401,9 +410,13 @@ async fn start(starting: &Arc<Starting>) -> Result<(Working, Abilities), String>
     tokio::spawn(hear(stdout, Arc::clone(log), ready));
     let abilities = match timeout(WORKER_START_MAX, is_ready).await {
         Ok(Ok(abilities)) => abilities,
-        Ok(Err(_)) => return Err(last_words(stderr, &end(outside).await).await),
+        Ok(Err(_)) => return Err(last_words(stderr, &end(outside, WORKER_PAUSE).await).await),
         Err(_) => return Err("its process does not come to work".to_owned()),
     };
+    let machine = Arc::clone(&starting.machine);
+    // Who needs the next one need not wait for that.
+    spawn_blocking(move || machine.zygote.as_ref().map(|zygote| zygote.stand_by()));
+    let rest = Rest::new(outside.freezer().map_err(said)?);
     // What is done for it, and ends with it.
     let mut serving = JoinSet::new();
     let own = Arc::new(Own::new(Arc::clone(&starting.counted)));
@@ -411,13 +424,7 @@ async fn start(starting: &Arc<Starting>) -> Result<(Working, Abilities), String>
     let mut connections = Vec::new();
     let mut lanes = Vec::new();
     for (http, line, direct) in streams {
-        let mut client = http2::Builder::new(TokioExecutor::new());
-        client
-            .timer(TokioTimer::new())
-            .keep_alive_interval(WORKER_SILENCE_MAX / 2)
-            .keep_alive_timeout(WORKER_SILENCE_MAX)
-            .keep_alive_while_idle(true);
-        let handshake = client.handshake(TokioIo::new(http)).await;
+        let handshake = http2::handshake(TokioExecutor::new(), TokioIo::new(http)).await;
         let (http, connection) = handshake.map_err(|error| error.to_string())?;
         connections.push(tokio::spawn(connection));
         let mut serve = |(line, ear): (Arc<Line>, Ear)| {
@@ -428,32 +435,34 @@ async fn start(starting: &Arc<Starting>) -> Result<(Working, Abilities), String>
         };
         serve(direct);
         let line = serve(line);
-        lanes.push(Lane { http, line, calls: AtomicUsize::new(0) });
+        lanes.push(Lane { http, line, calls: Arc::default() });
     }
     let log = Arc::clone(log);
     let (leash, let_go) = oneshot::channel();
+    let looked_after = lanes.clone();
+    let (resting, frozen_after) = (Arc::clone(&rest), starting.habits.frozen_after);
     tokio::spawn(async move {
-        let ended = tokio::select! {
+        tokio::select! {
             biased;
             // Nobody asks any more, which is not worth a word.
             _ = let_go => {
-                end(outside).await;
+                // Who is frozen does not end by itself.
+                end(outside, if resting.is_on() { Duration::ZERO } else { WORKER_PAUSE }).await;
                 return;
             }
-            (ended, ..) = select_all(connections) => ended.unwrap_or(Ok(())),
-        };
-        match ended {
-            Err(error) if error.is_timeout() => {
-                end(outside).await;
+            _ = select_all(connections) => {
+                log.line(Level::Error, &last_words(stderr, &end(outside, WORKER_PAUSE).await).await);
+            }
+            () = look_after(looked_after, &resting, &own, frozen_after) => {
+                end(outside, Duration::ZERO).await;
                 let text = format!("its process said nothing for {WORKER_SILENCE_MAX:?}, and is ended");
                 log.line(Level::Error, &text);
             }
-            _ => log.line(Level::Error, &last_words(stderr, &end(outside).await).await),
         }
         // They end by themselves, and tell those who wait for an answer.
         let _ = timeout(WORKER_PAUSE, async { while serving.join_next().await.is_some() {} }).await;
     });
-    Ok((Working { lanes, _leash: leash }, abilities))
+    Ok((Working { lanes, rest, _leash: leash }, abilities))
 }
 
 impl Starting {
@@ -462,7 +471,11 @@ impl Starting {
         let Machine { zygote, cache, seal, .. } = &*self.machine;
         let zygote = zygote.as_ref().ok_or("this node starts no processes")?;
         let Sealed { program, settings, plan, .. } = &self.sealed;
-        let born = zygote.bear(plan, self.order.as_bytes(), streams.each_ref().map(AsFd::as_fd));
+        let seal = || seal.clone();
+        let mut supplier =
+            Supplier::new((settings, self.fit), Source::File(program), cache.as_deref(), &seal);
+        let order = self.order.as_bytes();
+        let born = zygote.bear(plan, order, streams.each_ref().map(AsFd::as_fd), || supplier.prepare());
         let outside = born.map_err(|error| match &error {
             sealed::Error::Refused(layers) => {
                 let refused = layers.iter().filter(|layer| layer.is_refused());
@@ -471,8 +484,6 @@ impl Starting {
             error => with_causes(error),
         })?;
         drop(streams);
-        let seal = || seal.clone();
-        let supplier = Supplier::new((settings, self.fit), Source::File(program), cache.as_deref(), &seal);
         let attended = outside.attend(supplier, WORKER_START_MAX);
         attended.map_err(|error| with_causes(&error))?.map_err(|ending| told(&ending))
     }
@@ -518,9 +529,9 @@ async fn answer_requests(stream: UnixStream, asked: Arc<Asked>) {
     let _ = http.serve_connection(TokioIo::new(stream), service).await;
 }
 
-/// Ends a worker, where it does not end by itself, and returns why it ended.
-async fn end(outside: Outside) -> String {
-    match spawn_blocking(move || outside.finish(WORKER_PAUSE)).await {
+/// Ends a worker, where it does not end by itself soon, and returns why it ended.
+async fn end(outside: Outside, patience: Duration) -> String {
+    match spawn_blocking(move || outside.finish(patience)).await {
         Ok(Ok(ending)) => told(&ending),
         Ok(Err(error)) => error.to_string(),
         Err(error) => error.to_string(),

@@ -192,7 +192,7 @@ pub(super) struct Outgoing {
     ring: Direction,
     written: u64,
     waiting: VecDeque<Message>,
-    /// Bytes that wait.
+    /// Bytes that wait: also those of messages that say nothing.
     bytes: usize,
 }
 
@@ -206,7 +206,7 @@ struct Message {
 impl Outgoing {
     /// Adds a message to those that wait.
     pub(super) fn push(&mut self, number: u64, said: Vec<u8>) {
-        self.bytes += said.len();
+        self.bytes += said.len() + size_of::<Message>();
         self.waiting.push_back(Message { number, said, written: None });
     }
 
@@ -257,7 +257,7 @@ impl Outgoing {
             if part.len() < rest.len() {
                 break;
             }
-            self.bytes -= message.said.len();
+            self.bytes -= message.said.len() + size_of::<Message>();
             self.waiting.pop_front();
         }
         self.ring.word(WRITTEN).store(self.written, Ordering::Release);

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue, Request, Response, Version, request, response
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use state::Batch;
 
-use crate::limits::DEADLINE_MAX;
+use crate::limits::{DEADLINE_MAX, WORKER_START_MAX};
 use crate::websocket::Received;
 
 /// What the node gives a process to do.
@@ -38,12 +38,21 @@ pub(crate) enum Task {
     },
     /// To do what the first call would wait for.
     Prepare,
+    /// To give up what it can, for nobody calls; answered with the [`Instances`] that there are then.
+    Rest,
     /// To hear of a key that was set, or deleted where there is no value.
     Changed {
         bucket: String,
         key: String,
         value: Option<Vec<u8>>,
     },
+}
+
+impl Task {
+    /// On whose behalf the node itself gives tasks.
+    pub(super) fn own_call() -> Call {
+        Call { chain: 0, span: 0, depth: 0, deadline: Instant::now() + WORKER_START_MAX }
+    }
 }
 
 /// What a process asks of its node. Buckets are those that were granted, by name.

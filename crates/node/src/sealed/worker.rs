@@ -260,9 +260,12 @@ async fn answer_lane(lane: Lane, function: Arc<Function>, node: Arc<Remote>, cal
     let Lane { http: stream, line, ear } = lane;
     let Ok(stream) = asynchronous(stream) else { return };
     let rests = Arc::new(Rests::default());
-    let service = service_fn(|request| {
+    let service = service_fn(|request: Request<Incoming>| {
         let (function, node, rests) = (Arc::clone(&function), Arc::clone(&node), Arc::clone(&rests));
-        called.notify_one();
+        // Others only ask whether somebody is there.
+        if request.headers().contains_key(COVER) {
+            called.notify_one();
+        }
         async move { Ok::<_, Infallible>(answer_request(&function, &node, &rests, request).await) }
     });
     let mut http = http2::Builder::new(TokioExecutor::new());
@@ -367,6 +370,11 @@ async fn do_task(function: Arc<Function>, node: Arc<Remote>, rests: Arc<Rests>, 
         }
         Task::Call(input) => written(&function.call(call, input).await),
         Task::Prepare => written(&function.prepare(call).await.map_err(failed)),
+        Task::Rest => {
+            function.shrink(Instant::now());
+            sealed::give_back();
+            written(&Instances::of(&function))
+        }
         Task::Opened { connection, path, headers } => {
             written(&function.opened(call, connection, path, headers).await.map_err(failed))
         }
@@ -395,10 +403,16 @@ async fn count(function: Arc<Function>, node: Arc<Remote>, called: Arc<Notify>) 
         if let Some(moment) = Instant::now().checked_sub(WARM_IDLE) {
             function.shrink(moment);
         }
-        let now = Instances { made: function.summary().instances, warm: function.warm() };
+        let now = Instances::of(&function);
         if std::mem::replace(&mut told, now) != now {
             node.count(now).await;
         }
+    }
+}
+
+impl Instances {
+    fn of(function: &Function) -> Self {
+        Self { made: function.summary().instances, warm: function.warm() }
     }
 }
 

@@ -5,10 +5,10 @@ use std::os::fd::BorrowedFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use engine::sealed::{self, Error, Outside, Plan};
+use engine::sealed::{self, Blank, Error, Outside, Plan};
 
 /// Starts of a zygote for one process: one that died meanwhile is replaced.
 const STARTS_MAX: usize = 3;
@@ -16,6 +16,8 @@ const STARTS_MAX: usize = 3;
 /// What makes the sealed processes of a node.
 pub struct Zygote {
     living: Mutex<Option<Arc<sealed::Zygote>>>,
+    /// A process for whichever function needs one next.
+    blank: Mutex<Option<Blank>>,
     /// To the thread that starts zygotes.
     starting: SyncSender<SyncSender<io::Result<sealed::Zygote>>>,
 }
@@ -29,20 +31,51 @@ impl Zygote {
         let (starting, asked) = sync_channel(1);
         // Sealed processes end with the thread that started their zygote: this one ends last of all.
         thread::Builder::new().name("zygote".to_owned()).spawn(move || start_each(&command, &asked))?;
-        Ok(Self { living: Mutex::default(), starting })
+        Ok(Self { living: Mutex::default(), blank: Mutex::default(), starting })
     }
 
-    /// As [`sealed::Zygote::bear`], by a zygote that lives. Blocks.
+    /// A process that was told this, with these standard streams, and is sealed; `meanwhile` is done while it seals itself.
+    /// Blocks.
     pub(super) fn bear(
         &self,
         plan: &Plan,
         order: &[u8],
         streams: [BorrowedFd<'_>; 3],
+        mut meanwhile: impl FnMut(),
     ) -> Result<Outside, Error> {
+        let limits_processors = plan.processors.is_some();
+        let standing_by = if limits_processors { None } else { self.blank().take() };
+        if let Some(blank) = standing_by {
+            match blank.tell(plan, order, streams, &mut meanwhile) {
+                // It has died meanwhile.
+                Err(Error::Process(_)) => {}
+                told => return told,
+            }
+        }
+        self.bear_blank(limits_processors)?.tell(plan, order, streams, meanwhile)
+    }
+
+    /// Sees to it that a process stands by, which the next start need not wait for. Blocks.
+    pub(super) fn stand_by(&self) {
+        let stands_by = self.blank().is_some();
+        // Why there is none, who needs it will be told.
+        if !stands_by && let Ok(blank) = self.bear_blank(false) {
+            let other = self.blank().replace(blank);
+            // Somebody else was as quick.
+            drop(other);
+        }
+    }
+
+    fn blank(&self) -> MutexGuard<'_, Option<Blank>> {
+        self.blank.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// As [`sealed::Zygote::bear`], by a zygote that lives.
+    fn bear_blank(&self, limits_processors: bool) -> Result<Blank, Error> {
         let mut born = Err(Error::Zygote);
         for _ in 0..STARTS_MAX {
             let zygote = self.living()?;
-            born = zygote.bear(plan, order, streams);
+            born = zygote.bear(limits_processors);
             if !matches!(born, Err(Error::Zygote)) {
                 break;
             }

@@ -183,6 +183,7 @@ pub(super) fn metrics(
         metric("sampan.running", "{call}", gauge(each(|function| function.load().0.into()))),
         metric("sampan.waiting", "{call}", gauge(each(|function| function.load().1 as u64))),
         metric("sampan.warm_instances", "{instance}", gauge(each(|function| function.warm() as u64))),
+        metric("sampan.frozen_processes", "{process}", gauge(each(|function| function.frozen() as u64))),
         metric("sampan.telemetry.dropped", "{item}", sum(vec![point(Vec::new(), dropped)])),
     ];
     let scope_metrics = vec![ScopeMetrics { scope: scope(), metrics, ..ScopeMetrics::default() }];

@@ -28,7 +28,7 @@ impl Ps {
         if self.json {
             return print(format!("{:#}\n", Value::from(all)).as_bytes());
         }
-        let head = ["APP", "VERSION", "PID", "UPTIME", "ADDRESS", "CONSOLE", "CALLS"];
+        let head = ["APP", "VERSION", "PID", "UPTIME", "ADDRESS", "CONSOLE", "CALLS", "FROZEN"];
         let rows = all.iter().map(|app| {
             let text = |name: &str| match &app[name] {
                 Value::Null => "-".to_owned(),
@@ -45,6 +45,7 @@ impl Ps {
                 text("address"),
                 text("console"),
                 text("calls"),
+                text("frozen"),
             ]
         });
         print(table::table(head, rows).as_bytes())
@@ -55,6 +56,8 @@ impl Ps {
 fn describe(running: &Running) -> Value {
     let entry = &running.entry;
     let begun = SystemTime::UNIX_EPOCH + Duration::from_micros(entry.begun_us);
+    // A node that does not answer is listed all the same.
+    let status = Client::of(entry).and_then(|client| client.status()).ok();
     json!({
         "app": entry.app,
         "version": entry.version,
@@ -62,15 +65,16 @@ fn describe(running: &Running) -> Value {
         "uptime_s": begun.elapsed().unwrap_or_default().as_secs(),
         "address": entry.url,
         "console": entry.console.map(|console| format!("http://{console}")),
-        // A node that does not answer is listed all the same.
-        "calls": Client::of(entry).and_then(|client| client.status()).ok().map(|status| calls(&status)),
+        "calls": status.as_ref().map(|status| sum(status, &["answered", "failed", "trapped", "late", "refused"])),
+        "frozen": status.as_ref().map(|status| sum(status, &["frozen"])),
         "manifest": entry.manifest,
     })
 }
 
-/// How many calls of all functions have ended, however they did.
-fn calls(status: &Value) -> u64 {
-    let ends = ["answered", "failed", "trapped", "late", "refused"];
+/// What these counts of all functions come to.
+fn sum(status: &Value, counts: &[&str]) -> u64 {
     let functions = status["functions"].as_array().into_iter().flatten();
-    functions.flat_map(|function| ends.map(|end| function[end].as_u64().unwrap_or_default())).sum()
+    functions
+        .flat_map(|function| counts.iter().map(|count| function[count].as_u64().unwrap_or_default()))
+        .sum()
 }

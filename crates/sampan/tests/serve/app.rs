@@ -169,6 +169,7 @@ const OPEN: &[(&str, &str)] = &[
     ("sealed::a_process_that_dies_is_told_of_and_replaced", "it seals what it wants to"),
     ("sealed::a_process_that_hangs_is_told_of_and_replaced", "the same"),
     ("sealed::what_processes_are_copies_of_may_die", "the same"),
+    ("sealed::the_process_that_stands_by_for_all_may_die", "the same"),
     ("sealed::no_process_outlives_its_node", "the same"),
 ];
 
@@ -239,8 +240,21 @@ impl Served {
         self.child.id()
     }
 
-    /// The processes that it started, and those that they did.
+    /// The processes that it started, and those that they did, but for one that stands by and was told nothing yet.
     pub(crate) fn descendants(&self) -> Vec<u32> {
+        let read = |pid: &u32, file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}"));
+        let is_untold = |pid: &u32| read(pid, "comm").is_ok_and(|name| name == "zygote\n");
+        // Copies of the zygote are in a namespace of their own, where they have another number.
+        let is_copy = |pid: &u32| {
+            let status = read(pid, "status").unwrap_or_default();
+            let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+            numbers.is_some_and(|numbers| numbers.split_whitespace().count() > 1)
+        };
+        self.all_descendants().into_iter().filter(|pid| !(is_untold(pid) && is_copy(pid))).collect()
+    }
+
+    /// As [`descendants`](Self::descendants), with that one.
+    pub(crate) fn all_descendants(&self) -> Vec<u32> {
         let children = |pid: u32| -> Vec<u32> {
             let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
             // A thread that has ended has no children.

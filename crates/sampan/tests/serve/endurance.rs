@@ -44,8 +44,8 @@ const APP: &str = r#"
 
 const FUNCTIONS: [&str; 3] = ["/first", "/second", "/third"];
 
-/// The zygote, a process for each function, and the one that stands by.
-const PROCESSES: usize = 5;
+/// The zygote, a process for each function, the one of a function that stands by, and the one that does so for all.
+const PROCESSES: usize = 6;
 
 /// Deaths that there are at least.
 const DEATHS_MIN: usize = 8;
@@ -126,8 +126,8 @@ fn count(served: &Served, path: &str, stopped: &AtomicBool) -> (usize, usize) {
 fn settle(served: &Served) {
     let begun = Instant::now();
     let answers = |path: &&str| served.get(path).status == 200;
-    while !FUNCTIONS.iter().all(answers) || served.descendants().len() != PROCESSES {
-        assert!(begun.elapsed() < WAIT, "{:?}: {}", served.descendants(), served.said());
+    while !FUNCTIONS.iter().all(answers) || served.all_descendants().len() != PROCESSES {
+        assert!(begun.elapsed() < WAIT, "{:?}: {}", served.all_descendants(), served.said());
         thread::yield_now();
     }
 }
@@ -146,8 +146,8 @@ fn processes_die_at_random_and_nothing_is_lost_or_left_behind() {
             FUNCTIONS.iter().map(|path| (path, scope.spawn(|| count(&served, path, &stopped)))).collect();
         let mut random = Random(7);
         while deaths < DEATHS_MIN || Instant::now() < until {
-            // The zygote too, now and then.
-            let living = served.descendants();
+            // Also the zygote, and those that stand by.
+            let living = served.all_descendants();
             let one = living[random.below(living.len())];
             // It may have ended by itself.
             let killed = Command::new("kill").args(["-KILL", &one.to_string()]).status();

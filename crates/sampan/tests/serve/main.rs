@@ -10,6 +10,7 @@ mod collector;
 mod console;
 mod endurance;
 mod examples;
+mod frozen;
 mod full;
 mod hostile;
 mod http;

@@ -125,8 +125,8 @@ fn an_app_that_runs_is_listed_until_it_is_stopped() {
     served.text("/headers");
 
     let listed = without_numbers(&user.well(&["ps"]));
-    let head = "APP VERSION PID UPTIME ADDRESS CONSOLE CALLS\n";
-    assert_eq!(listed, format!("{head}tested N.N.N N Ns http://N.N.N.N:N http://N.N.N.N:N N\n"));
+    let head = "APP VERSION PID UPTIME ADDRESS CONSOLE CALLS FROZEN\n";
+    assert_eq!(listed, format!("{head}tested N.N.N N Ns http://N.N.N.N:N http://N.N.N.N:N N N\n"));
     let mut listed = user.json(&["ps", "--json"]);
     let listed = listed[0].as_object_mut().expect("an app");
     assert_eq!(listed["address"], format!("http://{}", served.address));
@@ -137,7 +137,10 @@ fn an_app_that_runs_is_listed_until_it_is_stopped() {
         (&json!("tested"), &json!("0.1.0"), &json!(2))
     );
     let keys: Vec<_> = listed.keys().map(String::as_str).collect();
-    assert_eq!(keys, ["app", "version", "pid", "uptime_s", "address", "console", "calls", "manifest"]);
+    assert_eq!(
+        keys,
+        ["app", "version", "pid", "uptime_s", "address", "console", "calls", "frozen", "manifest"]
+    );
 
     let ended = user.run(&["stop", "tested"]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
