@@ -106,6 +106,9 @@ pub const CALM_AFTER_TICKS: u32 = 16;
 /// Signals in one turn of a program before it gives way: a turn shorter than a tick is never cut in two.
 pub const SIGNALS_PER_SLICE: u32 = 2;
 
+/// Time from an attempt to end a program that is late to the next, at least: longer than most signals take.
+pub const SIGNAL_LATE: Duration = Duration::from_micros(20);
+
 /// Time between two ticks of the epoch clock; also the sampling period of the guest profiler.
 pub const EPOCH_TICK: Duration = Duration::from_millis(1);
 
