@@ -11,14 +11,17 @@ use host::grants::Dir;
 use host::{Grants, Host, Stdio};
 use tokio::runtime::Runtime;
 
-use crate::child::{home, program, sampan};
+use crate::child::{home, program, sampan, way};
 use crate::programs::numbers;
 
 const PROFILES: [Profile; 2] = [Profile::Dense, Profile::Portable];
 
 /// An engine with `name` loaded, and a store whose host grants `dir` as `/`.
 fn load(name: &str, profile: Profile, dir: Option<&Path>) -> (Program, Store<Host>, Grants) {
-    let engine = Engine::new(Settings::new(profile)).expect("an engine");
+    let mut settings = Settings::new(profile);
+    settings.tools = std::env::var_os("PATH").expect("a path");
+    way(&profile.to_string()).iter().for_each(|option| settings.set(option).expect("an option"));
+    let engine = Engine::new(settings).expect("an engine");
     let seal = Seal::new(*b"the key of nobody but the tests.");
     let cache = CodeCache::open(home().join("libraries"), seal, CACHE_BYTES_MAX).expect("a cache");
     let bytes = fs::read(program(name)).expect("the program is read");
