@@ -8,6 +8,7 @@ mod demo;
 mod examples;
 mod foreign;
 mod guests;
+mod native;
 mod process;
 mod programs;
 mod registry;
@@ -32,6 +33,7 @@ Verbs:
   tidy             Check the rules of the house that the compiler does not
   test [-- ARGS]   Format check, tidy, clippy and every test; ARGS go to `cargo test`
   foreign [ARGS]   Test native code on processors that are emulated; `--whole`: all of the specification
+  native [TEST]…   Run the tests of real programs once more, as native code; clang takes minutes for some
   bench [ARGS]     Run the benchmarks; ARGS go to the bench crate
 ";
 
@@ -54,6 +56,7 @@ fn run(args: Vec<String>) -> Result<()> {
         "tidy" => tidy::run(),
         "test" => test::run(args),
         "foreign" => foreign::run(args),
+        "native" => native::run(args),
         "bench" => bench::run(args),
         "help" | "-h" | "--help" => {
             print!("{HELP}");

@@ -1,11 +1,10 @@
 //! Modules put together to one text of LLVM IR.
 
-use std::fmt::Write;
-
 use crate::emit::{self, thunk};
 use crate::limits::TEXT_BYTES_MAX;
 use crate::module::Module;
-use crate::{Error, Target, descriptor, features};
+use crate::parts::{self, Piece};
+use crate::{Error, Target, descriptor, features, function_names};
 use rt::abi::FRAME_BYTES_MAX;
 use rt::{Layout, Policy};
 
@@ -80,7 +79,12 @@ const METADATA: &str = "\
 pub struct Assembly {
     target: Target,
     unique: u64,
-    text: String,
+    /// What each part begins with.
+    head: String,
+    pieces: Vec<Piece>,
+    bytes: usize,
+    /// The most bytes of functions that are not divided.
+    part_bytes_max: usize,
 }
 
 impl Assembly {
@@ -92,11 +96,18 @@ impl Assembly {
     /// An empty one whose object can be linked with others: their numbers differ.
     pub(crate) fn unique(target: Target, unique: u64) -> Self {
         let section = section(unique);
-        let mut text = format!("target triple = \"{}\"\n\n", target.llvm);
-        text.push_str(&format!("@__start_{section} = external hidden constant i8\n"));
-        text.push_str(&format!("@__stop_{section} = external hidden constant i8\n\n"));
-        text.push_str(&emit::trap_function(&section));
-        Self { target, unique, text }
+        let mut head = format!("target triple = \"{}\"\n\n", target.llvm);
+        head.push_str(&format!("@__start_{section} = external hidden constant i8\n"));
+        head.push_str(&format!("@__stop_{section} = external hidden constant i8\n\n"));
+        head.push_str(&emit::trap_function(&section));
+        Self { target, unique, head, pieces: Vec::new(), bytes: 0, part_bytes_max: usize::MAX }
+    }
+
+    /// The same, in parts that are compiled each for itself, at the same time, if the text of its functions is longer than
+    /// this: then no part is. Longer ones take clang more than their share of time and memory.
+    #[must_use]
+    pub fn in_parts(self, part_bytes_max: usize) -> Self {
+        Self { part_bytes_max, ..self }
     }
 
     /// Adds a module. `name` must be new, and of letters, digits and `_`; the object describes the module at the
@@ -114,7 +125,9 @@ impl Assembly {
     /// Adds a module that whoever makes an instance lends memories to: it imports all of them, in order, after its own
     /// imports. Each is of the type that the module declares, and has room set aside for whatever an index and an offset of
     /// 32 bits can reach. Active data segments are for the lender to write, and the start function, which is exported after the
-    /// module's own exports as [`START`], is for the lender to call.
+    /// module's own exports as [`START`], is for the lender to call. The names of its functions lie at the symbol
+    /// `sampan_names_NAME`: of each its number and how many bytes follow, as words of 32 bits, and these bytes; at last a number
+    /// of which all bits are set.
     pub fn add_guest(
         &mut self,
         name: &str,
@@ -124,6 +137,7 @@ impl Assembly {
     ) -> Result<(), Error> {
         let mut module = Self::read(wasm, &self.target)?;
         module.borrow_memories();
+        self.push(Piece::Other(function_names::constant(name, wasm)));
         self.write(name, &module, policy, precision)
     }
 
@@ -145,32 +159,41 @@ impl Assembly {
     ) -> Result<(), Error> {
         let options = Options { target: self.target, policy, precision, unique: self.unique };
         let layout = Layout::new(self.target.pointer_bytes, module.counts());
-        self.text.push_str(&descriptor::segments(module, name));
+        descriptor::segments(module, name).into_iter().for_each(|text| self.push(Piece::Segment(text)));
         for (body, index) in module.bodies.iter().zip(module.functions_imported as u32..) {
             let function = emit::function::function(module, &options, &layout, name, index, body);
-            self.text.push_str(&function?);
-            if self.text.len() > TEXT_BYTES_MAX {
+            self.push(Piece::Function(function?));
+            if self.bytes > TEXT_BYTES_MAX {
                 return Err(Error::TooLarge);
             }
         }
         for signature in thunk::entered_by(module) {
-            self.text.push_str(&thunk::enter(module, &options, &layout, name, signature));
+            self.push(Piece::Other(thunk::enter(module, &options, &layout, name, signature)));
         }
         for signature in thunk::left_by(module) {
-            self.text.push_str(&thunk::leave(module, &options, &layout, name, signature));
+            self.push(Piece::Other(thunk::leave(module, &options, &layout, name, signature)));
         }
         let initialize = thunk::initialize(module, &options, &layout, name);
-        self.text.push_str(&initialize.map_err(Error::Invalid)?);
-        self.text.push_str(&descriptor::descriptor(module, &options, name));
+        self.push(Piece::Other(initialize.map_err(Error::Invalid)?));
+        self.push(Piece::Other(descriptor::descriptor(module, &options, name)));
         Ok(())
     }
 
-    /// The text of LLVM IR.
-    pub fn finish(mut self) -> String {
+    fn push(&mut self, piece: Piece) {
+        self.bytes += piece.text().len();
+        self.pieces.push(piece);
+    }
+
+    /// The text of LLVM IR, for [`Clang`](crate::Clang).
+    pub fn finish(self) -> String {
         let stack_pointer = self.target.stack_pointer;
         let attributes = attributes(&self.target);
-        writeln!(self.text, "{attributes}\n\n{METADATA}!14 = !{{!\"{stack_pointer}\"}}")
-            .expect("a string takes all");
-        self.text
+        let tail = format!("{attributes}\n\n{METADATA}!14 = !{{!\"{stack_pointer}\"}}\n");
+        let functions = self.pieces.iter().filter(|piece| matches!(piece, Piece::Function(_)));
+        if functions.map(|piece| piece.text().len()).sum::<usize>() > self.part_bytes_max {
+            return parts::divide(&self.pieces, self.part_bytes_max, &self.head, &tail);
+        }
+        let pieces = self.pieces.iter().map(Piece::text);
+        [&*self.head].into_iter().chain(pieces).chain([&*tail]).collect()
     }
 }

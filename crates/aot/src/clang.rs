@@ -5,9 +5,13 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
-use crate::{Error, Library, Target};
+use crate::limits::PARTS_MAX;
+use crate::{Error, Library, Target, parts};
 
 /// The versions whose LLVM understands the text.
 pub(crate) const VERSION_OLDEST: u32 = 19;
@@ -30,8 +34,8 @@ pub enum Output {
 
 /// Runs a command to its end, and sees to it that it comes in so much time: one that is late is
 /// [`TimedOut`](ErrorKind::TimedOut). It needs no more than what is installed, its streams, and its directory where it was
-/// given one.
-pub type Run = fn(&mut Command, Duration) -> io::Result<ExitStatus>;
+/// given one. Also gives the time that it took.
+pub type Run = fn(&mut Command, Duration) -> io::Result<(ExitStatus, Duration)>;
 
 /// A clang that will do.
 #[derive(Clone, Debug)]
@@ -39,7 +43,14 @@ pub struct Clang {
     program: PathBuf,
     version: u32,
     time: Duration,
+    jobs: usize,
     run: Run,
+}
+
+/// Time that several runs have together.
+struct Time {
+    max: Duration,
+    used: Mutex<Duration>,
 }
 
 impl Clang {
@@ -60,7 +71,8 @@ impl Clang {
                 program: std::path::absolute(&program).unwrap_or(program),
                 version,
                 time: Duration::MAX,
-                run: |command, _| command.status(),
+                jobs: 1,
+                run: |command, _| Ok((command.status()?, Duration::ZERO)),
             })
             .ok_or(Error::NoClang { oldest: VERSION_OLDEST, newest: VERSION_NEWEST })
     }
@@ -70,10 +82,11 @@ impl Clang {
         &self.program
     }
 
-    /// The same, where each run of it is held to a time. What it compiles may be hostile: some text takes it hours.
+    /// The same, where all runs of it for one object are held to a time. What it compiles may be hostile: some text takes it
+    /// hours. So many of these runs may be beside each other.
     #[must_use]
-    pub fn held(self, time: Duration, run: Run) -> Self {
-        Self { time, run, ..self }
+    pub fn held(self, time: Duration, jobs: usize, run: Run) -> Self {
+        Self { time, jobs, run, ..self }
     }
 
     /// Makes an object of text that [`crate::Assembly::finish`] gave. `cpu` is a name that clang knows for the target,
@@ -87,18 +100,45 @@ impl Clang {
         output: Output,
     ) -> Result<Vec<u8>, Error> {
         self.check(target)?;
-        let object = self.object(ir, target, cpu, level)?;
-        if output == Output::Relocatable {
-            return Ok(object);
+        let (parts, time) = (parts::of(ir), self.time());
+        if parts.len() > PARTS_MAX {
+            return Err(Error::TooLarge);
+        }
+        if let ([part], Output::Relocatable) = (&parts[..], output) {
+            return self.object(part, target, cpu, level, &time);
         }
         let run = |source| self.fails_to_run(source);
         let directory = tempfile::tempdir().map_err(run)?;
         let file = |name: &str| directory.path().join(name);
-        fs::write(file("module.o"), object).map_err(run)?;
+        let next = AtomicUsize::new(0);
+        let take = || {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            parts.get(number).map(|part| (number, part))
+        };
+        let work = || {
+            while let Some((number, part)) = take() {
+                let object = self.object(part, target, cpu, level, &time);
+                // Nobody needs the others then.
+                let object = object.inspect_err(|_| next.store(parts.len(), Ordering::Relaxed))?;
+                fs::write(file(&format!("part{number}.o")), object).map_err(run)?;
+            }
+            Ok(())
+        };
+        thread::scope(|scope| {
+            let others: Vec<_> = (1..self.jobs.min(parts.len())).map(|_| scope.spawn(work)).collect();
+            let own = work();
+            let done = others.into_iter().map(|other| other.join().expect("it does not panic"));
+            [own].into_iter().chain(done).collect::<Result<(), Error>>()
+        })?;
         let mut link = self.command(target);
-        link.args(["-shared", "-nostartfiles", "-lm"]).current_dir(directory.path());
-        self.run(link.arg(file("module.o")).arg("-o").arg(file("module.so")))?;
-        fs::read(file("module.so")).map_err(run)
+        match output {
+            Output::Relocatable => link.args(["-r", "-nostdlib"]),
+            Output::Shared => link.args(["-shared", "-nostartfiles", "-lm"]),
+        };
+        link.args((0..parts.len()).map(|number| file(&format!("part{number}.o"))));
+        link.current_dir(directory.path());
+        self.run(link.arg("-o").arg(file("module")), &time)?;
+        fs::read(file("module")).map_err(run)
     }
 
     /// Makes a library for C of its parts and the runtime `hosts/c` for the target. A shared object shows nothing but what
@@ -113,10 +153,11 @@ impl Clang {
     ) -> Result<Vec<u8>, Error> {
         let run = |source| self.fails_to_run(source);
         self.check(target)?;
+        let time = self.time();
         let directory = tempfile::tempdir().map_err(run)?;
         let file = |name: &str| directory.path().join(name);
         let (module, glue, own) = (file("module.o"), file("glue.o"), file("runtime.o"));
-        fs::write(&module, self.object(library.ir(), target, cpu, LEVEL)?).map_err(run)?;
+        fs::write(&module, self.object(library.ir(), target, cpu, LEVEL, &time)?).map_err(run)?;
         fs::write(file("glue.c"), library.glue()).map_err(run)?;
         fs::write(&own, library.own_runtime(runtime)).map_err(run)?;
         let mut compile = self.command(target);
@@ -127,7 +168,7 @@ impl Clang {
             "-fvisibility=hidden",
         ]);
         compile.arg(if target.has_pages { "-fPIC" } else { "-fno-pic" });
-        self.run(compile.arg("-c").arg(file("glue.c")).arg("-o").arg(&glue))?;
+        self.run(compile.arg("-c").arg(file("glue.c")).arg("-o").arg(&glue), &time)?;
 
         let mut link = self.command(target);
         link.current_dir(directory.path());
@@ -148,13 +189,13 @@ impl Clang {
                 link.args(if is_here { ["-nostartfiles", "-lm"].as_slice() } else { &["-nostdlib"] })
             }
         };
-        self.run(link.args([&module, &glue, &own]).arg("-o").arg(file("library")))?;
+        self.run(link.args([&module, &glue, &own]).arg("-o").arg(file("library")), &time)?;
         fs::read(file("library")).map_err(run)
     }
 
     /// An object. Neither the text nor the object has a name in the file system, so that nothing is left there when this
     /// process is ended; and clang, which has one thing to do, does it in one process.
-    fn object(&self, ir: &str, target: &Target, cpu: &str, level: u8) -> Result<Vec<u8>, Error> {
+    fn object(&self, ir: &str, target: &Target, cpu: &str, level: u8, time: &Time) -> Result<Vec<u8>, Error> {
         let run = |source| self.fails_to_run(source);
         let mut text = tempfile::tempfile().map_err(run)?;
         text.write_all(ir.as_bytes()).and_then(|()| text.rewind()).map_err(run)?;
@@ -170,7 +211,7 @@ impl Clang {
         });
         command.arg(format!("-O{level}")).args(["-c", "-x", "ir", "-", "-o", "-"]);
         command.stdin(text).stdout(object.try_clone().map_err(run)?);
-        self.run(&mut command)?;
+        self.run(&mut command, time)?;
         whole(&mut object).map_err(run)
     }
 
@@ -181,16 +222,25 @@ impl Clang {
         command
     }
 
-    fn run(&self, command: &mut Command) -> Result<(), Error> {
+    fn time(&self) -> Time {
+        Time { max: self.time, used: Mutex::default() }
+    }
+
+    fn run(&self, command: &mut Command, time: &Time) -> Result<(), Error> {
         let run = |source| self.fails_to_run(source);
+        let used = || time.used.lock().unwrap_or_else(PoisonError::into_inner);
         let mut said = tempfile::tempfile().map_err(run)?;
         command.stderr(said.try_clone().map_err(run)?);
-        let ended = (self.run)(command, self.time).map_err(|source| match source.kind() {
-            ErrorKind::TimedOut => {
-                Error::Late { program: self.program.display().to_string(), time: self.time }
-            }
+        let late = || Error::Late { program: self.program.display().to_string(), time: self.time };
+        let left = time.max.saturating_sub(*used());
+        if left.is_zero() {
+            return Err(late());
+        }
+        let (ended, took) = (self.run)(command, left).map_err(|source| match source.kind() {
+            ErrorKind::TimedOut => late(),
             _ => run(source),
         })?;
+        *used() += took;
         if !ended.success() {
             let mut message = Vec::new();
             // What cannot be read is not passed on.

@@ -8,20 +8,19 @@ use crate::module::Module;
 use crate::{Target, bounds};
 use rt::abi::{ABI_VERSION, Kind};
 
-/// The contents of segments.
-pub(crate) fn segments(module: &Module<'_>, name: &str) -> String {
-    let mut text = String::new();
-    for (index, segment) in module.data.iter().enumerate() {
-        let bytes = bytes(segment.items);
-        writeln!(text, "@{name}.data{index} = internal constant {bytes}").expect("a string takes all");
-    }
-    for (index, segment) in module.elements.iter().enumerate() {
+/// The contents of segments, each for itself.
+pub(crate) fn segments(module: &Module<'_>, name: &str) -> Vec<String> {
+    let data = (0..).zip(&module.data);
+    let data = data.map(|(index, segment)| {
+        format!("@{name}.data{index} = internal constant {}\n", bytes(segment.items))
+    });
+    let elements = (0..).zip(&module.elements);
+    let elements = elements.map(|(index, segment)| {
         let items: Vec<String> = segment.items.iter().map(|item| format!("i32 {item}")).collect();
         let (len, items) = (items.len(), items.join(", "));
-        writeln!(text, "@{name}.elements{index} = internal constant [{len} x i32] [{items}]")
-            .expect("a string takes all");
-    }
-    text
+        format!("@{name}.elements{index} = internal constant [{len} x i32] [{items}]\n")
+    });
+    data.chain(elements).collect()
 }
 
 /// The descriptor and all that it points to.
@@ -180,7 +179,7 @@ impl Writer<'_> {
 }
 
 /// Bytes as a constant with its type.
-fn bytes(of: &[u8]) -> String {
+pub(crate) fn bytes(of: &[u8]) -> String {
     let mut text = format!("[{} x i8] c\"", of.len());
     for byte in of {
         match byte {

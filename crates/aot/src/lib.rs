@@ -16,9 +16,11 @@ mod descriptor;
 mod emit;
 mod error;
 mod features;
+mod function_names;
 mod library;
 mod limits;
 mod module;
+mod parts;
 mod target;
 
 pub use assembly::{Assembly, Options, Precision, START};

@@ -7,6 +7,18 @@ pub(crate) const FUNCTION_TEXT_BYTES_MAX: usize = 256 << 20;
 /// The text of all modules of an assembly.
 pub(crate) const TEXT_BYTES_MAX: usize = 1 << 30;
 
+/// Text of more parts is refused. There are fewer in any that was made here; what comes to be compiled may be hostile.
+pub(crate) const PARTS_MAX: usize = 1_024;
+
+/// A function of no more text is known where it is called from another part.
+pub(crate) const SMALL_FUNCTION_TEXT_BYTES_MAX: usize = 6 << 10;
+
+/// To find where a function is best put, so many callers are followed: they may go in a circle.
+pub(crate) const CALLERS_MAX: usize = 100;
+
+/// So many bytes of names of functions are kept, the first ones.
+pub(crate) const FUNCTION_NAMES_BYTES_MAX: usize = 16 << 20;
+
 /// A library for C names no more exports, imports, parameters and results: a type of many is cheap to repeat.
 pub(crate) const LIBRARY_ITEMS_MAX: usize = 1 << 18;
 

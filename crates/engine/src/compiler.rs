@@ -1,10 +1,12 @@
 //! Clang as a process that is shut in: what it reads was made from a program, which may be hostile.
 
 use std::io::{self, ErrorKind};
+use std::mem;
+use std::num::NonZero;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
-use std::process::{Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use aot::{Clang, Output, Run, Target};
@@ -14,7 +16,8 @@ use landlock::{
 };
 
 use crate::limits::{
-    COMPILER_BYTES_MAX, COMPILER_BYTES_PER_SECOND, COMPILER_FILE_BYTES_MAX, COMPILER_WAIT_FACTOR,
+    COMPILER_BYTES_MAX, COMPILER_BYTES_MIN, COMPILER_BYTES_PER_SECOND, COMPILER_FILE_BYTES_MAX,
+    COMPILER_WAIT_FACTOR,
 };
 use crate::shim::refused;
 use crate::{Error, Profile, Settings};
@@ -42,7 +45,7 @@ const LEVEL: u8 = 3;
 pub(crate) fn clang(settings: &Settings) -> Result<Clang, Error> {
     let run: Run = if settings.profile == Profile::Sealed { run_in_any_case_shut_in } else { run };
     let clang = Clang::find(&settings.tools).map_err(refused)?;
-    Ok(clang.held(Duration::from_secs(settings.options.compile_seconds.into()), run))
+    Ok(clang.held(Duration::from_secs(settings.options.compile_seconds.into()), jobs(), run))
 }
 
 /// The object that clang makes of text for this machine. It takes long, and is not begun where it would take too long on
@@ -66,26 +69,30 @@ pub fn give_way() {
 /// much memory and room on disk. Where the kernel has Landlock, it reads what is installed, writes to its streams and in
 /// its directory, if it was given one, and reaches no network. It ends with the thread that waits for it here. A process
 /// that it starts itself, as the linker is, is shut in likewise.
-fn run(command: &mut Command, time: Duration) -> io::Result<ExitStatus> {
+fn run(command: &mut Command, time: Duration) -> io::Result<(ExitStatus, Duration)> {
     let rules = rules(Path::new(command.get_program()), command.get_current_dir());
     run_within(rules.map_err(io::Error::other)?, command, time)
 }
 
 /// The same, for text by whoever may have taken over a sealed process: where the kernel has no Landlock it is not run.
-fn run_in_any_case_shut_in(command: &mut Command, time: Duration) -> io::Result<ExitStatus> {
+fn run_in_any_case_shut_in(command: &mut Command, time: Duration) -> io::Result<(ExitStatus, Duration)> {
     match rules(Path::new(command.get_program()), command.get_current_dir()).map_err(io::Error::other)? {
         None => Err(io::Error::other("this kernel has no Landlock to shut it in")),
         rules => run_within(rules, command, time),
     }
 }
 
-fn run_within(rules: Option<OwnedFd>, command: &mut Command, time: Duration) -> io::Result<ExitStatus> {
-    let seconds = time.as_secs();
+fn run_within(
+    rules: Option<OwnedFd>,
+    command: &mut Command,
+    time: Duration,
+) -> io::Result<(ExitStatus, Duration)> {
+    let seconds = time.as_secs().max(1);
     let wait = u32::try_from(seconds.saturating_mul(COMPILER_WAIT_FACTOR)).unwrap_or(u32::MAX);
     let parent = std::process::id();
     let limits = [
         (libc::RLIMIT_CPU, seconds),
-        (libc::RLIMIT_AS, memory_bytes()),
+        (libc::RLIMIT_AS, memory_bytes() / jobs() as u64),
         (libc::RLIMIT_FSIZE, COMPILER_FILE_BYTES_MAX),
         (libc::RLIMIT_CORE, 0),
     ];
@@ -110,13 +117,29 @@ fn run_within(rules: Option<OwnedFd>, command: &mut Command, time: Duration) -> 
     // SAFETY: between the process and the program that it becomes, there are system calls only, and nothing is allocated.
     unsafe { command.pre_exec(shut_in) };
     let begun = Instant::now();
-    let ended = command.status()?;
+    let (ended, took) = waited(command.spawn()?)?;
     match ended.signal() {
         Some(libc::SIGALRM) => Err(ErrorKind::TimedOut.into()),
         // So a limit ends it, and so does the kernel when it is out of memory.
-        Some(libc::SIGKILL) if begun.elapsed() >= time => Err(ErrorKind::TimedOut.into()),
-        _ => Ok(ended),
+        Some(libc::SIGKILL) if begun.elapsed().as_secs() >= seconds => Err(ErrorKind::TimedOut.into()),
+        _ => Ok((ended, took)),
     }
+}
+
+/// How a process ended, and what time of a processor it took.
+fn waited(child: Child) -> io::Result<(ExitStatus, Duration)> {
+    let mut status = 0;
+    // SAFETY: plain data for which zero is a value.
+    let mut usage: libc::rusage = unsafe { mem::zeroed() };
+    // SAFETY: both are written to; the process is a child of this one for which nobody else waits.
+    while unsafe { libc::wait4(child.id() as libc::pid_t, &mut status, 0, &mut usage) } < 0 {
+        let error = io::Error::last_os_error();
+        if error.kind() != ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+    let time = |of: libc::timeval| Duration::new(of.tv_sec as u64, of.tv_usec as u32 * 1_000);
+    Ok((ExitStatus::from_raw(status), time(usage.ru_utime) + time(usage.ru_stime)))
 }
 
 /// What a program may touch that writes in `directory`; nothing where the kernel cannot hold it to that.
@@ -160,6 +183,13 @@ fn lower(what: libc::__rlimit_resource_t, most: u64) -> io::Result<()> {
 
 fn done(returned: i32) -> io::Result<()> {
     if returned == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// How many compilers may run at the same time for one program.
+fn jobs() -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let have_memory = usize::try_from(memory_bytes() / COMPILER_BYTES_MIN).unwrap_or(usize::MAX);
+    processors.min(have_memory).max(1)
 }
 
 /// Half of what the machine has, and no more than [`COMPILER_BYTES_MAX`].

@@ -40,8 +40,14 @@ pub const COMPILER_WAIT_FACTOR: u64 = 4;
 /// Bytes of text that it gets through in a second on no machine.
 pub const COMPILER_BYTES_PER_SECOND: u64 = 1 << 20;
 
-/// Bytes of address space that it may use; on a machine with little memory, half of that.
+/// Text that is longer is compiled in parts, each for itself: the time and the memory that it takes grow faster than it does.
+pub const COMPILER_PART_BYTES: usize = 8 << 20;
+
+/// Bytes of address space that compilers of one program may use together; on a machine with little memory, half of that.
 pub const COMPILER_BYTES_MAX: u64 = 8 << 30;
+
+/// There are several of them at the same time where each can have so much, and a processor.
+pub const COMPILER_BYTES_MIN: u64 = 2 << 30;
 
 /// Bytes of a file that it may write.
 pub const COMPILER_FILE_BYTES_MAX: u64 = 2 << 30;
@@ -105,6 +111,9 @@ pub const CALM_AFTER_TICKS: u32 = 16;
 
 /// Signals in one turn of a program before it gives way: a turn shorter than a tick is never cut in two.
 pub const SIGNALS_PER_SLICE: u32 = 2;
+
+/// Time from an attempt to end a program that is late to the next, at least: longer than most signals take.
+pub const SIGNAL_LATE: Duration = Duration::from_micros(20);
 
 /// Time between two ticks of the epoch clock; also the sampling period of the guest profiler.
 pub const EPOCH_TICK: Duration = Duration::from_millis(1);

@@ -7,6 +7,7 @@ mod guest;
 mod link;
 mod module;
 
+pub use code::NativeFunction;
 pub(crate) use code::{Code, REACH_BYTES};
 pub(crate) use compile::{
     compatibility, compile, compile_component, is_code, is_supported, join, load, parts, policy, precision,

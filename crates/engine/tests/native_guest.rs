@@ -8,7 +8,9 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use engine::wasmtime::{self, AsContextMut, Caller, Extern, Instance, Linker, Store, Trap, Val};
-use engine::{CodeCache, Compiled, Engine, Error, Limit, Meter, Profile, Program, Seal, Settings};
+use engine::{
+    CodeCache, Compiled, Engine, Error, Limit, Meter, NativeFunction, Profile, Program, Seal, Settings,
+};
 
 fn engine(options: &[&str], change: impl FnOnce(&mut Settings)) -> Engine {
     let mut settings = Settings::new(Profile::Dense);
@@ -264,6 +266,34 @@ fn native_code_ends_when_its_time_is_over() {
         let mut side = Side::new(&engine, TEXT).unwrap();
         let error = side.endless("fill");
         assert_eq!(engine.limit_in(&error), Some(Limit::Time(Duration::from_millis(50))), "{error:?}");
+    }
+}
+
+/// Functions that nothing is known of before they are called become no part of others, and have their name.
+#[test]
+fn a_trap_names_the_function_that_trapped() {
+    const TRAPS: &str = r#"(module
+        (type $nothing (func))
+        (memory (export "memory") 1)
+        (table 5 funcref)
+        (elem (i32.const 0) $reads $ends $deepens 3 $copies)
+        (func $reads (drop (i32.load (i32.const -1))))
+        (func $ends unreachable)
+        (func $deepens (i32.store (i32.const 0) (i32.const 1)) (call $deepens))
+        (func (drop (i32.div_u (i32.const 1) (i32.load (i32.const 4)))))
+        (func $copies (memory.copy (i32.const 0) (i32.const 4) (i32.const -1)))
+        (func (export "change") (table.set (i32.const 0) (ref.func 3)))
+        (func (export "run") (param i32) (call_indirect (type $nothing) (local.get 0))))"#;
+    for bounds in ["guarded", "checked"] {
+        let mut side = Side::new(&native(bounds), TRAPS).unwrap();
+        for (number, name) in (0..).zip([Some("reads"), Some("ends"), Some("deepens"), None, Some("copies")])
+        {
+            let run = side.instance.get_typed_func::<u32, ()>(&mut side.store, "run").unwrap();
+            let error = run.call(&mut side.store, number).unwrap_err();
+            let expected = NativeFunction { number, name: name.map(str::to_owned) };
+            assert_eq!(error.downcast_ref(), Some(&expected), "{bounds}: {error:?}");
+            assert!(error.downcast_ref::<Trap>().is_some(), "{bounds}: {error:?}");
+        }
     }
 }
 

@@ -31,9 +31,14 @@ fn code(result: Result<(), Trap>) -> u32 {
 // Each of the following is called by native code only, with the instance that runs, and with indices that
 // validation has found to be there: that is the one reason why all their unsafe blocks hold.
 
-unsafe extern "C" fn trap(header: *mut Header, code: u32) -> ! {
+unsafe extern "C" fn trap(header: *mut Header, code: u32, returns_to: *const c_void) -> ! {
     // SAFETY: native code runs, so there is an activation to leave.
-    unsafe { arch::leave((*(*header).store).activation, code) }
+    unsafe {
+        let store = (*header).store;
+        // The call itself is the last instruction of its function, and before what it would return to.
+        (*store).trapped_at = (returns_to as usize).wrapping_sub(1);
+        arch::leave((*store).activation, code)
+    }
 }
 
 unsafe extern "C" fn memory_grow(header: *mut Header, memory: u32, pages: u64) -> u64 {

@@ -32,6 +32,8 @@ pub struct Store {
     pub(crate) platform: &'static dyn Platform,
     pub(crate) limits: Limits,
     interrupted: *const AtomicUsize,
+    /// See [`Store::trapped_at`].
+    pub(crate) trapped_at: usize,
 }
 
 /// Calls into native code that go on later, on a stack of their own.
@@ -74,7 +76,13 @@ impl Store {
             platform,
             limits,
             interrupted,
+            trapped_at: 0,
         }
+    }
+
+    /// The address of the instruction by which native code trapped last.
+    pub const fn trapped_at(&self) -> usize {
+        self.trapped_at
     }
 
     /// What may still be used up.

@@ -1,7 +1,7 @@
 //! What a user reads when a program did not come to its own end.
 
 use engine::wasmtime::{self, FrameInfo, FrameSymbol, Trap, WasmBacktrace};
-use engine::{Limit, Settings, is_interruption, is_shim};
+use engine::{Limit, NativeFunction, Settings, is_interruption, is_shim};
 use host::{Denial, Denials, Error};
 
 use crate::report::Report;
@@ -121,7 +121,14 @@ fn frames(mut report: Report, error: &wasmtime::Error) -> Report {
         return report;
     };
     let of_program = backtrace.frames().iter().filter(|frame| !is_interruption(frame) && !is_shim(frame));
-    let lines: Vec<String> = of_program.flat_map(functions).collect();
+    let mut lines: Vec<String> = of_program.flat_map(functions).collect();
+    // Of native code it is known where it trapped, and through which export it was entered.
+    if let Some(function) = error.downcast_ref::<NativeFunction>() {
+        let name = named(function.name.as_deref(), function.number);
+        if lines.first() != Some(&name) {
+            lines.insert(0, name);
+        }
+    }
     for same in lines.chunk_by(|one, next| one == next) {
         report = match same.len() {
             1 => report.note(format!("at {}", same[0])),
@@ -143,13 +150,15 @@ fn demangled(name: &str) -> String {
     cpp.unwrap_or_else(|| name.to_owned())
 }
 
+/// What a function is called that may have a name.
+fn named(name: Option<&str>, number: u32) -> String {
+    name.map_or_else(|| format!("function {number}"), demangled)
+}
+
 /// The functions of one frame of machine code: several where some were inlined. With the lines of their source where
 /// the program has them.
 fn functions(frame: &FrameInfo) -> Vec<String> {
-    let unnamed = || match frame.func_name() {
-        Some(name) => demangled(name),
-        None => format!("function {}", frame.func_index()),
-    };
+    let unnamed = || named(frame.func_name(), frame.func_index());
     if frame.symbols().is_empty() {
         return vec![unnamed()];
     }

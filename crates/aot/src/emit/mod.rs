@@ -317,7 +317,8 @@ pub(crate) fn trap_function(section: &str) -> String {
          section \"{section}\" {{\n  \
          %builtins = load ptr, ptr %instance{invariant}\n  \
          %trap = load ptr, ptr %builtins{invariant}\n  \
-         call void %trap(ptr %instance, i32 signext %code) noreturn\n  unreachable\n}}\n\n\
+         %at = call ptr @llvm.returnaddress(i32 0)\n  \
+         call void %trap(ptr %instance, i32 signext %code, ptr %at) noreturn\n  unreachable\n}}\n\n\
          @llvm.used = appending global [1 x ptr] [ptr @sampan.trap], section \"llvm.metadata\"\n\n"
     )
 }

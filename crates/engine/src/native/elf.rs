@@ -14,9 +14,11 @@ use std::ptr;
 /// Kinds of segments, sections and relocations, and flags of segments.
 const PT_LOAD: u64 = 1;
 const PT_GNU_RELRO: u64 = 0x6474_e552;
+const SHT_SYMTAB: u64 = 2;
 const SHT_RELA: u64 = 4;
 const SHT_DYNSYM: u64 = 11;
 const SHF_ALLOC: u64 = 2;
+const STT_FUNC: u64 = 2;
 const PF_X: u64 = 1;
 const PF_W: u64 = 2;
 
@@ -35,6 +37,19 @@ pub(super) struct Image {
     len: usize,
     /// Where its symbols are, counted from the start.
     symbols: BTreeMap<String, usize>,
+    /// The functions of WebAssembly, in order.
+    functions: Box<[Function]>,
+    /// What their modules are called.
+    modules: Vec<String>,
+}
+
+/// Where the code of a function of WebAssembly is, counted from the start, and which function of which module it is.
+#[derive(Debug)]
+struct Function {
+    start: u32,
+    bytes: u32,
+    module: u32,
+    number: u32,
 }
 
 // SAFETY: it is constant once it was loaded.
@@ -77,7 +92,8 @@ impl Image {
         // of it, as the linker has laid it out.
         unsafe {
             let start = map_at(ptr::null_mut(), len, libc::PROT_NONE, None)?;
-            let mut image = Self { start, len, symbols: BTreeMap::new() };
+            let (functions, modules) = elf.functions(&sections)?;
+            let mut image = Self { start, len, symbols: BTreeMap::new(), functions, modules };
             for segment in loaded() {
                 image.load(segment, &file, page)?;
             }
@@ -103,6 +119,15 @@ impl Image {
     /// Where a symbol is.
     pub(super) fn address(&self, symbol: &str) -> Option<*const u8> {
         self.symbols.get(symbol).map(|address| self.start.wrapping_add(*address).cast_const())
+    }
+
+    /// The function of WebAssembly in whose code an address is: its module and its number.
+    pub(super) fn function_at(&self, address: usize) -> Option<(&str, u32)> {
+        let offset = u32::try_from(address.checked_sub(self.start as usize)?).ok()?;
+        let after = self.functions.partition_point(|function| function.start <= offset);
+        let function = &self.functions[after.checked_sub(1)?];
+        let is_inside = offset - function.start < function.bytes;
+        is_inside.then(|| (&*self.modules[function.module as usize], function.number))
     }
 
     unsafe fn load(&mut self, segment: &Segment, file: &File, page: usize) -> io::Result<()> {
@@ -175,6 +200,8 @@ const SYMBOL_BYTES: usize = 24;
 struct Symbol<'a> {
     name: &'a str,
     defined: Option<usize>,
+    is_function: bool,
+    bytes: usize,
 }
 
 impl<'a> Elf<'a> {
@@ -231,7 +258,33 @@ impl<'a> Elf<'a> {
         let name = self.0.get(names.offset + self.number::<4>(at)? as usize..).ok_or_else(broken)?;
         let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
         let defined = if self.number::<2>(at + 6)? == 0 { None } else { Some(self.place(at + 8)?) };
-        Ok(Symbol { name: std::str::from_utf8(name).map_err(|_| broken())?, defined })
+        let is_function = self.number::<1>(at + 4)? & 0xf == STT_FUNC;
+        let bytes = self.place(at + 16)?;
+        Ok(Symbol { name: std::str::from_utf8(name).map_err(|_| broken())?, defined, is_function, bytes })
+    }
+
+    /// The functions of WebAssembly, and what their modules are called: `aot` names the code of each `MODULE.fNUMBER`, and
+    /// clang what it makes of one beside it has more behind that.
+    fn functions(&self, sections: &[Section]) -> io::Result<(Box<[Function]>, Vec<String>)> {
+        let (mut functions, mut modules) = (Vec::new(), Vec::<String>::new());
+        let table = sections.iter().find(|section| section.kind == SHT_SYMTAB);
+        for index in 0..table.map_or(0, |table| table.bytes / SYMBOL_BYTES) {
+            let symbol = self.symbol(table.ok_or_else(broken)?, sections, index)?;
+            let named = symbol.name.split_once(".f").filter(|_| symbol.is_function);
+            let (Some((module, number)), Some(start)) = (named, symbol.defined) else { continue };
+            let Ok(number) = number.split('.').next().unwrap_or_default().parse() else { continue };
+            let known = modules.iter().position(|known| known == module);
+            let module = known.unwrap_or_else(|| {
+                modules.push(module.to_owned());
+                modules.len() - 1
+            });
+            // Code that is further away, which no object of today's is, has no name.
+            if let (Ok(start), Ok(bytes)) = (u32::try_from(start), u32::try_from(symbol.bytes)) {
+                functions.push(Function { start, bytes, module: module as u32, number });
+            }
+        }
+        functions.sort_unstable_by_key(|function| function.start);
+        Ok((functions.into(), modules))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Shared objects in this process.
 
+use std::slice;
 use std::sync::Arc;
 
 use super::elf::Image;
@@ -13,7 +14,8 @@ pub struct Object(Image);
 /// A module of a loaded object.
 #[derive(Clone, Debug)]
 pub struct Module {
-    _object: Arc<Object>,
+    object: Arc<Object>,
+    name: String,
     descriptor: *const abi::Module,
 }
 
@@ -38,13 +40,39 @@ impl Object {
         let symbol = format!("sampan_module_{name}");
         let descriptor =
             self.0.address(&symbol).ok_or_else(|| Error::Load(format!("it has no `{symbol}`")))?;
-        Ok(Module { _object: Arc::clone(self), descriptor: descriptor.cast() })
+        Ok(Module { object: Arc::clone(self), name: name.to_owned(), descriptor: descriptor.cast() })
     }
 }
 
 impl Module {
     pub(crate) const fn descriptor(&self) -> *const abi::Module {
         self.descriptor
+    }
+
+    /// The number of its function in whose code an address is.
+    pub(crate) fn function_at(&self, address: usize) -> Option<u32> {
+        let (module, number) = self.object.0.function_at(address)?;
+        (module == self.name).then_some(number)
+    }
+
+    /// What a function is called, if it has a name, as `aot` has put it down for guests.
+    pub(crate) fn name_of(&self, function: u32) -> Option<String> {
+        let mut at = self.object.0.address(&format!("sampan_names_{}", self.name))?;
+        loop {
+            // SAFETY: the object is as `aot` and clang made it: entries, and one that has the largest number and nothing else.
+            unsafe {
+                let number = at.cast::<u32>().read_unaligned();
+                if number == u32::MAX {
+                    return None;
+                }
+                let len = at.add(4).cast::<u32>().read_unaligned() as usize;
+                if number == function {
+                    let name = slice::from_raw_parts(at.add(8), len);
+                    return Some(String::from_utf8_lossy(name).into_owned());
+                }
+                at = at.add(8 + len);
+            }
+        }
     }
 
     /// What it imports: the module and name of each.

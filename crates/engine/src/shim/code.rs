@@ -1,5 +1,6 @@
 //! The native code of a program, loaded, and what all its instances share.
 
+use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -33,12 +34,30 @@ pub(crate) struct Code {
     stacks: Stacks,
 }
 
+/// A function of a program that trapped, whose code is native: part of the error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NativeFunction {
+    /// Its number in its module.
+    pub number: u32,
+    /// What it is called, if it has a name.
+    pub name: Option<String>,
+}
+
+impl fmt::Display for NativeFunction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            Some(name) => write!(f, "in `{name}`"),
+            None => write!(f, "in function {}", self.number),
+        }
+    }
+}
+
 /// Stacks that no call uses now.
 #[derive(Default)]
 struct Stacks(Mutex<Vec<DefaultStack>>);
 
-impl std::fmt::Debug for Stacks {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Stacks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Stacks")
     }
 }
@@ -94,6 +113,12 @@ impl Code {
             gives_way,
             stacks: Stacks::default(),
         })
+    }
+
+    /// The function in whose code an address is.
+    pub(super) fn function_at(&self, address: usize) -> Option<NativeFunction> {
+        let number = self.module.function_at(address)?;
+        Some(NativeFunction { number, name: self.module.name_of(number) })
     }
 
     pub(super) const fn descriptor(&self) -> *const rt::abi::Module {

@@ -11,6 +11,7 @@ use rt::abi::ABI_VERSION;
 use super::code::{self, Code};
 use super::component::{self, Shim};
 use super::module::{self, Within};
+use crate::limits::COMPILER_PART_BYTES;
 use crate::options::{Bounds, Interrupt, Options, Traps};
 use crate::{Error, Settings};
 
@@ -18,7 +19,7 @@ use crate::{Error, Settings};
 const MAGIC: &[u8; 16] = b"sampan native 1\n";
 
 /// Raised whenever shims change, or the code that `aot` makes: what is in the cache was made by another one.
-const SHIM_VERSION: u32 = 4;
+const SHIM_VERSION: u32 = 5;
 
 /// Whether there can be native code on this machine.
 pub(crate) fn is_supported() -> bool {
@@ -75,7 +76,8 @@ impl<'a> Maker<'a> {
     fn new(settings: &'a Settings) -> Result<Self, Error> {
         let target =
             Target::host().ok_or_else(|| Error::NotNative("this machine is not known".to_owned()))?;
-        Ok(Self { settings, assembly: Assembly::new(target), modules: 0 })
+        let assembly = Assembly::new(target).in_parts(COMPILER_PART_BYTES);
+        Ok(Self { settings, assembly, modules: 0 })
     }
 
     /// Adds a module, and gives its shim and how many memories it has.

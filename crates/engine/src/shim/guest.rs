@@ -361,7 +361,7 @@ impl Guest {
             CoroutineResult::Return(ended) => {
                 let call = self.calls[number].take().expect("it ended just now");
                 self.code.give_stack(call.coroutine.into_stack());
-                ended.map_err(trap_of)?;
+                ended.map_err(|trap| self.error_of(trap))?;
                 shared.give(&call.slots);
                 DONE
             }
@@ -388,6 +388,17 @@ impl Guest {
             }
         };
         Ok((number as u64) << 32 | u64::from(state))
+    }
+
+    /// A trap that native code came to, and where.
+    fn error_of(&self, trap: Trap) -> wasmtime::Error {
+        // SAFETY: the store lives as long as the guest.
+        let at = unsafe { (*self.store).trapped_at() };
+        let error = wasmtime::Error::from(trap_of(trap));
+        match self.code.function_at(at) {
+            Some(function) => error.context(function),
+            None => error,
+        }
     }
 
     /// What an export calls; nothing for [`BEGIN`].

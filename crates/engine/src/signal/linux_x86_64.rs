@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering, compiler_fence};
 use std::time::Instant;
 
-use libc::{REG_RBP, REG_RIP, REG_RSP, c_int, c_void, siginfo_t, ucontext_t};
+use libc::{REG_RBP, REG_RIP, REG_RSP, c_int, c_void, greg_t, siginfo_t, ucontext_t};
 use wasmtime_environ::{HostPtr, PtrSize};
 
 use super::NativeCode;
@@ -25,6 +25,12 @@ const STACK_BYTES_MAX: usize = crate::limits::STACK_BYTES_MAX + crate::limits::H
 
 /// The program's stack limit is lowered so far while it calls the host: at its very limit it can be interrupted too.
 const STACK_BYTES_CALL: usize = 16 << 10;
+
+/// How a trampoline begins: `push rbp`, `mov rbp, rsp`.
+const BEGINS: &[u8] = &[0x55, 0x48, 0x89, 0xe5];
+
+/// How it ends, from each of its last instructions on: `mov rsp, rbp`, `pop rbp`, `ret`.
+const ENDS: [&[u8]; 3] = [&[0x48, 0x89, 0xec, 0x5d, 0xc3], &[0x5d, 0xc3], &[0xc3]];
 
 /// The store whose program this thread runs, as a handler finds it.
 pub(super) struct Target {
@@ -120,6 +126,17 @@ impl Target {
         }
     }
 
+    /// Whether a trampoline is at its first instruction that the program called from where it called one last. No register
+    /// has changed since it stood at the call itself.
+    fn begins_call(&self, counter: usize, stack: usize) -> bool {
+        let (frame, returns_to) = self.exit();
+        // SAFETY: the thread runs on this stack, whose last word is read.
+        frame.wrapping_add(size_of::<usize>()) == stack
+            && stands_at(counter, BEGINS)
+            && unsafe { (stack as *const usize).read() } == returns_to
+            && self.code.contains(returns_to)
+    }
+
     fn move_stack_limit(&self, by: isize) {
         let limit = self.field(HostPtr.vm_store_context().stack_limit());
         // SAFETY: as above; called on the thread that runs the program.
@@ -208,57 +225,81 @@ extern "C" fn on_signal(_: c_int, info: *mut siginfo_t, context: *mut c_void) {
     if is_tick {
         timer::found(signals > 1);
     }
-    timer::look_ahead(ends_at_ns);
     if is_tick && signals < SIGNALS_PER_SLICE && !timer::is_over(ends_at_ns) {
-        return;
+        return timer::look_ahead(ends_at_ns);
     }
     // SAFETY: the kernel gives the handler the registers of the thread it interrupted, and takes them back.
     let registers = unsafe { &mut (*context.cast::<ucontext_t>()).uc_mcontext.gregs };
-    let counter = registers[REG_RIP as usize] as usize;
     if let Some(native) = native.filter(|native| timer::is_over(native.ends_at_ns)) {
         // SAFETY: it lives as long as the code.
         unsafe { (*native.is_over).store(1, Ordering::Relaxed) };
     }
-    let is_inside = match (native, target) {
-        (Some(native), _) => native.text.contains(&counter),
-        (None, Some(target)) => target.code.contains(counter),
-        (None, None) => false,
-    };
-    if is_inside {
-        // SAFETY: the program counter is in the program, whose stack has room for the host below it.
-        let frame = unsafe {
-            call::interrupt(
-                counter,
-                registers[REG_RSP as usize] as usize,
-                registers[REG_RBP as usize] as usize,
-            )
-        };
-        registers[REG_RBP as usize] = frame as i64;
-        registers[REG_RSP as usize] = (frame - size_of::<usize>()) as i64;
-        registers[REG_RIP as usize] = call::interrupted_at() as i64;
-    } else if let (None, Some(target)) = (native, target) {
-        divert(target, registers[REG_RSP as usize] as usize);
+    // Whose time is over ends at that call, which nothing is to delay: no other attempt is made where it will come.
+    let stops = stop(native, target, registers).is_some_and(timer::is_over);
+    if !stops {
+        timer::look_ahead(ends_at_ns);
     }
 }
 
-/// Makes the host return to the program by way of a call.
-fn divert(target: &Target, stack: usize) {
-    let (frame, returns_to) = target.exit();
-    if frame <= stack
-        || frame - stack > STACK_BYTES_MAX
-        || target.returns_to.load(Ordering::Relaxed) != 0
-        || !target.code.contains(returns_to)
-    {
-        return;
+/// Has what runs call the host, at once or when the host returns to it, if it can be; and says when its time is over.
+fn stop(native: Option<&NativeCode>, target: Option<&Target>, registers: &mut [greg_t; 23]) -> Option<u64> {
+    let counter = registers[REG_RIP as usize] as usize;
+    let stack = registers[REG_RSP as usize] as usize;
+    let (is_inside, ends_at_ns) = match (native, target) {
+        (Some(native), _) => (native.text.contains(&counter), native.ends_at_ns),
+        (None, Some(target)) => {
+            (target.code.contains(counter) || target.begins_call(counter, stack), target.ends_at_ns)
+        }
+        (None, None) => return None,
+    };
+    if is_inside {
+        // SAFETY: the program counter is in the program, whose stack has room for the host below it.
+        let frame = unsafe { call::interrupt(counter, stack, registers[REG_RBP as usize] as usize) };
+        registers[REG_RBP as usize] = frame as i64;
+        registers[REG_RSP as usize] = (frame - size_of::<usize>()) as i64;
+        registers[REG_RIP as usize] = call::interrupted_at() as i64;
+        return Some(ends_at_ns);
     }
-    let slot = (frame + size_of::<usize>()) as *mut usize;
+    let target = target.filter(|_| native.is_none())?;
+    divert(target, counter, stack).then_some(ends_at_ns)
+}
+
+/// Whether these are the next instructions.
+fn stands_at(counter: usize, instructions: &[u8]) -> bool {
+    // Byte by byte, for the code may end with the first that differs.
+    // SAFETY: the thread executes what is there.
+    (counter..).zip(instructions).all(|(at, byte)| unsafe { (at as *const u8).read() } == *byte)
+}
+
+/// Makes the host return to the program by way of a call, if that can be. Also true where it will already.
+fn divert(target: &Target, counter: usize, stack: usize) -> bool {
+    let (frame, returns_to) = target.exit();
+    let slot = frame.wrapping_add(size_of::<usize>());
+    // A trampoline that has just begun may be as high on the stack as one that has all but returned, and has yet to note
+    // where it returns to.
+    let [restores, pops, returns] = ENDS.map(|end| stands_at(counter, end));
+    let is_below = match stack {
+        _ if stack == frame => restores || pops,
+        _ if stack == slot => returns,
+        _ => stack < frame && frame - stack <= STACK_BYTES_MAX,
+    };
+    if !is_below || !target.code.contains(returns_to) {
+        return false;
+    }
+    let slot = slot as *mut usize;
+    let is_diverted = target.returns_to.load(Ordering::Relaxed) != 0;
+    let expected = if is_diverted { call::returned_at() } else { returns_to };
     // SAFETY: the frame is one of this store's trampolines, above the stack pointer and on a stack that lives: Wasmtime
     // takes the pointer back when it leaves the program. What it returns to is looked at before it is replaced; should
     // another frame lie there by now that returns to the same instruction of the program, it may be diverted as well.
     unsafe {
-        if slot.read_volatile() == returns_to {
+        if slot.read_volatile() != expected {
+            return false;
+        }
+        if !is_diverted {
             target.returns_to.store(returns_to, Ordering::Relaxed);
             slot.write_volatile(call::returned_at());
         }
     }
+    true
 }

@@ -18,6 +18,9 @@ const MEMORY_BYTES_MAX: usize = if cfg!(target_arch = "x86_64") { 16 << 30 } els
 const LIMITS: Limits =
     Limits { memory_bytes_max: MEMORY_BYTES_MAX, table_elements_max: 20 << 20, stack_bytes_max: 512 << 10 };
 
+/// Much less than what is compiled in parts otherwise.
+const PART_BYTES: usize = 256 << 10;
+
 /// How the suite words a trap that not all modes have.
 const OUT_OF_BOUNDS: &str = "out of bounds memory access";
 
@@ -61,7 +64,8 @@ pub(crate) fn run(file: &TestFile<'_>, modes: &[Mode]) -> (usize, Vec<Counts>) {
     let mut script = parser::parse::<Wast<'_>>(&buffer).unwrap();
     let assertions = script.directives.iter().filter(|directive| is_assertion(directive)).count();
     let target = Target::host().expect("a target that is known");
-    let mut parts = Parts { target, assembly: Assembly::new(target), names: HashMap::new() };
+    let assembly = Assembly::new(target).in_parts(PART_BYTES);
+    let mut parts = Parts { target, assembly, names: HashMap::new() };
     // One object has all modules in all modes: to start clang for each would take long.
     let compiled: Vec<Vec<Option<Compiled>>> = (script.directives.iter_mut().enumerate())
         .map(|(index, directive)| {

@@ -63,6 +63,15 @@ pub(crate) fn program(name: &str) -> PathBuf {
     made("SAMPAN_PROGRAMS", name)
 }
 
+/// What the programs of `xtask/programs.toml` run with under `dense`: `cargo xtask native` has them be native code.
+pub(crate) fn way(profile: &str) -> &'static [&'static str] {
+    let is_native = profile == "dense" && std::env::var_os("SAMPAN_PROGRAMS_NATIVE").is_some();
+    if is_native { NATIVE } else { &[] }
+}
+
+/// What makes a program native code, also a large one.
+pub(crate) const NATIVE: &[&str] = &["codegen=native", "compile-seconds=3600"];
+
 fn made(variable: &str, name: &str) -> PathBuf {
     let found = std::env::var_os(variable).map(|dir| PathBuf::from(dir).join(name));
     let found = found.filter(|path| path.is_file());

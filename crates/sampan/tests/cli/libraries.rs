@@ -11,14 +11,22 @@ use host::grants::Dir;
 use host::{Grants, Host, Stdio};
 use tokio::runtime::Runtime;
 
-use crate::child::{home, program, sampan};
+use crate::child::{NATIVE, home, program, sampan, way};
 use crate::programs::numbers;
 
-const PROFILES: [Profile; 2] = [Profile::Dense, Profile::Portable];
+/// A profile, and options under it.
+type Way = (Profile, &'static [&'static str]);
+
+fn ways() -> [Way; 2] {
+    [Profile::Dense, Profile::Portable].map(|profile| (profile, way(&profile.to_string())))
+}
 
 /// An engine with `name` loaded, and a store whose host grants `dir` as `/`.
-fn load(name: &str, profile: Profile, dir: Option<&Path>) -> (Program, Store<Host>, Grants) {
-    let engine = Engine::new(Settings::new(profile)).expect("an engine");
+fn load(name: &str, (profile, options): Way, dir: Option<&Path>) -> (Program, Store<Host>, Grants) {
+    let mut settings = Settings::new(profile);
+    settings.tools = std::env::var_os("PATH").expect("a path");
+    options.iter().for_each(|option| settings.set(option).expect("an option"));
+    let engine = Engine::new(settings).expect("an engine");
     let seal = Seal::new(*b"the key of nobody but the tests.");
     let cache = CodeCache::open(home().join("libraries"), seal, CACHE_BYTES_MAX).expect("a cache");
     let bytes = fs::read(program(name)).expect("the program is read");
@@ -40,8 +48,8 @@ struct Library {
 }
 
 impl Library {
-    fn new(name: &str, profile: Profile, dir: Option<&Path>) -> Self {
-        let (program, mut store, grants) = load(name, profile, dir);
+    fn new(name: &str, way: Way, dir: Option<&Path>) -> Self {
+        let (program, mut store, grants) = load(name, way, dir);
         let Compiled::Module(module) = program.compiled() else { panic!("`{name}` is a module") };
         let linker = host::link::module(store.engine(), &program, module, &grants).expect("a linker");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -72,8 +80,8 @@ impl Library {
 #[test]
 fn graphviz_lays_out_a_graph() {
     let dot = b"digraph { hull -> mast -> sail; hull -> rudder; helmsman -> rudder [label=steers] }\0";
-    let drawn = PROFILES.map(|profile| {
-        let mut graphviz = Library::new("graphviz.wasm", profile, None);
+    let drawn = ways().map(|way| {
+        let mut graphviz = Library::new("graphviz.wasm", way, None);
         let [graph, format, engine] = [&dot[..], b"svg\0", b"dot\0"].map(|text| graphviz.put(text));
         let length = graphviz.put(&[0; 4]);
         let drawing: i32 = graphviz.call("graphviz_render", (graph, format, engine, length));
@@ -103,10 +111,11 @@ fn height(svg: &str, name: &str) -> f64 {
 
 #[test]
 fn quickjs_computes() {
-    for profile in PROFILES {
+    // As native code it is compiled in parts.
+    for way in ways().into_iter().chain([(Profile::Dense, NATIVE)]) {
         let dir = tempfile::tempdir().expect("a directory is made");
         fs::write(dir.path().join("main.js"), SCRIPT).expect("the script is written");
-        let mut quickjs = Library::new("quickjs.wasm", profile, Some(dir.path()));
+        let mut quickjs = Library::new("quickjs.wasm", way, Some(dir.path()));
         quickjs.call::<_, ()>("_initialize", ());
         let argv = ["qjs\0", "--std\0", "/main.js\0"].map(|text| quickjs.put(text.as_bytes()));
         let argv: Vec<u8> = argv.iter().flat_map(|address| address.to_le_bytes()).collect();
@@ -114,7 +123,7 @@ fn quickjs_computes() {
         let failed: i32 = quickjs.call("qjs_init_argv", (3, argv));
         assert_eq!(failed, 0, "the script runs");
         let written = fs::read_to_string(dir.path().join("out.txt")).expect("the script wrote a file");
-        assert_eq!(written, EXPECTED, "{profile}");
+        assert_eq!(written, EXPECTED, "{way:?}");
     }
 }
 
@@ -168,8 +177,8 @@ struct Codec {
 }
 
 impl Codec {
-    fn new(name: &str, profile: Profile, config: &str) -> Self {
-        let (program, mut store, _) = load(name, profile, None);
+    fn new(name: &str, way: Way, config: &str) -> Self {
+        let (program, mut store, _) = load(name, way, None);
         let Compiled::Component(component) = program.compiled() else { panic!("`{name}` is a component") };
         let linker = host::link::component(store.engine(), &program, component).expect("a linker");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -230,13 +239,13 @@ fn find(packed: &[u8], beginning: &[u8]) -> usize {
 #[test]
 fn zlib_compresses_what_another_zlib_unpacks() {
     let text = numbers(4_000).into_bytes();
-    for profile in PROFILES {
-        let mut zlib = Codec::new("zlib.wasm", profile, r#"{"level": 9}"#);
+    for way in ways() {
+        let mut zlib = Codec::new("zlib.wasm", way, r#"{"level": 9}"#);
         let packed = zlib.apply("encode", &text);
         // Behind the codec's own header stands what RFC 1950 defines, at the best compression.
         let stream = &packed[find(&packed, &[0x78, 0xda])..];
         assert!(packed.len() < text.len() / 2, "{} of {} bytes", packed.len(), text.len());
-        assert_eq!(zlib.apply("decode", &packed), text, "{profile}");
+        assert_eq!(zlib.apply("decode", &packed), text, "{way:?}");
 
         // CPython has a zlib of its own.
         let unpack = "import sys, zlib; sys.stdout.buffer.write(zlib.decompress(sys.stdin.buffer.read()))";
@@ -248,12 +257,12 @@ fn zlib_compresses_what_another_zlib_unpacks() {
 #[test]
 fn zstd_compresses_and_unpacks() {
     let text = numbers(4_000).into_bytes();
-    for profile in PROFILES {
-        let mut zstd = Codec::new("zstd.wasm", profile, r#"{"level": 19}"#);
+    for way in ways() {
+        let mut zstd = Codec::new("zstd.wasm", way, r#"{"level": 19}"#);
         let packed = zstd.apply("encode", &text);
         // The magic number of RFC 8878.
         find(&packed, &0xfd2f_b528_u32.to_le_bytes());
         assert!(packed.len() < text.len() / 2, "{} of {} bytes", packed.len(), text.len());
-        assert_eq!(zstd.apply("decode", &packed), text, "{profile}");
+        assert_eq!(zstd.apply("decode", &packed), text, "{way:?}");
     }
 }

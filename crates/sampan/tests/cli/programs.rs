@@ -10,7 +10,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-use crate::child::{Ended, program, sampan};
+use crate::child::{Ended, program, sampan, way};
 
 const PROFILES: [&str; 2] = ["dense", "portable"];
 
@@ -50,7 +50,8 @@ impl Desk {
 
     /// Runs a program with this directory as its own.
     fn run(&self, profile: &str, name: &str, args: &[&str]) -> Ended {
-        let run = sampan(&["run", "--dir", ".", "--profile", profile]).arg(program(name));
+        let run = sampan(&["run", "--dir", ".", "--profile", profile]);
+        let run = way(profile).iter().fold(run, |run, option| run.arg("-O").arg(option)).arg(program(name));
         args.iter().fold(run, |run, arg| run.arg(arg)).dir(self.0.path()).deadline(COMPILING).run()
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use libc::{c_void, itimerspec, timespec};
 
 use super::SIGNAL;
-use crate::limits::{CALM_AFTER_TICKS, SIGNAL_TICK, SIGNAL_TICK_CALM};
+use crate::limits::{CALM_AFTER_TICKS, SIGNAL_LATE, SIGNAL_TICK, SIGNAL_TICK_CALM};
 
 /// After so many ticks without a program the timer rests: the next program starts it with a call of the system.
 const IDLE_TICKS: u32 = 200;
@@ -160,15 +160,19 @@ pub(super) fn look_ahead(ends_at_ns: u64) {
     if ends_at_ns == u64::MAX {
         return;
     }
-    let left = ends_at_ns.saturating_sub(now_ns());
+    let now = now_ns();
+    let left = ends_at_ns.saturating_sub(now);
     if tick_ns() == 0 || left < interval_ns() {
-        // Past its time, until a tick finds the program where it can be ended.
-        tick_in(left.max(LATE_NS));
+        // Past its time, until a tick finds the program where it can be ended: ever more seldom at first, so that it gets
+        // somewhere between two of them, however long one takes.
+        let late = now.saturating_sub(ends_at_ns) / LATE_PART;
+        let pause = late.clamp(nanoseconds(SIGNAL_LATE), nanoseconds(SIGNAL_TICK));
+        tick_in(left.max(pause));
     }
 }
 
-/// Time between two attempts to end what is late.
-const LATE_NS: u64 = 50_000;
+/// What is so many times as late is tried again after so long.
+const LATE_PART: u64 = 4;
 
 pub(super) fn tick_in(nanoseconds: u64) {
     SHORT_TURNS.with(|turns| turns.store(0, Ordering::Relaxed));
