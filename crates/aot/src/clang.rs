@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use crate::limits::PARTS_MAX;
+use crate::limits::{OBJECTS_BYTES_MAX, PARTS_MAX};
 use crate::{Error, Library, Target, parts};
 
 /// The versions whose LLVM understands the text.
@@ -110,14 +110,20 @@ impl Clang {
         let run = |source| self.fails_to_run(source);
         let directory = tempfile::tempdir().map_err(run)?;
         let file = |name: &str| directory.path().join(name);
-        let next = AtomicUsize::new(0);
+        let (next, bytes) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let take = || {
             let number = next.fetch_add(1, Ordering::Relaxed);
             parts.get(number).map(|part| (number, part))
         };
         let work = || {
             while let Some((number, part)) = take() {
-                let object = self.object(part, target, cpu, level, &time);
+                let object = self.object(part, target, cpu, level, &time).and_then(|object| {
+                    let before = bytes.fetch_add(object.len(), Ordering::Relaxed);
+                    if before.saturating_add(object.len()) > OBJECTS_BYTES_MAX {
+                        return Err(Error::TooLarge);
+                    }
+                    Ok(object)
+                });
                 // Nobody needs the others then.
                 let object = object.inspect_err(|_| next.store(parts.len(), Ordering::Relaxed))?;
                 fs::write(file(&format!("part{number}.o")), object).map_err(run)?;

@@ -10,6 +10,9 @@ pub(crate) const TEXT_BYTES_MAX: usize = 1 << 30;
 /// Text of more parts is refused. There are fewer in any that was made here; what comes to be compiled may be hostile.
 pub(crate) const PARTS_MAX: usize = 1_024;
 
+/// So much the objects of all parts take before they are linked: each is also bounded by what runs clang.
+pub(crate) const OBJECTS_BYTES_MAX: usize = 1 << 30;
+
 /// A function of no more text is known where it is called from another part.
 pub(crate) const SMALL_FUNCTION_TEXT_BYTES_MAX: usize = 6 << 10;
 
