@@ -35,6 +35,10 @@ impl Freezer {
     /// [`thaw`](Self::thaw) after that: so one of both sees the other. Whether it is stopped.
     pub fn freeze(&self, is_needed: impl FnOnce() -> bool) -> bool {
         let _turning = self.turning();
+        // Who needs it has not come so far yet.
+        if self.is_frozen() {
+            return true;
+        }
         self.is_frozen.store(true, Ordering::SeqCst);
         let is_stopped = !is_needed() && self.signal(libc::SIGSTOP).is_ok();
         self.is_frozen.store(is_stopped, Ordering::SeqCst);

@@ -115,7 +115,11 @@ pub fn be_zygote(node: BorrowedFd<'_>) -> Result<Option<(Newborn, Vec<u8>)>, Err
                 // Who asked may be gone by now.
                 let _ = channel.send(Tag::Bore, &pid.to_le_bytes(), None);
             }
-            Ok(birth) => return Ok(Some(begin(channel, &birth, user, &name).unwrap_or_else(|_| leave()))),
+            Ok(birth) => {
+                // Else the zygote could die, and its node would wait for its answer as long as its copy stands by.
+                let begun = let_go(node).and_then(|()| begin(channel, &birth, user, &name));
+                return Ok(Some(begun.unwrap_or_else(|_| leave())));
+            }
             Err(error) => {
                 // Who asked may be gone by now.
                 let _ = channel.send(Tag::Unborn, plain(&error).as_bytes(), None);
@@ -123,6 +127,13 @@ pub fn be_zygote(node: BorrowedFd<'_>) -> Result<Option<(Newborn, Vec<u8>)>, Err
         }
     }
     Ok(None)
+}
+
+/// Has nothing stand behind a descriptor any more, which keeps its number.
+fn let_go(of: BorrowedFd<'_>) -> io::Result<()> {
+    let nothing = File::open("/dev/null")?;
+    // SAFETY: the number is that of a descriptor which this process, a copy, has no more use for.
+    checked(unsafe { libc::dup2(nothing.as_raw_fd(), of.as_raw_fd()) }).map(drop)
 }
 
 /// What a process does first: it takes its place, and what it is told.
