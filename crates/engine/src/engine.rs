@@ -151,6 +151,13 @@ impl Engine {
         (self.settings.options.codegen == Codegen::Native).then(|| Self::new(self.settings.without_native()))
     }
 
+    /// The same engine for a program that [is native code](Error::IsNative). `None` where it is one, or runs no machine code.
+    pub fn for_native(&self) -> Option<Result<Self, Error>> {
+        let mut settings = self.settings.clone();
+        settings.options.codegen = Codegen::Native;
+        (self.settings.options.codegen == Codegen::Cranelift).then(|| Self::new(settings))
+    }
+
     /// The same engine, but for how programs are interrupted: with any other way than by signals it runs
     /// [all programs](Error::Unstoppable).
     ///

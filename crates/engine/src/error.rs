@@ -61,6 +61,9 @@ pub enum Error {
     /// come at a bad moment.
     #[error("the program uses what an engine that interrupts by signals cannot run")]
     Unstoppable,
+    /// The program was built as native code, which the engine was not made for.
+    #[error("the program is native code, which `codegen=native` runs")]
+    IsNative,
     /// The program is valid, but cannot become native code.
     #[error("the program cannot become native code: {0}")]
     NotNative(String),

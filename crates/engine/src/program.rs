@@ -345,6 +345,7 @@ impl Engine {
         // SAFETY: the file is one of the cache or one that was built, which are replaced whole, never written in place.
         let bytes = unsafe { memmap2::Mmap::map(&file) }.map_err(|error| Error::Setup(error.into()))?;
         if let Some((shim, object)) = shim::parts(&bytes) {
+            self.check_native()?;
             return self.with_native(self.load_code(shim)?, object);
         }
         // SAFETY: as above; what it holds was found to be Wasmtime's own.
@@ -362,6 +363,7 @@ impl Engine {
     /// A program from a file of code whose seal was found to hold, or whose maker is trusted by the user's word.
     fn load_sealed(&self, path: &Path, file: File) -> Result<Program, Error> {
         if shim::is_code(&file) {
+            self.check_native()?;
             let code = read(path)?;
             let (shim, object) = shim::parts(&code).ok_or(Error::Unsealed)?;
             return self.with_native(self.load_code(shim)?, object);
@@ -378,6 +380,11 @@ impl Engine {
             }
         };
         self.sorted(program)
+    }
+
+    /// Whether native code can be run.
+    fn check_native(&self) -> Result<(), Error> {
+        (self.settings().options.codegen == Codegen::Native).then_some(()).ok_or(Error::IsNative)
     }
 
     /// The program of a file of code, or why there is none.

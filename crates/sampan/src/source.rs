@@ -28,8 +28,8 @@ fn read_trusted(path: &Path) -> Result<Vec<u8>, Report> {
     Ok(bytes)
 }
 
-/// The program at `path`, ready to run on `engine`, which becomes one for programs that do several things at once if
-/// the program does, one that does not interrupt it if no signal may, and loses its pool if the program does not fit it; `-` is standard input.
+/// The program at `path`, ready to run on `engine`, which becomes one for native code if the program was built as that, one
+/// for programs that do several things at once if the program does, one that does not interrupt it if no signal may, and loses its pool if the program does not fit it; `-` is standard input.
 pub(crate) fn load(engine: &mut Engine, path: &Path, cache: Option<&CodeCache>) -> Result<Program, Report> {
     let at_hand = match engine.settings().profile {
         Profile::Trusted => Some(read_trusted(path)?),
@@ -49,6 +49,12 @@ pub(crate) fn load_with(
     load: impl Fn(&Engine) -> Result<Program, Error>,
 ) -> Result<Program, Report> {
     let mut program = load(engine);
+    if let Err(Error::IsNative) = program
+        && let Some(other) = engine.for_native()
+    {
+        *engine = other.map_err(|error| explain(path, &error))?;
+        program = load(engine);
+    }
     if let Err(error) = &program
         && does_without_native(engine, error)
         && let Some(other) = engine.without_native()
@@ -121,6 +127,8 @@ pub(crate) fn explain(path: &Path, error: &Error) -> Report {
         Error::Unsealed => Report::usage(format!("{shown} is precompiled code that was not built here"))
             .cause("such code is run unchecked: whoever made the file could do all that you can")
             .hint("run the program it was made from, or, if you trust its maker, add `-O precompiled=any`"),
+        Error::IsNative => Report::usage(format!("{shown} is native code, which this profile does not run"))
+            .hint("run the program it was made from, or run this under profile `dense`"),
         Error::NotNative(reason) => Report::usage(format!("{shown} cannot become native code"))
             .cause(reason)
             .hint("run it without `-O codegen=native`"),

@@ -99,6 +99,17 @@ impl Drop for Waiting<'_> {
     }
 }
 
+/// Whoever serves ends, or is ended: nobody is answered any more.
+struct Closing<'a>(&'a Line);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        let mut asked = self.0.asked();
+        asked.is_closed = true;
+        asked.waiting.clear();
+    }
+}
+
 impl Line {
     /// An end, and where it reads. In a runtime, whose thread is to read it.
     ///
@@ -250,6 +261,7 @@ impl Line {
     where
         F: Future<Output = Vec<u8>> + Send + 'static,
     {
+        let _closing = Closing(&self);
         let room = Arc::new(Semaphore::new(WORKER_QUESTIONS_BYTES_MAX));
         let running = Arc::new(Mutex::new(HashMap::<u64, AbortHandle>::new()));
         let reading = async {
@@ -290,9 +302,6 @@ impl Line {
             () = reading => {}
             () = self.broken.notified() => {}
         }
-        let mut asked = self.asked();
-        asked.is_closed = true;
-        asked.waiting.clear();
     }
 
     /// The next message. Writes what waits for room, too.
@@ -616,6 +625,18 @@ mod tests {
         other.say(8 | CANCEL, b"");
         other.say(9, b"abc");
         assert_eq!(other.hear().await, (9 | ANSWER, b"cba".to_vec()));
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_an_end_that_is_not_served_any_more() {
+        let ((line, ear), _other) = line();
+        let serving = tokio::spawn(Arc::clone(&line).serve(ear, |said| async move { said }));
+        let mut asking = Box::pin(line.ask::<()>(&1));
+        assert!(futures_util::poll!(asking.as_mut()).is_pending());
+        yield_now().await;
+        serving.abort();
+        let answer = timeout(Duration::from_secs(60), asking).await.expect("in time");
+        assert!(answer.is_err() && line.ask::<()>(&2).await.is_err());
     }
 
     #[tokio::test]

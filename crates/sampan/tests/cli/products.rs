@@ -91,6 +91,24 @@ fn what_is_no_library_is_refused() {
     assert_eq!(fs::read_to_string(path.join("mine.h")).expect("it is there"), "int mine;\n");
 }
 
+#[test]
+fn what_was_built_as_native_code_runs_without_a_word() {
+    let directory = directory();
+    let built = build(directory.path(), &["add.wat", "-o", "add.code"]);
+    assert_eq!(built.code, Some(0), "{}", built.stderr);
+    let run = |profile| {
+        let args = ["run", "--profile", profile, "--invoke", "add", "add.code", "2", "3"];
+        sampan(&args).dir(directory.path()).run()
+    };
+    for profile in ["dense", "sealed"] {
+        let ended = run(profile);
+        assert_eq!((ended.code, &*ended.stdout), (Some(0), &b"5\n"[..]), "{profile}: {}", ended.stderr);
+    }
+    let ended = run("portable");
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.stderr.contains("`add.code` is native code"), "{}", ended.stderr);
+}
+
 /// Runs an executable as somebody would who knows nothing of `sampan`: without a home, and with no tools.
 fn run(directory: &Path, name: &str, args: &[&str]) -> Output {
     let mut command = Command::new(directory.join(name));
