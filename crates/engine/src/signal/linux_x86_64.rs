@@ -154,13 +154,14 @@ pub(super) fn nanoseconds_of(moment: Option<Instant>) -> u64 {
 
 /// The thread runs calls of `target` from now on.
 pub(super) fn enter(target: &Arc<Target>) -> Inside {
-    timer::start(target.ends_at_ns);
     let outer = CURRENT.with(|current| current.swap(Arc::as_ptr(target).cast_mut(), Ordering::Relaxed));
     // Calls inside calls are one turn: else a program that calls others all the time would never give way.
     if outer.is_null() {
         SIGNALS.with(|signals| signals.store(0, Ordering::Relaxed));
     }
     compiler_fence(Ordering::SeqCst);
+    // Afterwards: a tick that finds no program has the timer rest.
+    timer::start(target.ends_at_ns);
     Inside { outer }
 }
 
@@ -176,12 +177,13 @@ pub(super) struct InsideNative;
 
 /// The thread runs native code from now on.
 pub(super) fn enter_native(native: &NativeCode) -> InsideNative {
-    timer::start(native.ends_at_ns);
     if current().is_none() {
         SIGNALS.with(|signals| signals.store(0, Ordering::Relaxed));
     }
     NATIVE.with(|running| running.store(ptr::from_ref(native).cast_mut(), Ordering::Relaxed));
     compiler_fence(Ordering::SeqCst);
+    // Afterwards, as above.
+    timer::start(native.ends_at_ns);
     InsideNative
 }
 

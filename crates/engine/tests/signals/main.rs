@@ -162,6 +162,23 @@ fn late_signals_reach_nobody() {
     });
 }
 
+/// When its programs have ended, a thread is left to sleep.
+#[test]
+fn nobody_wakes_a_thread_without_a_program() {
+    let short = r#"(module (func (export "run") (result i64) i64.const 1))"#;
+    assert_eq!(call(&engine(None), short).0.unwrap(), 1);
+    let slept = || -> u64 {
+        let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        line.unwrap().trim().parse().unwrap()
+    };
+    let before = slept();
+    std::thread::sleep(Duration::from_millis(50));
+    // Once for the sleep, and once for the tick after the last program.
+    let times = slept() - before;
+    assert!(times <= 3, "it fell asleep {times} times");
+}
+
 /// A program that waits for another one in the same thread: each is interrupted for itself.
 #[test]
 fn programs_inside_programs() {

@@ -1,4 +1,5 @@
-//! The timer of a thread. It runs while the thread runs programs, and for a moment longer.
+//! The timer of a thread. It runs while the thread runs programs, and to the next tick after that: so busy threads need no
+//! call of the system for each program, and idle ones are left to sleep.
 
 use std::mem;
 use std::ptr;
@@ -10,16 +11,12 @@ use libc::{c_void, itimerspec, timespec};
 use super::SIGNAL;
 use crate::limits::{CALM_AFTER_TICKS, SIGNAL_LATE, SIGNAL_TICK, SIGNAL_TICK_CALM};
 
-/// After so many ticks without a program the timer rests: the next program starts it with a call of the system.
-const IDLE_TICKS: u32 = 200;
-
 thread_local! {
     /// Deletes the timer with its thread.
     static TIMER: Timer = Timer::create();
     /// The same timer, for the handler.
     static HANDLE: AtomicPtr<c_void> = const { AtomicPtr::new(ptr::null_mut()) };
     static RUNS: AtomicBool = const { AtomicBool::new(false) };
-    static IDLE: AtomicU32 = const { AtomicU32::new(0) };
     /// Time between two signals while some turns are long; 0 where only the end of a store's time is signalled.
     static TICK_NS: AtomicU64 = const { AtomicU64::new(nanoseconds(SIGNAL_TICK)) };
     /// Ticks in a row of which none found a turn that an earlier one had found.
@@ -133,13 +130,12 @@ impl Drop for Timer {
 
 /// Starts the timer of this thread, if it rests, for a store whose time is over at this moment.
 pub(super) fn start(ends_at_ns: u64) {
-    IDLE.with(|idle| idle.store(0, Ordering::Relaxed));
     let rests = !RUNS.with(|runs| runs.swap(true, Ordering::Relaxed));
     let tick = tick_ns();
     let aims = tick == 0 && AIM_NS.with(|aim| aim.swap(ends_at_ns, Ordering::Relaxed)) != ends_at_ns;
     if rests {
         TIMER.with(|_| ());
-        tick_in(tick);
+        set(interval_ns(), interval_ns());
     }
     // The next tick of a timer that ticks often comes soon enough.
     if rests || aims || is_calm() {
@@ -147,12 +143,10 @@ pub(super) fn start(ends_at_ns: u64) {
     }
 }
 
-/// Lets the timer rest when there has been no program for a while. Called by the handler.
+/// Lets the timer rest until the next program. Called by the handler.
 pub(super) fn rest() {
-    if tick_ns() == 0 || IDLE.with(|idle| idle.fetch_add(1, Ordering::Relaxed)) >= IDLE_TICKS {
-        RUNS.with(|runs| runs.store(false, Ordering::Relaxed));
-        set(0, 0);
-    }
+    RUNS.with(|runs| runs.store(false, Ordering::Relaxed));
+    set(0, 0);
 }
 
 /// Has the next tick come earlier, if the time of a store is over before it. Also called by the handler.
