@@ -161,19 +161,21 @@ impl Serve {
                 eprintln!("sampan: console on {}", login(node));
                 tokio::spawn(console.serve(Arc::clone(node)));
             }
-            let asked = async {
-                match &node {
-                    Some(node) => node.stopped().await,
-                    None => std::future::pending().await,
-                }
-            };
-            let stopped = async {
+            let stopped = async move {
+                let asked = async {
+                    match &node {
+                        Some(node) => node.stopped().await,
+                        None => std::future::pending().await,
+                    }
+                };
                 tokio::select! {
                     () = stopped() => {}
                     () = asked => {}
                 }
             };
-            server.serve(stopped).await;
+            // Where connections are served, so that no thread has to wake another one for each.
+            let serving = tokio::spawn(server.serve(stopped));
+            serving.await.map_err(|error| Report::failure("cannot serve any more").cause(error))?;
             showing.finish().await;
             finish(exporting).await;
             Ok(0)
