@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::rc::Rc;
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 
@@ -25,6 +25,9 @@ const IDLE: usize = 16;
 
 /// Longer than a node takes from one start of a process to the next, and to have another one stand by.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// How long a node is asked for something else before: its threads are awake then, and its code in caches.
+const AWAKE: Duration = Duration::from_millis(20);
 
 /// The same functions, open and sealed; `hopper` calls `step`.
 fn functions(is_sealed: bool) -> Result<[Function; 3]> {
@@ -78,7 +81,21 @@ pub(crate) fn benchmarks(peers: &Peers, check: bool) -> Result<Vec<Benchmark>> {
         contest("HTTP hello, warm, one connection: p50", latency_ns),
     ];
     benchmarks.push(Benchmark {
-        name: "the next answer of a sealed function whose process died".to_owned(),
+        name: "from a request to the first instruction of its program, on a node that is awake".to_owned(),
+        contestants: vec![
+            begun(peers, "sampan dense", "", false)?,
+            begun(peers, "sampan sealed", "profile = \"sealed\"", false)?,
+            begun(
+                peers,
+                "sampan sealed, its process died, one stands by",
+                "profile = \"sealed\"\nspare = 1",
+                true,
+            )?,
+            begun(peers, "sampan sealed, its process died", "profile = \"sealed\"\n", true)?,
+        ],
+    });
+    benchmarks.push(Benchmark {
+        name: "the next answer of a sealed function whose process died, after a pause".to_owned(),
         contestants: vec![
             // What the pause alone costs: processors fall asleep, and caches forget.
             after_pause(peers, "sampan dense, nothing died", "", false)?,
@@ -113,41 +130,73 @@ impl Connection {
     }
 
     fn hello(&mut self) -> Result<()> {
+        self.ask("/hello").map(|_| ())
+    }
+
+    /// An answer, which comes in one piece.
+    fn ask(&mut self, path: &str) -> Result<String> {
         let mut answer = [0; 4_096];
-        self.0.write_all(b"GET /hello HTTP/1.1\r\nhost: localhost\r\n\r\n")?;
+        self.0.write_all(format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").as_bytes())?;
         let read = self.0.read(&mut answer)?;
-        ensure!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer[..read]));
-        Ok(())
+        let answer = String::from_utf8_lossy(&answer[..read]).into_owned();
+        ensure!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        Ok(answer)
     }
 }
 
 /// How long it takes from a request to its answer, the first for a while, where the process of the function was killed or not.
 fn after_pause(peers: &Peers, name: &'static str, more: &'static str, is_killed: bool) -> Result<Contestant> {
     let hello = Function { name: "hello", path: "/hello", program: "app/hello.wasm", more };
-    let app = app(peers, &format!("revived{}", more.len()), &[hello], "")?;
-    let server = Server {
-        command: Box::new(serve(peers, app)),
-        path: "/hello",
-        may_fail: false,
-        running: OnceCell::new(),
-    };
+    let server = revived(peers, &[hello], more)?;
     Ok(contestant(name, move || {
-        let running = server.running()?;
-        sleep(PAUSE);
-        if is_killed {
-            // What the others are copies of comes first, then the one that works.
-            let working = *running.below()?.get(1).context("a sealed process")?;
-            ensure!(Command::new("kill").args(["-KILL", &working.to_string()]).status()?.success(), "`kill`");
-            while Path::new(&format!("/proc/{working}")).exists() {
-                sleep(Duration::from_millis(1));
-            }
-        }
-        sleep(PAUSE);
-        let mut connection = Connection::open(running.port)?;
+        let mut connection = pause(&server, is_killed)?;
         let begun = Instant::now();
         connection.hello()?;
         Ok(begun.elapsed().as_nanos() as f64)
     }))
+}
+
+/// The time of the first instruction of a program, less that of its request, where its process was killed or not.
+fn begun(peers: &Peers, name: &'static str, more: &'static str, is_killed: bool) -> Result<Contestant> {
+    let clock = Function { name: "clock", path: "/clock", program: "app/clock.wasm", more };
+    let hello = Function { name: "hello", path: "/hello", program: "app/hello.wasm", more: "" };
+    let server = revived(peers, &[clock, hello], more)?;
+    Ok(contestant(name, move || {
+        let mut connection = pause(&server, is_killed)?;
+        let woken = Instant::now();
+        while woken.elapsed() < AWAKE {
+            connection.hello()?;
+        }
+        let asked = SystemTime::now().duration_since(UNIX_EPOCH)?;
+        let answer = connection.ask("/clock")?;
+        // No other number in it is as long.
+        let digits = answer.split(|c: char| !c.is_ascii_digit()).max_by_key(|digits| digits.len());
+        let first: u64 = digits.unwrap_or_default().parse().context("the time in an answer")?;
+        Ok((i128::from(first) - asked.as_nanos() as i128) as f64)
+    }))
+}
+
+/// A server of these functions, one of which has more said of it.
+fn revived(peers: &Peers, functions: &[Function], more: &str) -> Result<Server> {
+    let manifest = app(peers, &format!("revived{}-{}", functions.len(), more.len()), functions, "")?;
+    let command = Box::new(serve(peers, manifest));
+    Ok(Server { command, path: "/hello", may_fail: false, running: OnceCell::new() })
+}
+
+/// Kills the process that works, where that is wanted, lets time pass and connects.
+fn pause(server: &Server, is_killed: bool) -> Result<Connection> {
+    let running = server.running()?;
+    sleep(PAUSE);
+    if is_killed {
+        // What the others are copies of comes first, then the one that works.
+        let working = *running.below()?.get(1).context("a sealed process")?;
+        ensure!(Command::new("kill").args(["-KILL", &working.to_string()]).status()?.success(), "`kill`");
+        while Path::new(&format!("/proc/{working}")).exists() {
+            sleep(Duration::from_millis(1));
+        }
+    }
+    sleep(PAUSE);
+    Connection::open(running.port)
 }
 
 /// Functions in processes that nobody asks: what each adds to the start of the node, and holds of memory that nobody else has.

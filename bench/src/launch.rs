@@ -7,6 +7,9 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::contest::Sample;
 
+/// Where a program that was compiled to count its branches writes how often it took them (`cargo xtask dist`).
+const COUNTS: &str = "LLVM_PROFILE_FILE";
+
 /// A command line, ready to be measured again and again.
 pub(crate) struct Launch {
     command: Command,
@@ -27,6 +30,7 @@ impl Launch {
             .env("XDG_DATA_HOME", state.join("data"))
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("RUST_BACKTRACE", "0")
+            .envs(std::env::var_os(COUNTS).map(|path| (COUNTS, path)))
             .stdin(Stdio::null());
         Self { command, expected: expected.to_owned() }
     }

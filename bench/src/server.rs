@@ -5,11 +5,16 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
 /// Ticks of the clock that `/proc` counts processor time in, for each second. The same on every Linux (`getconf CLK_TCK`).
 const TICKS: f64 = 100.0;
+
+/// How long a server has to end.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A server, started at its first use and ended with its last.
 pub(crate) struct Server {
@@ -21,7 +26,7 @@ pub(crate) struct Server {
     pub(crate) running: OnceCell<Running>,
 }
 
-/// A process that serves. Dropped, it is killed.
+/// A process that serves. Dropped, it is asked to end, and killed if it does not.
 pub(crate) struct Running {
     child: Child,
     pub(crate) port: u16,
@@ -30,6 +35,11 @@ pub(crate) struct Running {
 impl Drop for Running {
     fn drop(&mut self) {
         // It may have ended by itself.
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let asked = Instant::now();
+        while matches!(self.child.try_wait(), Ok(None)) && asked.elapsed() < PATIENCE {
+            sleep(Duration::from_millis(10));
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: prepares what the benchmarks run, and runs them.
 
 use crate::registry::{Registry, fetch};
-use crate::{cache, guests, guests_dir, process, programs, root, setup};
+use crate::{cache, dist, guests, guests_dir, process, programs, root, setup};
 use anyhow::Result;
 use std::path::PathBuf;
 use std::process::Command;
@@ -18,8 +18,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     guests::run(&[])?;
     guests::run(&[guests::LARGE.to_owned()])?;
     let programs = programs::fetch(&["python".to_owned(), "llvm".to_owned()])?;
-    process::build("dist")?;
-    let mut bench = Command::new(root().join("target/dist/bench"));
+    let mut bench = Command::new(dist::build()?.join("bench"));
     bench.current_dir(root()).args(args).env("RUST_BACKTRACE", "0");
     bench.env("SAMPAN_GUESTS", guests_dir()).env("SAMPAN_PROGRAMS", programs);
     bench.env("SAMPAN_WASMTIME", install_wasmtime()?);

@@ -8,7 +8,7 @@ use std::process::Command;
 
 pub(crate) fn run() -> Result<()> {
     let programs = programs::fetch(&["python".to_owned(), "resvg".to_owned()])?;
-    process::build("release")?;
+    process::build()?;
 
     let dir = root().join("target/demo");
     fs::create_dir_all(&dir)?;

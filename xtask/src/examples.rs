@@ -33,7 +33,7 @@ pub(crate) fn run(names: &[String]) -> Result<()> {
     setup::tools(&[setup::C, setup::RUST])?;
     let rust = sysroot::rust()?;
     let tools = tools(&rust)?;
-    process::build("release")?;
+    process::build()?;
     let is_named = |name: &&String| names.is_empty() || names.contains(name);
     for name in examples.iter().filter(is_named) {
         let sources = root().join("examples").join(name);

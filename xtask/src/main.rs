@@ -5,6 +5,7 @@
 mod bench;
 mod cache;
 mod demo;
+mod dist;
 mod examples;
 mod foreign;
 mod guests;
@@ -34,6 +35,7 @@ Verbs:
   test [-- ARGS]   Format check, tidy, clippy and every test; ARGS go to `cargo test`
   foreign [ARGS]   Test native code on processors that are emulated; `--whole`: all of the specification
   native [TEST]…   Run the tests of real programs once more, as native code; clang takes minutes for some
+  dist             Build `sampan` as it is given away, for what it was seen to do, and print where it lies
   bench [ARGS]     Run the benchmarks; ARGS go to the bench crate
 ";
 
@@ -57,6 +59,7 @@ fn run(args: Vec<String>) -> Result<()> {
         "test" => test::run(args),
         "foreign" => foreign::run(args),
         "native" => native::run(args),
+        "dist" => dist::run(),
         "bench" => bench::run(args),
         "help" | "-h" | "--help" => {
             print!("{HELP}");

@@ -21,10 +21,10 @@ pub(crate) fn cargo() -> Command {
     cargo
 }
 
-/// Compiles the whole workspace in a profile: with other packages than the tests are built with, the features of shared
+/// Compiles the whole workspace: with other packages than the tests are built with, the features of shared
 /// dependencies would differ, and all of them would be compiled again.
-pub(crate) fn build(profile: &str) -> Result<()> {
-    run(cargo().args(["build", "--profile", profile, "--workspace"]))
+pub(crate) fn build() -> Result<()> {
+    run(cargo().args(["build", "--release", "--workspace"]))
 }
 
 /// Runs a command whose stdout is talk, which therefore goes to stderr: our own stdout is data.
