@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::contest::Sample;
 
 /// Where a program that was compiled to count its branches writes how often it took them (`cargo xtask dist`).
-const COUNTS: &str = "LLVM_PROFILE_FILE";
+pub(crate) const COUNTS: &str = "LLVM_PROFILE_FILE";
 
 /// A command line, ready to be measured again and again.
 pub(crate) struct Launch {
