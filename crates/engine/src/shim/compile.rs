@@ -19,7 +19,7 @@ use crate::{Error, Settings};
 const MAGIC: &[u8; 16] = b"sampan native 1\n";
 
 /// Raised whenever shims change, or the code that `aot` makes: what is in the cache was made by another one.
-const SHIM_VERSION: u32 = 5;
+const SHIM_VERSION: u32 = 6;
 
 /// Whether there can be native code on this machine.
 pub(crate) fn is_supported() -> bool {

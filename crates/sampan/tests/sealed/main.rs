@@ -127,6 +127,16 @@ fn native_code_runs_inside() {
     sampan(&build).arg(place.program()).run().well();
     sampan(&["run", "--profile", "sealed", "-O", "codegen=native", code]).run().fails(1, "out of bounds");
 
+    // Who called whom is known of functions that are no part of others.
+    let deep = Place::of(
+        r#"(module (memory 1) (table $way 2 funcref) (elem (table $way) (i32.const 0) func $in $mid)
+        (func (export "change") (table.set $way (i32.const 0) (ref.func $mid)))
+        (func $in (drop (i32.load (i32.const -4))))
+        (func $mid (call_indirect $way (i32.const 0)) (i32.store (i32.const 0) (i32.const 1)))
+        (func $outer (export "_start") (call_indirect $way (i32.const 1)) (i32.store (i32.const 0) (i32.const 1))))"#,
+    );
+    native(&deep, &[]).fails(1, "\n  at in\n  at mid\n  at outer\n  profile: sealed");
+
     let grow = "(module (memory 1) (func (export \"_start\")
         (drop (memory.grow (i32.const 4000))) (drop (memory.grow (i32.const 4000)))))";
     native(&Place::of(grow), &["--memory", "64M"]).fails(1, "reached its memory limit of 64 MiB");
@@ -172,6 +182,7 @@ fn every_time_limit_ends_it() {
 fn the_kernel_tells_when_the_process_holds_too_much() {
     let grow = "(module (memory 1) (func (export \"_start\")
         (drop (memory.grow (i32.const 4000))) (drop (memory.grow (i32.const 4000)))))";
+    assert!(run("3", &path).contains("failed: two\n"));
     sealed(&Place::of(grow), &["--memory", "64M"]).fails(1, "reached its memory limit of 64 MiB");
 }
 
