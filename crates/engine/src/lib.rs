@@ -36,6 +36,7 @@ pub mod options;
 mod portable;
 mod profile;
 mod program;
+mod refusal;
 mod sampler;
 mod seal;
 #[cfg(target_os = "linux")]

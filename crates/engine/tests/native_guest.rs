@@ -551,3 +551,40 @@ fn a_compiler_that_takes_too_long_is_ended_and_not_begun_again() {
     let large = engine("1", nowhere).load(format!("(module {functions})").as_bytes(), None);
     assert!(matches!(large, Err(Error::Late(1))));
 }
+
+/// Whoever is as large and as old is taken for the same clang: so it shows whether one was run.
+#[test]
+fn a_compiler_that_fails_is_not_begun_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let cache = CodeCache::open(directory.path().join("cache"), Seal::new([7; 32]), 1 << 30).unwrap();
+    let clang = directory.path().join("clang-22");
+    let write = |script: &str, age: u64| {
+        std::fs::write(&clang, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&clang, Permissions::from_mode(0o755)).unwrap();
+        let file = std::fs::File::options().write(true).open(&clang).unwrap();
+        file.set_modified(std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(age)).unwrap();
+    };
+    let load = |seconds: u32| {
+        let options = ["codegen=native", &format!("compile-seconds={seconds}")];
+        let engine = engine(&options, |settings| settings.tools = directory.path().into());
+        match engine.load(TEXT.as_bytes(), Some(&cache)).map(drop) {
+            Err(Error::Clang(words)) => words.split_once("failed: ").unwrap().1.trim().to_owned(),
+            Err(Error::Native(error)) => format!("{:?}", error.source().unwrap().to_string()),
+            other => panic!("{other:?}"),
+        }
+    };
+    // One that was ended by somebody may do it the next time.
+    write("kill -9 $$       ", 1);
+    assert!(load(60).contains("signal 9"));
+    write("echo one>&2;false", 1);
+    assert_eq!(load(60), "one");
+    write("echo two>&2;false", 1);
+    assert_eq!(load(60), "one");
+    assert_eq!(load(59), "one");
+    // Another clang is asked, and so is one that may take longer.
+    write("echo two>&2;false", 2);
+    assert_eq!(load(60), "two");
+    write("echo ten>&2;false", 2);
+    assert_eq!(load(60), "two");
+    assert_eq!(load(61), "ten");
+}

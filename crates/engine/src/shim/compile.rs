@@ -104,6 +104,7 @@ pub(crate) fn refused(error: aot::Error) -> Error {
             Error::NotNative(error.to_string())
         }
         aot::Error::Late { time, .. } => Error::Late(u32::try_from(time.as_secs()).unwrap_or(u32::MAX)),
+        aot::Error::Clang { .. } => Error::Clang(error.to_string()),
         aot::Error::NoClang { oldest, newest } => Error::NoClang { oldest, newest },
         error => Error::Native(error.into()),
     }
