@@ -215,6 +215,71 @@ fn native_code_does_what_wasmtimes_does() {
     }
 }
 
+/// Memories of 64 bits are checked, whatever is asked for.
+#[test]
+fn a_memory_of_64_bits_is_native_too() {
+    const WIDE: &str = r#"(module
+        (memory (export "memory") i64 1 8)
+        (memory $other (export "other") 1)
+        (data (i64.const 8) "\2a\00\00\00")
+        (data $passive "passive")
+        (func (export "load") (param i64) (result i32) (i32.load (local.get 0)))
+        (func (export "far") (param i64) (result i64) (i64.load offset=0xffff_ffff_ffff_fff0 (local.get 0)))
+        (func (export "store") (param i64 i32) (i32.store offset=16 (local.get 0) (local.get 1)))
+        (func (export "grow") (param i64) (result i64 i64) (memory.grow (local.get 0)) (memory.size))
+        (func (export "grow other") (param i32) (result i32 i32)
+            (memory.grow $other (local.get 0)) (memory.size $other))
+        (func (export "copy") (param i64 i64 i64) (memory.copy (local.get 0) (local.get 1) (local.get 2)))
+        (func (export "out") (param i32 i64 i32)
+            (memory.copy $other 0 (local.get 0) (local.get 1) (local.get 2)))
+        (func (export "init") (param i64) (memory.init $passive (local.get 0) (i32.const 0) (i32.const 7)))
+        (func (export "sum") (param i64 i64) (result i32) (local i32)
+            (loop
+                (local.set 2 (i32.add (local.get 2) (i32.load (local.get 0))))
+                (local.set 0 (i64.add (local.get 0) (i64.const 4)))
+                (br_if 0 (i64.lt_u (local.get 0) (local.get 1))))
+            (local.get 2)))"#;
+    use Val::{I32, I64};
+    let calls = [
+        ("load", vec![I64(8)]),
+        ("load", vec![I64(65_532)]),
+        ("load", vec![I64(65_533)]),
+        ("load", vec![I64(1 << 32)]),
+        ("load", vec![I64(-4)]),
+        ("far", vec![I64(15)]),
+        ("far", vec![I64(24)]),
+        ("store", vec![I64(65_516), I32(7)]),
+        ("store", vec![I64(65_517), I32(7)]),
+        ("store", vec![I64(-16), I32(9)]),
+        ("grow", vec![I64(1)]),
+        ("grow", vec![I64(100)]),
+        ("grow", vec![I64(-1)]),
+        ("grow", vec![I64(1 << 33)]),
+        ("grow other", vec![I32(2)]),
+        ("load", vec![I64(131_068)]),
+        ("load", vec![I64(131_069)]),
+        ("copy", vec![I64(100), I64(0), I64(16)]),
+        ("copy", vec![I64(100), I64(0), I64(1 << 32)]),
+        ("out", vec![I32(0), I64(8), I32(4)]),
+        ("out", vec![I32(0), I64(1 << 32), I32(4)]),
+        ("init", vec![I64(131_065)]),
+        ("init", vec![I64(131_066)]),
+        ("sum", vec![I64(0), I64(131_072)]),
+        ("sum", vec![I64(0), I64(131_076)]),
+        ("sum", vec![I64(-64), I64(-4)]),
+    ];
+    let mut wasmtime = Side::new(&engine(&[], |_| {}), WIDE).unwrap();
+    let expected: Vec<String> = calls.iter().map(|(name, args)| wasmtime.call(name, args)).collect();
+    for bounds in ["guarded", "checked", "masked"] {
+        let mut side = Side::new(&native(bounds), WIDE).unwrap();
+        for ((name, args), expected) in calls.iter().zip(&expected) {
+            assert_eq!(&side.call(name, args), expected, "{bounds}: {name} {args:?}");
+        }
+        assert!(side.memory("memory") == wasmtime.memory("memory"), "{bounds}");
+        assert!(side.memory("other") == wasmtime.memory("other"), "{bounds}");
+    }
+}
+
 /// What is masked goes astray in its own memory, or faults: never anything else.
 #[test]
 fn masked_code_stays_in_its_memory() {
@@ -469,12 +534,11 @@ fn tables_of_native_code_count_as_memory() {
 }
 
 /// What a module has that only Wasmtime's own code can share.
-const REFUSED: [(&str, &str); 10] = [
+const REFUSED: [(&str, &str); 9] = [
     ("(table (export \"t\") 1 funcref)", "exports a table"),
     ("(import \"a\" \"t\" (table 1 funcref))", "imports a table"),
     ("(import \"a\" \"g\" (global i32))", "imports a global"),
     ("(global (export \"g\") (mut i32) (i32.const 0))", "exports a global that changes"),
-    ("(memory i64 1)", "a memory of 64 bits"),
     ("(import \"a\" \"f\" (func (param externref)))", "takes or gives references"),
     ("(func (export \"f\") (result funcref) (ref.null func))", "takes or gives references"),
     ("(func (export \"sampan:x\"))", "kept for the host"),
