@@ -54,7 +54,6 @@
 // stderr~: limits.wasm` reached its fuel limit of 2000000
 // stderr~: hint: `--fuel` sets the limit
 // case: stack
-// profile: dense portable sealed
 // args: recurse
 // stdout: begun
 // stderr~: limits.wasm` reached its stack limit of 1 MiB

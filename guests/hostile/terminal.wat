@@ -9,7 +9,7 @@
 ;; case: a function that traps
 ;; stderr~: �[2J�]0;owned�f��error: forged
 ;; profile: dense portable sealed
-;; why: names of inner functions are not known in native code
+;; why: LLVM may put a function into its caller
 ;; case: a function that is missing
 ;; sampan: --invoke nothing
 ;; exit: 2

@@ -46,13 +46,20 @@ pub const START: &str = "sampan:start";
 
 /// Attributes of all functions: what has no bound on its time must not become a call of the C library, where nothing
 /// could stop it and a fault would not be native code's; and recursion without end must fill the stack, not loop.
-fn attributes(target: &Target) -> String {
+fn attributes(target: &Target, unique: u64) -> String {
+    let tables = tables(target, unique);
     let stack = match target.has_pages {
         true => "\"probe-stack\"=\"inline-asm\"".to_owned(),
         // Nothing guards the end of the stack: a frame must fit in what is kept free below its limit.
         false => format!("\"warn-stack-size\"=\"{FRAME_BYTES_MAX}\""),
     };
-    format!("attributes #0 = {{ nounwind {stack} \"no-builtins\" \"disable-tail-calls\"=\"true\" }}")
+    format!("attributes #0 = {{ nounwind {tables}{stack} \"no-builtins\" \"disable-tail-calls\"=\"true\" }}")
+}
+
+/// The attribute for what is loaded here: tables beside the code, by which the callers of what traps are found at any
+/// instruction. They cost no time.
+fn tables(target: &Target, unique: u64) -> &'static str {
+    if target.has_pages && unique == 0 { "uwtable " } else { "" }
 }
 
 /// What does not alias what, as `emit::alias` refers to it; where the stack is; that traps are rare.
@@ -99,7 +106,7 @@ impl Assembly {
         let mut head = format!("target triple = \"{}\"\n\n", target.llvm);
         head.push_str(&format!("@__start_{section} = external hidden constant i8\n"));
         head.push_str(&format!("@__stop_{section} = external hidden constant i8\n\n"));
-        head.push_str(&emit::trap_function(&section));
+        head.push_str(&emit::trap_function(&section, tables(&target, unique)));
         Self { target, unique, head, pieces: Vec::new(), bytes: 0, part_bytes_max: usize::MAX }
     }
 
@@ -187,7 +194,7 @@ impl Assembly {
     /// The text of LLVM IR, for [`Clang`](crate::Clang).
     pub fn finish(self) -> String {
         let stack_pointer = self.target.stack_pointer;
-        let attributes = attributes(&self.target);
+        let attributes = attributes(&self.target, self.unique);
         let tail = format!("{attributes}\n\n{METADATA}!14 = !{{!\"{stack_pointer}\"}}\n");
         let functions = self.pieces.iter().filter(|piece| matches!(piece, Piece::Function(_)));
         if functions.map(|piece| piece.text().len()).sum::<usize>() > self.part_bytes_max {

@@ -143,7 +143,7 @@ impl Clang {
         };
         link.args((0..parts.len()).map(|number| file(&format!("part{number}.o"))));
         link.current_dir(directory.path());
-        self.run(link.arg("-o").arg(file("module")), &time)?;
+        self.link(link.arg("-o").arg(file("module")), &time)?;
         fs::read(file("module")).map_err(run)
     }
 
@@ -195,7 +195,7 @@ impl Clang {
                 link.args(if is_here { ["-nostartfiles", "-lm"].as_slice() } else { &["-nostdlib"] })
             }
         };
-        self.run(link.args([&module, &glue, &own]).arg("-o").arg(file("library")), &time)?;
+        self.link(link.args([&module, &glue, &own]).arg("-o").arg(file("library")), &time)?;
         fs::read(file("library")).map_err(run)
     }
 
@@ -230,6 +230,13 @@ impl Clang {
 
     fn time(&self) -> Time {
         Time { max: self.time, used: Mutex::default() }
+    }
+
+    fn link(&self, command: &mut Command, time: &Time) -> Result<(), Error> {
+        self.run(command, time).map_err(|error| match error {
+            Error::Clang { program, message } => Error::Link { program, message },
+            error => error,
+        })
     }
 
     fn run(&self, command: &mut Command, time: &Time) -> Result<(), Error> {

@@ -57,6 +57,14 @@ pub enum Error {
         /// How long it may take.
         time: std::time::Duration,
     },
+    /// The linker failed.
+    #[error("`{program}` cannot link: {message}")]
+    Link {
+        /// What was run.
+        program: String,
+        /// The beginning of what it said.
+        message: String,
+    },
     /// Clang failed.
     #[error("`{program}` failed: {message}")]
     Clang {

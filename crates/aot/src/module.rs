@@ -106,6 +106,9 @@ pub(crate) struct Memory {
     pub(crate) pages_max: u64,
     pub(crate) page_bytes_log2: u32,
     pub(crate) index: Type,
+    /// Whoever makes an instance lends it: it is of the very type that is declared here, with room for whatever an index and
+    /// an offset of 32 bits reach.
+    pub(crate) is_lent: bool,
 }
 
 #[derive(Debug)]
@@ -152,8 +155,6 @@ pub(crate) struct Module<'a> {
     pub(crate) tables_imported: usize,
     pub(crate) memories: Vec<Memory>,
     pub(crate) memories_imported: usize,
-    /// Each is of the very type that is declared here, with room for whatever an index and an offset reach.
-    pub(crate) memories_are_lent: bool,
     pub(crate) globals: Vec<Global<'a>>,
     pub(crate) globals_imported: usize,
     pub(crate) data: Vec<Segment<'a, &'a [u8]>>,
@@ -190,7 +191,7 @@ impl<'a> Module<'a> {
             self.imports.push(Import { module: "", name: "memory", kind: Kind::Memory, index: index as u32 });
         }
         self.memories_imported = self.memories.len();
-        self.memories_are_lent = true;
+        self.memories.iter_mut().for_each(|memory| memory.is_lent = true);
         for segment in &mut self.data {
             if segment.active.take().is_some() {
                 // Nothing is left of it.
@@ -411,6 +412,7 @@ impl Memory {
             pages_max: of.maximum.unwrap_or(NO_MAX as u64),
             page_bytes_log2: of.page_size_log2.unwrap_or(16),
             index: if of.memory64 { Type::I64 } else { Type::I32 },
+            is_lent: false,
         }
     }
 }

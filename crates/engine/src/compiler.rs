@@ -4,6 +4,8 @@ use std::io::{self, ErrorKind};
 use std::mem;
 use std::num::NonZero;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
@@ -57,6 +59,19 @@ pub(crate) fn object(text: &str, settings: &Settings) -> Result<Vec<u8>, Error> 
     }
     let target = Target::host().ok_or_else(|| Error::NotNative("this machine is not known".to_owned()))?;
     clang(settings)?.compile(text, &target, &settings.options.cpu, LEVEL, Output::Shared).map_err(refused)
+}
+
+/// Tells the clang that there is from any other, also of the same version: no two were written at the same time, as large
+/// and to the same place.
+pub(crate) fn identity(settings: &Settings) -> Option<[u8; 32]> {
+    let program = clang(settings).ok()?.program().canonicalize().ok()?;
+    let file = program.metadata().ok()?;
+    let mut hasher = blake3::Hasher::new();
+    for number in [file.len(), file.mtime() as u64, file.mtime_nsec() as u64] {
+        hasher.update(&number.to_le_bytes());
+    }
+    hasher.update(program.as_os_str().as_bytes());
+    Some(hasher.finalize().into())
 }
 
 /// Has this thread, and the compilers that it starts, take the processor when nobody else wants it much.
@@ -122,6 +137,10 @@ fn run_within(
         Some(libc::SIGALRM) => Err(ErrorKind::TimedOut.into()),
         // So a limit ends it, and so does the kernel when it is out of memory.
         Some(libc::SIGKILL) if begun.elapsed().as_secs() >= seconds => Err(ErrorKind::TimedOut.into()),
+        // It was asked to end, and has not failed by itself.
+        Some(signal @ (libc::SIGHUP | libc::SIGINT | libc::SIGQUIT | libc::SIGTERM | libc::SIGKILL)) => {
+            Err(io::Error::other(format!("it was ended by signal {signal}")))
+        }
         _ => Ok((ended, took)),
     }
 }

@@ -78,6 +78,9 @@ pub enum Error {
     /// The compiler did not come to an end.
     #[error("clang does not make native code of it in {0} s")]
     Late(u32),
+    /// The compiler failed: this is what it said.
+    #[error("{0}")]
+    Clang(String),
     /// Native code could not be made, or not be loaded.
     #[error("cannot make native code")]
     Native(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -89,7 +92,10 @@ pub enum Error {
 impl Error {
     /// Whether there is no native code, and a program may well have [other code](crate::Engine::without_native).
     pub fn is_of_native(&self) -> bool {
-        matches!(self, Self::NotNative(_) | Self::NoClang { .. } | Self::Late(_) | Self::Native(_))
+        matches!(
+            self,
+            Self::NotNative(_) | Self::NoClang { .. } | Self::Late(_) | Self::Clang(_) | Self::Native(_)
+        )
     }
 }
 

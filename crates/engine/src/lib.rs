@@ -36,6 +36,7 @@ pub mod options;
 mod portable;
 mod profile;
 mod program;
+mod refusal;
 mod sampler;
 mod seal;
 #[cfg(target_os = "linux")]
@@ -58,7 +59,7 @@ pub use profile::Profile;
 pub use program::{Compiled, Program, binary, bounded, read};
 pub use sampler::Sampler;
 pub use seal::Seal;
-pub use shim::{NativeFunction, is_shim};
+pub use shim::{NativeBacktrace, NativeFunction, is_shim};
 pub use signal::{Interruptible, Interrupts, is_interruption, run_alone};
 pub use ticker::Busy;
 pub use wasmtime;

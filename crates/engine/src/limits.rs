@@ -52,8 +52,17 @@ pub const COMPILER_BYTES_MIN: u64 = 2 << 30;
 /// Bytes of a file that it may write.
 pub const COMPILER_FILE_BYTES_MAX: u64 = 2 << 30;
 
+/// Bytes that are kept of what clang said when it failed.
+pub const REFUSAL_BYTES_MAX: usize = 2_000;
+
 /// Bytes of stack beyond the program's own in a call of native code, for the runtime and for signals.
 pub const NATIVE_STACK_BYTES: usize = 128 << 10;
+
+/// Bytes of stack from where native code trapped, in which its callers are looked for.
+pub const NATIVE_TRACE_BYTES: usize = 64 << 10;
+
+/// Functions of native code that a trap names, from the innermost: as many as Wasmtime does.
+pub const NATIVE_FRAMES_MAX: usize = 20;
 
 /// Stacks that the native code of a program keeps for the next call.
 pub const NATIVE_STACKS_KEPT_MAX: usize = 64;

@@ -14,19 +14,12 @@ use crate::form::Form;
 use crate::limits::PROGRAM_BYTES_MAX;
 use crate::meter::Metered;
 use crate::options::{Codegen, Precompiled};
+use crate::refusal::Refusal;
 use crate::seal::Seal;
 use crate::{Engine, Error, anatomy, compiler, shim, unfold};
 
 /// The purpose for which a built file is sealed, so that it cannot stand in for a file of the cache.
 const BUILT: &[u8] = b"built";
-
-/// What the cache has instead of code, where another kind of engine is needed.
-const CONCURRENT: &[u8] = b"concurrent";
-/// See [`CONCURRENT`].
-const UNSTOPPABLE: &[u8] = b"unstoppable";
-
-/// What the cache has where native code was not made in so many seconds, which stand behind it as a number.
-const LATE: &[u8] = b"late   ";
 
 /// A program whose code is in memory, ready to be instantiated.
 #[derive(Clone)]
@@ -148,7 +141,10 @@ impl Engine {
         let program = self.load(&bytes, cache);
         // The file may have been replaced while it was read: only what is still the same was read whole.
         if let Some((cache, stamp)) = stamp
-            && matches!(program, Ok(_) | Err(Error::Concurrent | Error::Unstoppable | Error::Late(_)))
+            && matches!(
+                program,
+                Ok(_) | Err(Error::Concurrent | Error::Unstoppable | Error::Late(_) | Error::Clang(_))
+            )
             && path.metadata().is_ok_and(|now| Stamp::new(&self.compatibility(), &now) == Some(stamp))
         {
             // A full or read-only disk costs the next start some time, and this one nothing.
@@ -160,11 +156,8 @@ impl Engine {
     /// The program whose code the cache has under `key`; `None` where it has none that this engine can use.
     fn load_cached(&self, cache: &CodeCache, key: Key) -> Option<Result<Program, Error>> {
         let (path, file) = cache.get(key)?;
-        match refused_before(&file) {
-            // It may be made, now that it may take longer.
-            Some(Error::Late(seconds)) if seconds < self.settings().options.compile_seconds => return None,
-            Some(refused) => return Some(Err(refused)),
-            None => {}
+        if let Some(refusal) = Refusal::read(&file) {
+            return refusal.stands(self.settings()).then(|| Err(refusal.error()));
         }
         match self.load_sealed(&path, file) {
             Err(Error::Incompatible(_)) => {
@@ -201,11 +194,10 @@ impl Engine {
         make: MakeObject<'_>,
         keep: impl Fn(&[u8]),
     ) -> Result<Program, Error> {
-        let code = self.compile_with(bytes, make).inspect_err(|error| match error {
-            Error::Concurrent => keep(CONCURRENT),
-            Error::Unstoppable => keep(UNSTOPPABLE),
-            Error::Late(seconds) => keep(&[LATE, &seconds.to_le_bytes()].concat()),
-            _ => {}
+        let code = self.compile_with(bytes, make).inspect_err(|error| {
+            if let Some(refusal) = Refusal::of(error, self.settings()) {
+                keep(&refusal.to_bytes());
+            }
         })?;
         keep(&code);
         self.load_code(&code)
@@ -339,8 +331,8 @@ impl Engine {
     /// opened it found its seal to hold.
     #[cfg(target_os = "linux")]
     pub(crate) fn load_open(&self, file: File) -> Result<Program, Error> {
-        if let Some(refused) = refused_before(&file) {
-            return Err(refused);
+        if let Some(refusal) = Refusal::read(&file) {
+            return Err(refusal.error());
         }
         // SAFETY: the file is one of the cache or one that was built, which are replaced whole, never written in place.
         let bytes = unsafe { memmap2::Mmap::map(&file) }.map_err(|error| Error::Setup(error.into()))?;
@@ -429,20 +421,6 @@ pub(crate) fn open_built(
         return Err(Error::Unsealed);
     }
     Ok(file)
-}
-
-/// Why a file of the cache, whose seal was found to hold, has no code.
-fn refused_before(mut file: &File) -> Option<Error> {
-    let mut begin = [0; UNSTOPPABLE.len()];
-    file.read_exact(&mut begin).ok()?;
-    match &begin[..] {
-        begin if begin.starts_with(CONCURRENT) => Some(Error::Concurrent),
-        UNSTOPPABLE => Some(Error::Unstoppable),
-        begin => {
-            let seconds = begin.strip_prefix(LATE)?.try_into().ok()?;
-            Some(Error::Late(u32::from_le_bytes(seconds)))
-        }
-    }
 }
 
 /// Whether Wasmtime says that code was made by an engine that knows more proposals.

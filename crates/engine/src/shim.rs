@@ -7,8 +7,8 @@ mod guest;
 mod link;
 mod module;
 
-pub use code::NativeFunction;
 pub(crate) use code::{Code, REACH_BYTES};
+pub use code::{NativeBacktrace, NativeFunction};
 pub(crate) use compile::{
     compatibility, compile, compile_component, is_code, is_supported, join, load, parts, policy, precision,
     refused,

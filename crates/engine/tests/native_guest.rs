@@ -7,9 +7,11 @@ use std::pin::pin;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
+use engine::limits::NATIVE_FRAMES_MAX;
 use engine::wasmtime::{self, AsContextMut, Caller, Extern, Instance, Linker, Store, Trap, Val};
 use engine::{
-    CodeCache, Compiled, Engine, Error, Limit, Meter, NativeFunction, Profile, Program, Seal, Settings,
+    CodeCache, Compiled, Engine, Error, Limit, Meter, NativeBacktrace, NativeFunction, Profile, Program,
+    Seal, Settings,
 };
 
 fn engine(options: &[&str], change: impl FnOnce(&mut Settings)) -> Engine {
@@ -213,6 +215,71 @@ fn native_code_does_what_wasmtimes_does() {
     }
 }
 
+/// Memories of 64 bits are checked, whatever is asked for.
+#[test]
+fn a_memory_of_64_bits_is_native_too() {
+    const WIDE: &str = r#"(module
+        (memory (export "memory") i64 1 8)
+        (memory $other (export "other") 1)
+        (data (i64.const 8) "\2a\00\00\00")
+        (data $passive "passive")
+        (func (export "load") (param i64) (result i32) (i32.load (local.get 0)))
+        (func (export "far") (param i64) (result i64) (i64.load offset=0xffff_ffff_ffff_fff0 (local.get 0)))
+        (func (export "store") (param i64 i32) (i32.store offset=16 (local.get 0) (local.get 1)))
+        (func (export "grow") (param i64) (result i64 i64) (memory.grow (local.get 0)) (memory.size))
+        (func (export "grow other") (param i32) (result i32 i32)
+            (memory.grow $other (local.get 0)) (memory.size $other))
+        (func (export "copy") (param i64 i64 i64) (memory.copy (local.get 0) (local.get 1) (local.get 2)))
+        (func (export "out") (param i32 i64 i32)
+            (memory.copy $other 0 (local.get 0) (local.get 1) (local.get 2)))
+        (func (export "init") (param i64) (memory.init $passive (local.get 0) (i32.const 0) (i32.const 7)))
+        (func (export "sum") (param i64 i64) (result i32) (local i32)
+            (loop
+                (local.set 2 (i32.add (local.get 2) (i32.load (local.get 0))))
+                (local.set 0 (i64.add (local.get 0) (i64.const 4)))
+                (br_if 0 (i64.lt_u (local.get 0) (local.get 1))))
+            (local.get 2)))"#;
+    use Val::{I32, I64};
+    let calls = [
+        ("load", vec![I64(8)]),
+        ("load", vec![I64(65_532)]),
+        ("load", vec![I64(65_533)]),
+        ("load", vec![I64(1 << 32)]),
+        ("load", vec![I64(-4)]),
+        ("far", vec![I64(15)]),
+        ("far", vec![I64(24)]),
+        ("store", vec![I64(65_516), I32(7)]),
+        ("store", vec![I64(65_517), I32(7)]),
+        ("store", vec![I64(-16), I32(9)]),
+        ("grow", vec![I64(1)]),
+        ("grow", vec![I64(100)]),
+        ("grow", vec![I64(-1)]),
+        ("grow", vec![I64(1 << 33)]),
+        ("grow other", vec![I32(2)]),
+        ("load", vec![I64(131_068)]),
+        ("load", vec![I64(131_069)]),
+        ("copy", vec![I64(100), I64(0), I64(16)]),
+        ("copy", vec![I64(100), I64(0), I64(1 << 32)]),
+        ("out", vec![I32(0), I64(8), I32(4)]),
+        ("out", vec![I32(0), I64(1 << 32), I32(4)]),
+        ("init", vec![I64(131_065)]),
+        ("init", vec![I64(131_066)]),
+        ("sum", vec![I64(0), I64(131_072)]),
+        ("sum", vec![I64(0), I64(131_076)]),
+        ("sum", vec![I64(-64), I64(-4)]),
+    ];
+    let mut wasmtime = Side::new(&engine(&[], |_| {}), WIDE).unwrap();
+    let expected: Vec<String> = calls.iter().map(|(name, args)| wasmtime.call(name, args)).collect();
+    for bounds in ["guarded", "checked", "masked"] {
+        let mut side = Side::new(&native(bounds), WIDE).unwrap();
+        for ((name, args), expected) in calls.iter().zip(&expected) {
+            assert_eq!(&side.call(name, args), expected, "{bounds}: {name} {args:?}");
+        }
+        assert!(side.memory("memory") == wasmtime.memory("memory"), "{bounds}");
+        assert!(side.memory("other") == wasmtime.memory("other"), "{bounds}");
+    }
+}
+
 /// What is masked goes astray in its own memory, or faults: never anything else.
 #[test]
 fn masked_code_stays_in_its_memory() {
@@ -269,30 +336,117 @@ fn native_code_ends_when_its_time_is_over() {
     }
 }
 
-/// Functions that nothing is known of before they are called become no part of others, and have their name.
+/// The same module without the names of its functions.
+fn nameless(wasm: &[u8]) -> Vec<u8> {
+    let mut module = wasm_encoder::Module::new();
+    for payload in wasmparser::Parser::new(0).parse_all(wasm) {
+        if let Some((id, range)) = payload.unwrap().as_section().filter(|(id, _)| *id != 0) {
+            module.section(&wasm_encoder::RawSection { id, data: &wasm[range] });
+        }
+    }
+    module.finish()
+}
+
+/// Functions that nothing is known of before they are called become no part of others, and have their name. Frames are of
+/// all kinds: with many values in registers that a callee saves, larger than pages, aligned for vectors.
 #[test]
-fn a_trap_names_the_function_that_trapped() {
+fn a_trap_names_the_functions_that_were_running() {
     const TRAPS: &str = r#"(module
         (type $nothing (func))
+        (type $way (func (param i32)))
         (memory (export "memory") 1)
-        (table 5 funcref)
-        (elem (i32.const 0) $reads $ends $deepens 3 $copies)
+        (table 10 funcref)
+        (elem (i32.const 0) $reads $ends 2 $copies $full $many $fills $over)
+        (elem (i32.const 8) $middle $wide)
         (func $reads (drop (i32.load (i32.const -1))))
         (func $ends unreachable)
-        (func $deepens (i32.store (i32.const 0) (i32.const 1)) (call $deepens))
         (func (drop (i32.div_u (i32.const 1) (i32.load (i32.const 4)))))
         (func $copies (memory.copy (i32.const 0) (i32.const 4) (i32.const -1)))
+        (func $full (call_indirect (type $nothing) (i32.const 100)))
+        (func $many (local i64 i64 i64 i64 i64 i64 i64 i64)
+            (loop
+                (local.set 0 (i64.add (local.get 7) (i64.load (i32.const 0))))
+                (local.set 1 (i64.xor (local.get 0) (i64.load (i32.const 8))))
+                (local.set 2 (i64.add (local.get 1) (i64.load (i32.const 16))))
+                (local.set 3 (i64.xor (local.get 2) (i64.load (i32.const 24))))
+                (local.set 4 (i64.add (local.get 3) (i64.load (i32.const 32))))
+                (local.set 5 (i64.xor (local.get 4) (i64.load (i32.const 40))))
+                (local.set 6 (i64.add (local.get 5) (local.get 2)))
+                (local.set 7 (i64.xor (local.get 6) (local.get 3)))
+                (i64.store (i32.wrap_i64 (local.get 0)) (local.get 7))
+                (call_indirect (type $nothing) (i32.const 2))
+                (i64.store (i32.wrap_i64 (local.get 1)) (local.get 4))
+                (i64.store (i32.wrap_i64 (local.get 6)) (local.get 5))
+                (br_if 0 (i64.eqz (local.get 1)))))
+        (func $fills (memory.fill (i32.const 65536) (i32.const 4) (i32.const 1)))
+        (func $over (drop (i32.trunc_f32_s (f32.load (i32.const 48)))))
+        (func $middle (param i32)
+            (call_indirect (type $nothing) (local.get 0))
+            (i32.store (i32.const 0) (local.get 0)))
+        (func $wide (param i32) (local v128 v128)
+            (local.set 1 (v128.load (i32.const 64)))
+            (local.set 2 (i32x4.add (local.get 1) (v128.load (i32.const 80))))
+            (call_indirect (type $way) (local.get 0) (i32.const 8))
+            (v128.store (i32.const 64) (local.get 2))
+            (v128.store (i32.const 80) (local.get 1)))
+        (data (i32.const 48) "\00\00\80\7f")
         (func (export "change") (table.set (i32.const 0) (ref.func 3)))
-        (func (export "run") (param i32) (call_indirect (type $nothing) (local.get 0))))"#;
-    for bounds in ["guarded", "checked"] {
-        let mut side = Side::new(&native(bounds), TRAPS).unwrap();
-        for (number, name) in (0..).zip([Some("reads"), Some("ends"), Some("deepens"), None, Some("copies")])
-        {
-            let run = side.instance.get_typed_func::<u32, ()>(&mut side.store, "run").unwrap();
-            let error = run.call(&mut side.store, number).unwrap_err();
-            let expected = NativeFunction { number, name: name.map(str::to_owned) };
-            assert_eq!(error.downcast_ref(), Some(&expected), "{bounds}: {error:?}");
-            assert!(error.downcast_ref::<Trap>().is_some(), "{bounds}: {error:?}");
+        (func $outer (export "run") (param i32)
+            (call_indirect (type $way) (local.get 0) (i32.const 9))
+            (i32.store (i32.const 0) (local.get 0))))"#;
+    let named = wat::parse_str(TRAPS).unwrap();
+    let innermost: [&[u32]; 8] = [&[0], &[1], &[2], &[3], &[4], &[2, 5], &[6], &[7]];
+    let name = |number| {
+        let names =
+            ["reads", "ends", "", "copies", "full", "many", "fills", "over", "middle", "wide", "", "outer"];
+        Some(names[number as usize]).filter(|name| !name.is_empty()).map(str::to_owned)
+    };
+    for (module, has_names) in [(&named, true), (&nameless(&named), false)] {
+        for bounds in ["guarded", "checked"] {
+            let engine = native(bounds);
+            let program = engine.load(module, None).unwrap();
+            let mut side = Side::of(&engine, &program).unwrap();
+            for (element, innermost) in (0..).zip(innermost) {
+                let run = side.instance.get_typed_func::<u32, ()>(&mut side.store, "run").unwrap();
+                let error = run.call(&mut side.store, element).unwrap_err();
+                let functions = innermost.iter().chain(&[8, 9, 11]).map(|number| NativeFunction {
+                    number: *number,
+                    name: name(*number).filter(|_| has_names),
+                });
+                let expected = NativeBacktrace { functions: functions.collect(), is_whole: true };
+                assert_eq!(error.downcast_ref(), Some(&expected), "{bounds}: {error:?}");
+                assert!(error.downcast_ref::<Trap>().is_some(), "{bounds}: {error:?}");
+            }
+        }
+    }
+}
+
+/// Where a stack ends, a fault may come at any instruction that makes a frame, small or large.
+#[test]
+fn a_full_stack_names_the_functions_that_filled_it() {
+    for locals in [0, 100, 600, 3_000, 20_000] {
+        let kept: String =
+            (0..locals).map(|local| format!("(local.set {local} (i64.load (i32.const 0)))")).collect();
+        let used: String =
+            (0..locals).map(|local| format!("(i64.store (i32.const 8) (local.get {local}))")).collect();
+        let text = format!(
+            r#"(module
+            (memory (export "memory") 1)
+            (func $deepens (local {}) {kept} (call $deepens) {used} (i32.store (i32.const 0) (i32.const 1)))
+            (func (export "run") (call $deepens)))"#,
+            "i64 ".repeat(locals)
+        );
+        for bounds in ["guarded", "checked"] {
+            let mut side = Side::new(&native(bounds), &text).unwrap();
+            let error = side.endless("run");
+            assert_eq!(error.downcast_ref(), Some(&Trap::StackOverflow), "{locals} {bounds}: {error:?}");
+            let backtrace = error.downcast_ref::<NativeBacktrace>().unwrap();
+            let functions = &backtrace.functions;
+            assert!((1..=NATIVE_FRAMES_MAX).contains(&functions.len()), "{backtrace}");
+            // Where frames are small enough, as many as are kept.
+            assert!(locals > 100 || functions.len() == NATIVE_FRAMES_MAX, "{locals} {bounds}: {backtrace}");
+            assert!(!backtrace.is_whole, "{backtrace}");
+            assert!(functions.iter().all(|function| function.number == 0), "{backtrace}");
         }
     }
 }
@@ -380,12 +534,11 @@ fn tables_of_native_code_count_as_memory() {
 }
 
 /// What a module has that only Wasmtime's own code can share.
-const REFUSED: [(&str, &str); 10] = [
+const REFUSED: [(&str, &str); 9] = [
     ("(table (export \"t\") 1 funcref)", "exports a table"),
     ("(import \"a\" \"t\" (table 1 funcref))", "imports a table"),
     ("(import \"a\" \"g\" (global i32))", "imports a global"),
     ("(global (export \"g\") (mut i32) (i32.const 0))", "exports a global that changes"),
-    ("(memory i64 1)", "a memory of 64 bits"),
     ("(import \"a\" \"f\" (func (param externref)))", "takes or gives references"),
     ("(func (export \"f\") (result funcref) (ref.null func))", "takes or gives references"),
     ("(func (export \"sampan:x\"))", "kept for the host"),
@@ -461,4 +614,41 @@ fn a_compiler_that_takes_too_long_is_ended_and_not_begun_again() {
     let functions: String = (0..20_000).map(|number| format!("(func (export \"f{number}\"))")).collect();
     let large = engine("1", nowhere).load(format!("(module {functions})").as_bytes(), None);
     assert!(matches!(large, Err(Error::Late(1))));
+}
+
+/// Whoever is as large and as old is taken for the same clang: so it shows whether one was run.
+#[test]
+fn a_compiler_that_fails_is_not_begun_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let cache = CodeCache::open(directory.path().join("cache"), Seal::new([7; 32]), 1 << 30).unwrap();
+    let clang = directory.path().join("clang-22");
+    let write = |script: &str, age: u64| {
+        std::fs::write(&clang, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&clang, Permissions::from_mode(0o755)).unwrap();
+        let file = std::fs::File::options().write(true).open(&clang).unwrap();
+        file.set_modified(std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(age)).unwrap();
+    };
+    let load = |seconds: u32| {
+        let options = ["codegen=native", &format!("compile-seconds={seconds}")];
+        let engine = engine(&options, |settings| settings.tools = directory.path().into());
+        match engine.load(TEXT.as_bytes(), Some(&cache)).map(drop) {
+            Err(Error::Clang(words)) => words.split_once("failed: ").unwrap().1.trim().to_owned(),
+            Err(Error::Native(error)) => format!("{:?}", error.source().unwrap().to_string()),
+            other => panic!("{other:?}"),
+        }
+    };
+    // One that was ended by somebody may do it the next time.
+    write("kill -9 $$       ", 1);
+    assert!(load(60).contains("signal 9"));
+    write("echo one>&2;false", 1);
+    assert_eq!(load(60), "one");
+    write("echo two>&2;false", 1);
+    assert_eq!(load(60), "one");
+    assert_eq!(load(59), "one");
+    // Another clang is asked, and so is one that may take longer.
+    write("echo two>&2;false", 2);
+    assert_eq!(load(60), "two");
+    write("echo ten>&2;false", 2);
+    assert_eq!(load(60), "two");
+    assert_eq!(load(61), "ten");
 }

@@ -6,7 +6,7 @@
 use core::ffi::c_void;
 
 /// Raised whenever a record, an offset or a built-in changes.
-pub const ABI_VERSION: usize = 2;
+pub const ABI_VERSION: usize = 3;
 
 /// `usize::MAX` as a maximum of pages or elements: none is declared.
 pub const NO_MAX: usize = usize::MAX;
@@ -82,8 +82,8 @@ pub const GLOBAL_BYTES: usize = 16;
 #[repr(C)]
 #[derive(Debug)]
 pub struct Builtins {
-    /// Ends the call into native code: `(instance, code, where the code stands that traps)`.
-    pub trap: unsafe extern "C" fn(*mut Header, u32, *const c_void) -> !,
+    /// Ends the call into native code: `(instance, code)`.
+    pub trap: unsafe extern "C" fn(*mut Header, u32) -> !,
     /// `(instance, memory, pages)`: the pages there were, or -1.
     pub memory_grow: unsafe extern "C" fn(*mut Header, u32, u64) -> u64,
     /// `(instance, memory, to, byte, count)`.

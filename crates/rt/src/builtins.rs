@@ -10,7 +10,7 @@ use crate::{arch, memory, table};
 
 /// What a header's `builtins` points to.
 pub static BUILTINS: Builtins = Builtins {
-    trap,
+    trap: arch::trap,
     memory_grow,
     memory_fill,
     memory_copy,
@@ -31,12 +31,14 @@ fn code(result: Result<(), Trap>) -> u32 {
 // Each of the following is called by native code only, with the instance that runs, and with indices that
 // validation has found to be there: that is the one reason why all their unsafe blocks hold.
 
-unsafe extern "C" fn trap(header: *mut Header, code: u32, returns_to: *const c_void) -> ! {
+/// Called by [`arch::trap`], with the frame pointer and the return address of native code, on top of its stack.
+pub(crate) unsafe extern "C" fn trap(header: *mut Header, code: u32, top: *const [usize; 2]) -> ! {
     // SAFETY: native code runs, so there is an activation to leave.
     unsafe {
-        let store = (*header).store;
-        // The call itself is the last instruction of its function, and before what it would return to.
-        (*store).trapped_at = (returns_to as usize).wrapping_sub(1);
+        let (store, [frame, returns_to]) = ((*header).store, *top);
+        // The call itself may be the last instruction of its function, and is before what it would return to.
+        let program_counter = returns_to.wrapping_sub(1);
+        (*store).stopped(program_counter, top.add(1) as usize, frame, 0);
         arch::leave((*store).activation, code)
     }
 }

@@ -30,6 +30,6 @@ pub use call::call;
 pub use instance::{Extern, Instance, LinkError};
 pub use memory::Memory;
 pub use platform::Platform;
-pub use store::{Activation, Limits, Parked, Store};
+pub use store::{Activation, Limits, Parked, Stopped, Store};
 pub use table::Table;
 pub use trap::Trap;

@@ -1,6 +1,6 @@
 //! What `rt` needs from whatever it runs on.
 
-use crate::store::Activation;
+use crate::store::{Activation, Stopped};
 
 /// Pages, and who is told of faults. One value serves all stores.
 pub trait Platform: Sync {
@@ -21,4 +21,7 @@ pub trait Platform: Sync {
 
     /// Says which activation the faults of this thread belong to from now on (null: none), and returns which it was.
     fn activate(&self, activation: *mut Activation) -> *mut Activation;
+
+    /// Is told where native code was stopped by a trap, before its frames are given up; maybe by a handler of signals.
+    fn stopped(&self, _: &Stopped) {}
 }

@@ -32,8 +32,21 @@ pub struct Store {
     pub(crate) platform: &'static dyn Platform,
     pub(crate) limits: Limits,
     interrupted: *const AtomicUsize,
-    /// See [`Store::trapped_at`].
-    pub(crate) trapped_at: usize,
+}
+
+/// Where native code was stopped by a trap, and by what its callers are found: registers, as a debugger names them.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopped {
+    /// In the instruction that trapped.
+    pub program_counter: usize,
+    /// The stack pointer.
+    pub stack: usize,
+    /// The frame pointer, which may hold anything else.
+    pub frame: usize,
+    /// The link register; 0 where that holds nothing any more.
+    pub link: usize,
+    /// Where the frames of native code end.
+    pub stack_end: usize,
 }
 
 /// Calls into native code that go on later, on a stack of their own.
@@ -76,13 +89,7 @@ impl Store {
             platform,
             limits,
             interrupted,
-            trapped_at: 0,
         }
-    }
-
-    /// The address of the instruction by which native code trapped last.
-    pub const fn trapped_at(&self) -> usize {
-        self.trapped_at
     }
 
     /// What may still be used up.
@@ -104,6 +111,13 @@ impl Store {
         self.platform.activate(parked.activation);
         self.activation = parked.activation;
         self.stack_limit = parked.stack_limit;
+    }
+
+    /// Tells the platform where native code of the innermost call stopped, which is left next.
+    pub(crate) unsafe fn stopped(&self, program_counter: usize, stack: usize, frame: usize, link: usize) {
+        // SAFETY: the caller promises that native code was called, and has not ended.
+        let stack_end = unsafe { (*self.activation).stack };
+        self.platform.stopped(&Stopped { program_counter, stack, frame, link, stack_end });
     }
 
     pub(crate) fn is_interrupted(&self) -> bool {

@@ -42,6 +42,10 @@ pub(crate) fn load(engine: &mut Engine, path: &Path, cache: Option<&CodeCache>) 
     })
 }
 
+/// What is said of a program of which clang makes no code, as it will not until something has changed.
+const AGAIN: &str =
+    "another clang is asked again, and the same one if `-O compile-seconds` is higher than it was";
+
 /// As [`load`], for a program that comes in another way.
 pub(crate) fn load_with(
     engine: &mut Engine,
@@ -62,7 +66,8 @@ pub(crate) fn load_with(
         let why = error.source().filter(|_| matches!(error, Error::Native(_))).map(ToString::to_string);
         let why = why.unwrap_or_else(|| error.to_string());
         let why = printable(why.lines().next().unwrap_or_default());
-        eprintln!("sampan: {} runs without native code: {why}", shown(path));
+        let again = if let Error::Clang(_) = error { format!("\nhint: {AGAIN}") } else { String::new() };
+        eprintln!("sampan: {} runs without native code: {why}{again}", shown(path));
         *engine = other.map_err(|error| explain(path, &error))?;
         program = load(engine);
     }
@@ -90,7 +95,7 @@ pub(crate) fn load_with(
 /// profile is content with that.
 fn does_without_native(engine: &Engine, error: &Error) -> bool {
     match error {
-        Error::Late(_) | Error::Native(_) => true,
+        Error::Late(_) | Error::Clang(_) | Error::Native(_) => true,
         Error::NotNative(_) => engine.settings().profile == Profile::Trusted,
         _ => false,
     }
@@ -138,6 +143,9 @@ pub(crate) fn explain(path: &Path, error: &Error) -> Report {
         Error::Late(seconds) => Report::usage(format!("cannot make native code of {shown}"))
             .cause(error)
             .hint(format!("`-O compile-seconds={}` gives it longer", longer(*seconds))),
+        Error::Clang(_) => {
+            Report::usage(format!("cannot make native code of {shown}")).cause(error).hint(AGAIN)
+        }
         Error::Setup(source) => Report::usage(format!("cannot load {shown}")).cause(format!("{source:#}")),
         Error::Unfit(source) => Report::usage(format!("{shown} does not fit the pool"))
             .cause(format!("{source:#}"))

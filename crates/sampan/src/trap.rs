@@ -1,7 +1,7 @@
 //! What a user reads when a program did not come to its own end.
 
 use engine::wasmtime::{self, FrameInfo, FrameSymbol, Trap, WasmBacktrace};
-use engine::{Limit, NativeFunction, Settings, is_interruption, is_shim};
+use engine::{Limit, NativeBacktrace, Settings, is_interruption, is_shim};
 use host::{Denial, Denials, Error};
 
 use crate::report::Report;
@@ -115,28 +115,37 @@ fn reason(error: &wasmtime::Error) -> String {
     }
 }
 
-/// Adds the Wasm functions that were running, innermost first; those of a recursion once.
+/// Adds the Wasm functions that were running, innermost first.
 fn frames(mut report: Report, error: &wasmtime::Error) -> Report {
     let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else {
         return report;
     };
     let of_program = backtrace.frames().iter().filter(|frame| !is_interruption(frame) && !is_shim(frame));
     let mut lines: Vec<String> = of_program.flat_map(functions).collect();
-    // Of native code it is known where it trapped, and through which export it was entered.
-    if let Some(function) = error.downcast_ref::<NativeFunction>() {
-        let name = named(function.name.as_deref(), function.number);
-        if lines.first() != Some(&name) {
-            lines.insert(0, name);
+    if let Some(NativeBacktrace { functions, is_whole }) = error.downcast_ref() {
+        let names = functions.iter().map(|function| named(function.name.as_deref(), function.number));
+        report = listed_once(report, &names.collect::<Vec<_>>());
+        if *is_whole {
+            // What Wasmtime knows of native code is the export through which it was entered.
+            lines.drain(..1.min(lines.len()));
+        } else {
+            report = report.note("…");
         }
     }
-    for same in lines.chunk_by(|one, next| one == next) {
+    report = listed_once(report, &lines);
+    if backtrace.frames().len() >= FRAMES_MAX {
+        report = report.note("…");
+    }
+    report
+}
+
+/// Adds functions, those of a recursion once.
+fn listed_once(mut report: Report, functions: &[String]) -> Report {
+    for same in functions.chunk_by(|one, next| one == next) {
         report = match same.len() {
             1 => report.note(format!("at {}", same[0])),
             times => report.note(format!("at {} ({times} times)", same[0])),
         };
-    }
-    if backtrace.frames().len() >= FRAMES_MAX {
-        report = report.note("…");
     }
     report
 }

@@ -13,7 +13,7 @@ pub(super) fn address(emitter: &mut Emitter<'_, '_>, access: &Access<'_>) -> Val
     let is_near = access.offset.saturating_add(access.bytes) <= rt::bounds::BEHIND_MASK_BYTES
         && emitter.options.target.has_pages
         && of.page_bytes_log2 == 16;
-    let is_inside = is_near || (emitter.module.memories_are_lent && of.index == Type::I32);
+    let is_inside = is_near || of.is_lent;
     let (masked, behind) = if is_inside { (0, access.offset) } else { (access.offset, 0) };
     let sum = match masked {
         0 => index,
@@ -40,7 +40,7 @@ pub(super) fn inside(emitter: &mut Emitter<'_, '_>, memory: u32, index: &Value) 
 }
 
 fn mask(emitter: &mut Emitter<'_, '_>, memory: u32) -> Value {
-    match emitter.is_memory_imported(memory) && !emitter.module.memories_are_lent {
+    match emitter.is_memory_imported(memory) && !emitter.memory_of(memory).is_lent {
         // Its own type may allow less than the memory has.
         true => emitter.memory_mask(memory),
         false => {

@@ -13,8 +13,11 @@ use rt::Policy;
 use rt::abi::MemoryType;
 
 /// The policy that a memory has where `wanted` is asked for: pages stand guard only where there are any, only around
-/// what 32 bits can reach, and only at the end of a page.
+/// what 32 bits can reach, and only at the end of a page. A memory that is lent has no room for what 64 bits reach.
 pub(crate) fn policy(target: &Target, wanted: Policy, memory: &Memory) -> Policy {
+    if memory.is_lent && memory.index == Type::I64 {
+        return Policy::Checked;
+    }
     let can_be_guarded = target.has_pages && memory.index == Type::I32 && memory.page_bytes_log2 == 16;
     if wanted == Policy::Guarded && !can_be_guarded { Policy::Checked } else { wanted }
 }

@@ -310,15 +310,14 @@ impl<'m, 'a> Emitter<'m, 'a> {
 }
 
 /// What traps call, once for all functions of an assembly. It is kept, so that there always is a section of code.
-pub(crate) fn trap_function(section: &str) -> String {
+pub(crate) fn trap_function(section: &str, attributes: &str) -> String {
     let invariant = alias::INVARIANT;
     format!(
-        "define internal void @sampan.trap(ptr %instance, i32 %code) noinline noreturn nounwind cold \
+        "define internal void @sampan.trap(ptr %instance, i32 %code) noinline noreturn nounwind cold {attributes}\
          section \"{section}\" {{\n  \
          %builtins = load ptr, ptr %instance{invariant}\n  \
          %trap = load ptr, ptr %builtins{invariant}\n  \
-         %at = call ptr @llvm.returnaddress(i32 0)\n  \
-         call void %trap(ptr %instance, i32 signext %code, ptr %at) noreturn\n  unreachable\n}}\n\n\
+         call void %trap(ptr %instance, i32 signext %code) noreturn\n  unreachable\n}}\n\n\
          @llvm.used = appending global [1 x ptr] [ptr @sampan.trap], section \"llvm.metadata\"\n\n"
     )
 }

@@ -8,11 +8,17 @@ use std::collections::BTreeMap;
 use std::ffi::{c_int, c_void};
 use std::fs::File;
 use std::io::{self, Write};
+use std::ops::Range;
 use std::os::fd::{AsRawFd, FromRawFd};
-use std::ptr;
+use std::{ptr, slice};
+
+use rt::Stopped;
+
+use super::frames::{StackPart, Tables};
 
 /// Kinds of segments, sections and relocations, and flags of segments.
 const PT_LOAD: u64 = 1;
+const PT_GNU_EH_FRAME: u64 = 0x6474_e550;
 const PT_GNU_RELRO: u64 = 0x6474_e552;
 const SHT_SYMTAB: u64 = 2;
 const SHT_RELA: u64 = 4;
@@ -41,6 +47,8 @@ pub(super) struct Image {
     functions: Box<[Function]>,
     /// What their modules are called.
     modules: Vec<String>,
+    /// Where the tables of frames are found by, and the segment that has them, if there are any.
+    tables: Option<(usize, Range<usize>)>,
 }
 
 /// Where the code of a function of WebAssembly is, counted from the start, and which function of which module it is.
@@ -93,7 +101,12 @@ impl Image {
         unsafe {
             let start = map_at(ptr::null_mut(), len, libc::PROT_NONE, None)?;
             let (functions, modules) = elf.functions(&sections)?;
-            let mut image = Self { start, len, symbols: BTreeMap::new(), functions, modules };
+            let index = segments.iter().find(|(kind, _)| *kind == PT_GNU_EH_FRAME);
+            let tables = index.and_then(|(_, Segment { address, .. })| {
+                let mut all = loaded().map(|segment| segment.address..segment.address + segment.file_bytes);
+                Some((*address, all.find(|segment| segment.contains(address))?))
+            });
+            let mut image = Self { start, len, symbols: BTreeMap::new(), functions, modules, tables };
             for segment in loaded() {
                 image.load(segment, &file, page)?;
             }
@@ -121,6 +134,11 @@ impl Image {
         self.symbols.get(symbol).map(|address| self.start.wrapping_add(*address).cast_const())
     }
 
+    /// Whether an address is in it.
+    pub(super) fn contains(&self, address: usize) -> bool {
+        address.checked_sub(self.start as usize).is_some_and(|offset| offset < self.len)
+    }
+
     /// The function of WebAssembly in whose code an address is: its module and its number.
     pub(super) fn function_at(&self, address: usize) -> Option<(&str, u32)> {
         let offset = u32::try_from(address.checked_sub(self.start as usize)?).ok()?;
@@ -128,6 +146,14 @@ impl Image {
         let function = &self.functions[after.checked_sub(1)?];
         let is_inside = offset - function.start < function.bytes;
         is_inside.then(|| (&*self.modules[function.module as usize], function.number))
+    }
+
+    /// Where functions stand that were running when a trap stopped them, the innermost first.
+    pub(super) fn frames(&self, at: &Stopped, stack: &StackPart<'_>, most: usize) -> Vec<usize> {
+        let Some((index, segment)) = self.tables.clone() else { return vec![at.program_counter] };
+        // SAFETY: the segment is inside of the image, and constant.
+        let bytes = unsafe { slice::from_raw_parts(self.start.add(segment.start), segment.len()) };
+        Tables { bytes, start: segment.start, index }.walk(self.start as usize, at, stack, most)
     }
 
     unsafe fn load(&mut self, segment: &Segment, file: &File, page: usize) -> io::Result<()> {

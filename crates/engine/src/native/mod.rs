@@ -7,6 +7,7 @@
 
 mod elf;
 mod error;
+mod frames;
 mod host;
 mod interrupt;
 mod item;
@@ -15,6 +16,7 @@ mod store;
 mod value;
 
 pub use error::Error;
+pub(crate) use frames::StackPart;
 pub(crate) use host::slots_of;
 pub use interrupt::Interrupter;
 pub use item::{Extern, Func, Global, Memory, Table};

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use super::elf::Image;
 use super::error::Error;
+use super::frames::StackPart;
+use rt::Stopped;
 use rt::abi::{self, List};
 
 /// A shared object that has been loaded.
@@ -49,10 +51,19 @@ impl Module {
         self.descriptor
     }
 
-    /// The number of its function in whose code an address is.
-    pub(crate) fn function_at(&self, address: usize) -> Option<u32> {
-        let (module, number) = self.object.0.function_at(address)?;
-        (module == self.name).then_some(number)
+    /// The numbers of its functions that were running when a trap stopped them, the innermost first and so many at most,
+    /// and whether these are all.
+    pub(crate) fn running(&self, at: &Stopped, stack: &StackPart<'_>, most: usize) -> (Vec<u32>, bool) {
+        let object = &self.object.0;
+        // Three are of no function of WebAssembly: what traps call, what code is entered through, and who calls that.
+        let addresses = object.frames(at, stack, most + 3);
+        let is_whole = addresses.last().is_some_and(|last| !object.contains(*last));
+        let functions = addresses.into_iter().filter_map(|address| object.function_at(address));
+        let own = functions.filter(|(module, _)| *module == self.name).map(|(_, number)| number);
+        let mut own: Vec<u32> = own.collect();
+        let is_whole = is_whole && own.len() <= most;
+        own.truncate(most);
+        (own, is_whole)
     }
 
     /// What a function is called, if it has a name, as `aot` has put it down for guests.

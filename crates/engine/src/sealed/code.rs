@@ -23,6 +23,7 @@ use crate::engine::compatibility;
 use crate::form::Form;
 use crate::limits::{PROGRAM_BYTES_MAX, SEALED_TEXT_BYTES_MAX, SEALED_WORDS_BYTES_MAX};
 use crate::options::{Codegen, Interrupt};
+use crate::refusal::Refusal;
 use crate::{CodeCache, Engine, Error, Program, Seal, Settings, compiler, program};
 
 /// Code that is kept is at most so many times as large as its program.
@@ -32,6 +33,11 @@ const CODE_BYTES_MORE: u64 = 4 << 20;
 
 /// Kinds of interruption, as a message tells them.
 const INTERRUPTS: [Interrupt; 4] = [Interrupt::None, Interrupt::Signal, Interrupt::Epoch, Interrupt::Fuel];
+
+/// What a message begins with that says why there is no native code: whether clang failed. What is late has no words.
+const BY_CLANG: u8 = 1;
+/// See [`BY_CLANG`].
+const BY_ANOTHER: u8 = 2;
 
 /// Where the supervisor finds the program.
 pub enum Source<'a> {
@@ -122,8 +128,13 @@ impl<'a> Supplier<'a> {
             }
             _ => None,
         };
+        // What is refused may be made now.
+        let get = |cache: &CodeCache, key| {
+            let (_, file) = cache.get(key)?;
+            Refusal::read(&file).is_none_or(|refusal| refusal.stands(settings)).then_some(file)
+        };
         if let (Some(cache), Some(stamp)) = (self.cache, stamp)
-            && let Some((_, file)) = cache.known(stamp).and_then(|key| cache.get(key))
+            && let Some(file) = cache.known(stamp).and_then(|key| get(cache, key))
         {
             return Ok((Tag::Code, Some(file)));
         }
@@ -141,7 +152,7 @@ impl<'a> Supplier<'a> {
         }
         if let Some(cache) = self.cache {
             let key = Key::new(&compatibility, &bytes);
-            if let Some((_, file)) = cache.get(key) {
+            if let Some(file) = get(cache, key) {
                 return Ok((Tag::Code, Some(file)));
             }
             let bytes_max = (bytes.len() as u64).saturating_mul(CODE_PER_BYTE_MAX) + CODE_BYTES_MORE;
@@ -166,17 +177,23 @@ impl<'a> Supplier<'a> {
                 .map_err(|error| Error::Native(error.into()))
                 .and_then(|text| compiler::object(&text, self.settings)),
         };
+        if let Err(error @ Error::Clang(_)) = &made
+            && let Some(refusal) = Refusal::of(error, self.settings)
+        {
+            self.keep_content(&refusal.to_bytes());
+        }
         let sent = match made {
             Ok(object) => file_in_memory(c"object", &object)
                 .and_then(|file| channel.send(Tag::Object, &[], Some(file.as_fd()))),
             Err(Error::Late(_)) => channel.send(Tag::Failed, &[], None),
             Err(error) => {
-                let words = match error {
-                    Error::Native(source) => source.to_string(),
-                    error => error.to_string(),
+                let (sign, words) = match error {
+                    Error::Clang(words) => (BY_CLANG, words),
+                    Error::Native(source) => (BY_ANOTHER, source.to_string()),
+                    error => (BY_ANOTHER, error.to_string()),
                 };
                 let end = words.floor_char_boundary(SEALED_WORDS_BYTES_MAX);
-                channel.send(Tag::Failed, &words.as_bytes()[..end], None)
+                channel.send(Tag::Failed, &[&[sign], &words.as_bytes()[..end]].concat(), None)
             }
         };
         sent.map_err(|error| Error::Setup(error.into()))
@@ -184,10 +201,16 @@ impl<'a> Supplier<'a> {
 
     /// Keeps code that was made. The maker may be hostile by now: what it gives is named by what was asked for.
     pub(super) fn keep(&mut self, code: OwnedFd) {
+        let bytes_max = self.missing.as_ref().map_or(0, |missing| missing.bytes_max);
+        if let Ok(code) = read(code, bytes_max) {
+            self.keep_content(&code);
+        }
+    }
+
+    fn keep_content(&mut self, content: &[u8]) {
         let (Some(cache), Some(missing)) = (self.cache, self.missing.take()) else { return };
         // A full or read-only disk costs the next start some time, and this one nothing.
-        if let Ok(code) = read(code, missing.bytes_max)
-            && cache.put(missing.key, &code).is_ok()
+        if cache.put(missing.key, content).is_ok()
             && let (Source::File(path), Some((stamp, compatibility))) = (&self.source, missing.stamp)
             && path.metadata().is_ok_and(|now| Stamp::new(&compatibility, &now) == Some(stamp))
         {
@@ -276,7 +299,12 @@ impl Inside {
                 Err(Error::Late(seconds))
             }
             Some(Message { tag: Tag::Failed, content, .. }) => {
-                Err(Error::Native(String::from_utf8_lossy(&content).into()))
+                let words = String::from_utf8_lossy(&content[1..]);
+                Err(if content[0] == BY_CLANG {
+                    Error::Clang(words.into())
+                } else {
+                    Error::Native(words.into())
+                })
             }
             _ => super::leave(),
         }

@@ -4,12 +4,13 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use corosensei::stack::DefaultStack;
+use corosensei::stack::{DefaultStack, Stack};
+use rt::Stopped;
 use rt::abi::{ABI_VERSION, Kind};
 use rt::linux::Linux;
 
-use crate::limits::{NATIVE_STACK_BYTES, NATIVE_STACKS_KEPT_MAX};
-use crate::native::{Error, Module, Object, slots_of};
+use crate::limits::{NATIVE_FRAMES_MAX, NATIVE_STACK_BYTES, NATIVE_STACKS_KEPT_MAX, NATIVE_TRACE_BYTES};
+use crate::native::{Error, Module, Object, StackPart, slots_of};
 use crate::signal;
 
 /// What a module is called in the object, by its number among those that are native code.
@@ -34,7 +35,16 @@ pub(crate) struct Code {
     stacks: Stacks,
 }
 
-/// A function of a program that trapped, whose code is native: part of the error.
+/// The functions of a program that were running when it trapped, whose code is native: part of the error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NativeBacktrace {
+    /// The innermost first, [`NATIVE_FRAMES_MAX`] at most. What LLVM has put into its caller is a part of that.
+    pub functions: Vec<NativeFunction>,
+    /// Whether it goes back to the export that was called: there may be too many functions, or frames too large.
+    pub is_whole: bool,
+}
+
+/// A function of a module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NativeFunction {
     /// Its number in its module.
@@ -43,12 +53,16 @@ pub struct NativeFunction {
     pub name: Option<String>,
 }
 
-impl fmt::Display for NativeFunction {
+impl fmt::Display for NativeBacktrace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.name {
-            Some(name) => write!(f, "in `{name}`"),
-            None => write!(f, "in function {}", self.number),
+        for (place, function) in self.functions.iter().enumerate() {
+            f.write_str(if place == 0 { "in " } else { ", called by " })?;
+            match &function.name {
+                Some(name) => write!(f, "`{name}`"),
+                None => write!(f, "function {}", function.number),
+            }?;
         }
+        Ok(())
     }
 }
 
@@ -115,10 +129,12 @@ impl Code {
         })
     }
 
-    /// The function in whose code an address is.
-    pub(super) fn function_at(&self, address: usize) -> Option<NativeFunction> {
-        let number = self.module.function_at(address)?;
-        Some(NativeFunction { number, name: self.module.name_of(number) })
+    /// The functions that were running when a trap stopped them; none if it is not known.
+    pub(super) fn backtrace(&self, at: &Stopped, stack: &StackPart<'_>) -> Option<NativeBacktrace> {
+        let (numbers, is_whole) = self.module.running(at, stack, NATIVE_FRAMES_MAX);
+        let function = |number| NativeFunction { number, name: self.module.name_of(number) };
+        let functions: Vec<_> = numbers.into_iter().map(function).collect();
+        (!functions.is_empty()).then_some(NativeBacktrace { functions, is_whole })
     }
 
     pub(super) const fn descriptor(&self) -> *const rt::abi::Module {
@@ -159,13 +175,17 @@ impl Code {
         self.slots_of_imports[number as usize]
     }
 
-    /// A stack for one call, with room for the host below the program's part.
-    pub(super) fn take_stack(&self) -> wasmtime::Result<DefaultStack> {
+    /// A stack for one call, with room for the host below the program's part, and below that [`NATIVE_TRACE_BYTES`] which
+    /// nobody uses as a stack; and where these begin.
+    pub(super) fn take_stack(&self) -> wasmtime::Result<(DefaultStack, *mut u8)> {
+        let bytes = self.stack_bytes + NATIVE_STACK_BYTES + NATIVE_TRACE_BYTES;
         let kept = self.stacks.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        match kept {
-            Some(stack) => Ok(stack),
-            None => Ok(DefaultStack::new(self.stack_bytes + NATIVE_STACK_BYTES)?),
-        }
+        let stack = match kept {
+            Some(stack) => stack,
+            None => DefaultStack::new(bytes)?,
+        };
+        let trace = (stack.base().get() - bytes) as *mut u8;
+        Ok((stack, trace))
     }
 
     /// Takes a stack back, for the next call.

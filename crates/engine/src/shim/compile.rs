@@ -19,7 +19,7 @@ use crate::{Error, Settings};
 const MAGIC: &[u8; 16] = b"sampan native 1\n";
 
 /// Raised whenever shims change, or the code that `aot` makes: what is in the cache was made by another one.
-const SHIM_VERSION: u32 = 5;
+const SHIM_VERSION: u32 = 6;
 
 /// Whether there can be native code on this machine.
 pub(crate) fn is_supported() -> bool {
@@ -104,6 +104,7 @@ pub(crate) fn refused(error: aot::Error) -> Error {
             Error::NotNative(error.to_string())
         }
         aot::Error::Late { time, .. } => Error::Late(u32::try_from(time.as_secs()).unwrap_or(u32::MAX)),
+        aot::Error::Clang { .. } => Error::Clang(error.to_string()),
         aot::Error::NoClang { oldest, newest } => Error::NoClang { oldest, newest },
         error => Error::Native(error.into()),
     }

@@ -13,14 +13,15 @@ use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 use rt::abi::{FunctionRecord, GLOBAL_BYTES, Header, HostFunction};
 use rt::linux::Linux;
-use rt::{Extern, Parked, Platform, Trap};
+use rt::{Extern, Parked, Platform, Stopped, Trap};
 
 use super::code::{Code, REACH_BYTES};
 use super::module::{
     ASKED_AT, BEGIN, DONE, ENTER, EXCHANGE_PAGES_MAX, GROW, IMPORT, NUMBER_AT, SIZES_AT, SLOTS_AT, STATE_AT,
     TICK,
 };
-use crate::limits::{NATIVE_CALLS_MAX, NATIVE_TABLE_ELEMENTS_MAX, TABLE_ELEMENT_BYTES};
+use crate::limits::{NATIVE_CALLS_MAX, NATIVE_TABLE_ELEMENTS_MAX, NATIVE_TRACE_BYTES, TABLE_ELEMENT_BYTES};
+use crate::native::StackPart;
 use crate::signal::{self, NativeCode};
 
 /// By which the exchange is known when it grows.
@@ -60,6 +61,15 @@ struct Shared {
     tables: RefCell<Vec<Box<[u128]>>>,
     /// Not 0 once the time of the store is over: what the runtime does for long looks at it.
     is_over: AtomicUsize,
+    trace: Trace,
+}
+
+/// What is kept of a trap until its stack has been left.
+struct Trace {
+    /// Where to put what was on the stack of the call that runs now.
+    room: Cell<*mut u8>,
+    /// Where it stopped, where what was put there had begun, and how much that is.
+    stopped: Cell<Option<(Stopped, usize, usize)>>,
 }
 
 /// Up to so many bytes a table is small.
@@ -82,6 +92,8 @@ enum Pause {
 /// A call that has not ended.
 struct Call {
     coroutine: Coroutine<bool, Pause, Result<(), Trap>, DefaultStack>,
+    /// See [`Trace::room`].
+    trace: *mut u8,
     /// Its arguments, then its results.
     slots: Box<[u64]>,
     /// While it does not run, where it goes on.
@@ -187,6 +199,7 @@ impl Guest {
                 yielder: Cell::new(ptr::null()),
                 tables: RefCell::default(),
                 is_over: AtomicUsize::new(0),
+                trace: Trace { room: Cell::new(ptr::null_mut()), stopped: Cell::new(None) },
             };
             let shared = Box::into_raw(Box::new(shared));
             // Who uses the store lets it go before the platform.
@@ -298,14 +311,15 @@ impl Guest {
             let mut slots = vec![0; self.code.slots_of_export(export)].into_boxed_slice();
             (*shared).take(&mut slots);
             let to = slots.as_mut_ptr();
-            let coroutine = Coroutine::with_stack(self.code.take_stack()?, move |yielder, _| {
+            let (stack, trace) = self.code.take_stack()?;
+            let coroutine = Coroutine::with_stack(stack, move |yielder, _| {
                 (*shared).yielder.set(yielder);
                 match record {
                     Some(record) => rt::call(store, &record, to),
                     None => instance.initialize(),
                 }
             });
-            let call = Call { coroutine, slots, parked: None, waits: Wait::Nothing };
+            let call = Call { coroutine, trace, slots, parked: None, waits: Wait::Nothing };
             match self.calls.get_mut(number) {
                 Some(place) => *place = Some(call),
                 None => self.calls.push(Some(call)),
@@ -349,6 +363,7 @@ impl Guest {
             store.unpark(&parked);
             shared.yielder.set(yielder);
         }
+        shared.trace.room.set(call.trace);
         let native = NativeCode {
             text: self.code.text(),
             pause,
@@ -360,8 +375,9 @@ impl Guest {
         let state = match came_to {
             CoroutineResult::Return(ended) => {
                 let call = self.calls[number].take().expect("it ended just now");
+                let ended = ended.map_err(|trap| self.error_of(trap));
                 self.code.give_stack(call.coroutine.into_stack());
-                ended.map_err(|trap| self.error_of(trap))?;
+                ended?;
                 shared.give(&call.slots);
                 DONE
             }
@@ -390,13 +406,19 @@ impl Guest {
         Ok((number as u64) << 32 | u64::from(state))
     }
 
-    /// A trap that native code came to, and where.
+    /// A trap that the call which ran last came to, and where. Its stack is still there.
     fn error_of(&self, trap: Trap) -> wasmtime::Error {
-        // SAFETY: the store lives as long as the guest.
-        let at = unsafe { (*self.store).trapped_at() };
         let error = wasmtime::Error::from(trap_of(trap));
-        match self.code.function_at(at) {
-            Some(function) => error.context(function),
+        // SAFETY: what is shared lives as long as the guest, and the bytes were copied into the room of that stack.
+        let backtrace = unsafe {
+            let trace = &(*self.shared).trace;
+            trace.stopped.take().and_then(|(at, start, len)| {
+                let stack = StackPart { start, bytes: slice::from_raw_parts(trace.room.get(), len) };
+                self.code.backtrace(&at, &stack)
+            })
+        };
+        match backtrace {
+            Some(backtrace) => error.context(backtrace),
             None => error,
         }
     }
@@ -529,6 +551,16 @@ impl Platform for Shared {
 
     fn activate(&self, activation: *mut rt::Activation) -> *mut rt::Activation {
         Linux::get().activate(activation)
+    }
+
+    fn stopped(&self, at: &Stopped) {
+        let room = self.trace.room.get();
+        // A stack that is full may end above its pointer, and above what lies there.
+        let start = at.stack.max(room as usize + NATIVE_TRACE_BYTES);
+        let len = at.stack_end.saturating_sub(start).min(NATIVE_TRACE_BYTES);
+        // SAFETY: from there on, all is stack of the call that runs now, and the room below belongs to it too.
+        unsafe { ptr::copy_nonoverlapping(start as *const u8, room, len) };
+        self.trace.stopped.set(Some((*at, start, len)));
     }
 }
 

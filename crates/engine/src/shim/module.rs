@@ -112,6 +112,12 @@ pub(super) enum Within {
 /// What it has that only Wasmtime's own code can share.
 pub(super) fn shim(wasm: &[u8], within: Within) -> Result<(Vec<u8>, usize), Refusal> {
     let outline = Outline::read(wasm)?;
+    if let Within::Component(_) = within
+        && outline.memories.iter().any(|memory| memory.memory64)
+    {
+        // Its binder tells where memories begin by lists, which components have in memories of 32 bits only.
+        return Err("it has a memory of 64 bits".to_owned());
+    }
     let memories = outline.memories.len();
     let shim = Shim { outline, within }.write().map_err(|error| error.to_string())?;
     Ok((shim, memories))
@@ -213,9 +219,6 @@ impl<'a> Outline<'a> {
         let refuse = |why: &str| Err(why.to_owned());
         let known =
             |function: &u32| (*function as usize) < self.functions.len() && self.type_is_known(*function);
-        if self.memories.iter().any(|memory| memory.memory64) {
-            return refuse("it has a memory of 64 bits");
-        }
         if self.memories.iter().any(|memory| memory.shared) {
             return refuse("it shares a memory with other threads");
         }
@@ -456,7 +459,10 @@ impl Shim<'_> {
         code.i32_const(0).local_get(0).i64_store(self.at(ASKED_AT));
         code.i32_const(0).local_get(1).i64_store(self.at(NUMBER_AT));
         for index in 0..self.exchange() {
-            code.i32_const(0).memory_size(index).i64_extend_i32_u();
+            code.i32_const(0).memory_size(index);
+            if !self.is_of_64_bits(index) {
+                code.i64_extend_i32_u();
+            }
             code.i64_store(self.at(SIZES_AT + 8 * index as usize));
         }
         code.i32_const(1).memory_grow(self.exchange()).drop();
@@ -507,10 +513,18 @@ impl Shim<'_> {
             code.i32_const(0).i64_load(self.slot(0)).i64_const(index.into()).i64_eq();
             code.if_(BlockType::Empty);
             code.i32_const(0);
-            code.i32_const(0).i64_load(self.slot(1)).i32_wrap_i64().memory_grow(index);
-            code.i64_extend_i32_s().i64_store(self.slot(1));
+            code.i32_const(0).i64_load(self.slot(1));
+            match self.is_of_64_bits(index) {
+                true => code.memory_grow(index),
+                false => code.i32_wrap_i64().memory_grow(index).i64_extend_i32_s(),
+            };
+            code.i64_store(self.slot(1));
             code.end();
         }
+    }
+
+    fn is_of_64_bits(&self, memory: u32) -> bool {
+        self.outline.memories[memory as usize].memory64
     }
 
     /// Puts arguments or results from the slots on the stack.

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::mem;
+use std::ops::Range;
 use std::ptr;
 
 use engine::wasmtime::{InstancePre, Linker};
@@ -26,6 +27,64 @@ thread_local! {
     static SENT: Cell<i64> = const { Cell::new(0) };
     /// The instruction before which the program was interrupted last.
     static LAST: Cell<i64> = const { Cell::new(0) };
+    /// Which instructions are interrupted, unless all are, and where those lie that are counted.
+    static PACE: Cell<Option<(Pace, usize, usize)>> = const { Cell::new(None) };
+    /// Instructions that were counted, and steps outside of them in a row.
+    static COUNTED: Cell<usize> = const { Cell::new(0) };
+    static OUTSIDE: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Which instructions of a call are interrupted.
+#[derive(Clone, Copy)]
+pub(crate) struct Pace {
+    /// Of so many one, from the first of this number on.
+    pub(crate) every: usize,
+    pub(crate) first: usize,
+    /// After so many that is enough.
+    pub(crate) most: usize,
+}
+
+/// The host may make so many steps in a row, as in a trap, before it is left alone.
+const OUTSIDE_MAX: usize = 4_000;
+
+/// A call follows, of which instructions in this range are interrupted, if any are.
+pub(crate) fn prepare(pace: Option<Pace>, text: Range<usize>) {
+    PACE.set(pace.map(|pace| (pace, text.start, text.end)));
+    COUNTED.set(0);
+    OUTSIDE.set(0);
+    LAST.set(0);
+}
+
+/// Such a call has ended; whether it had more instructions than were to be interrupted.
+pub(crate) fn finish() -> bool {
+    STEPS.set(false);
+    let pace = PACE.take();
+    pace.is_some_and(|(pace, ..)| COUNTED.get() / pace.every >= pace.most)
+}
+
+/// What such a call calls before and after the function that it is about.
+pub(crate) fn begin() {
+    if PACE.get().is_some() {
+        STEPS.set(true);
+        step();
+    }
+}
+
+/// See [`begin`].
+pub(crate) fn end() {
+    STEPS.set(false);
+}
+
+/// Whether an instruction is to be interrupted, or nothing if none is any more.
+fn is_wanted(counter: i64) -> Option<bool> {
+    let Some((pace, start, end)) = PACE.get() else { return Some(true) };
+    if !(start..end).contains(&(counter as usize)) {
+        OUTSIDE.set(OUTSIDE.get() + 1);
+        return (OUTSIDE.get() < OUTSIDE_MAX).then_some(false);
+    }
+    OUTSIDE.set(0);
+    let number = COUNTED.replace(COUNTED.get() + 1);
+    (number / pace.every < pace.most).then_some(number % pace.every == pace.first)
 }
 
 /// What a call left behind.
@@ -98,6 +157,14 @@ extern "C" fn on_step(_: libc::c_int, _: *mut libc::siginfo_t, context: *mut lib
         // It goes on where it was interrupted: that instruction has its turn now.
         LAST.set(0);
     } else {
+        match is_wanted(counter) {
+            Some(true) => {}
+            Some(false) => return,
+            None => {
+                registers[libc::REG_EFL as usize] &= !0x100;
+                return;
+            }
+        }
         SENT.set(counter);
         // It is blocked until this handler ends, and so comes exactly at the next instruction.
         // SAFETY: a signal to this thread, for which a handler is installed.
@@ -118,7 +185,7 @@ fn is_saved(frame: i64, stack: i64) -> bool {
     goes_on == SENT.get() || (goes_on == 0 && kept == 0)
 }
 
-fn handle_steps() {
+pub(crate) fn handle_steps() {
     // SAFETY: plain data for which zero is a value, and a handler that keeps to what one may do.
     unsafe {
         let mut action: libc::sigaction = mem::zeroed();

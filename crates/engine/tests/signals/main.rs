@@ -1,6 +1,7 @@
 //! Interruption by signals: a program that does not end is ended, wherever it is; one that ends is as if nothing had been.
 
 mod exact;
+mod specification;
 
 use std::future::Future;
 use std::pin::pin;

@@ -3,6 +3,8 @@
 use core::arch::naked_asm;
 use core::ffi::c_void;
 
+use crate::abi::Header;
+use crate::builtins;
 use crate::store::Activation;
 
 /// Gives back what `enter` saved, and returns.
@@ -64,4 +66,10 @@ pub(crate) unsafe extern "C" fn enter(
 #[unsafe(naked)]
 pub(crate) unsafe extern "C" fn leave(activation: *mut Activation, code: u32) -> ! {
     naked_asm!("ldr x9, [x0]", "mov sp, x9", "mov w0, w1", restore!())
+}
+
+/// How native code traps: [`builtins::trap`] with what a caller's frame is found by.
+#[unsafe(naked)]
+pub(crate) unsafe extern "C" fn trap(header: *mut Header, code: u32) -> ! {
+    naked_asm!("stp x29, x30, [sp, #-16]!", "mov x2, sp", "bl {}", "brk #1", sym builtins::trap)
 }

@@ -3,6 +3,8 @@
 use core::arch::naked_asm;
 use core::ffi::c_void;
 
+use crate::abi::Header;
+use crate::builtins;
 use crate::store::Activation;
 
 /// Gives back what `enter` saved, and returns.
@@ -45,4 +47,10 @@ pub(crate) unsafe extern "C" fn enter(
 #[unsafe(naked)]
 pub(crate) unsafe extern "C" fn leave(activation: *mut Activation, code: u32) -> ! {
     naked_asm!("ldr r2, [r0]", "mov sp, r2", "mov r0, r1", restore!())
+}
+
+/// How native code traps: [`builtins::trap`] with what a caller's frame is found by.
+#[unsafe(naked)]
+pub(crate) unsafe extern "C" fn trap(header: *mut Header, code: u32) -> ! {
+    naked_asm!("push {{r7, lr}}", "mov r2, sp", "bl {}", "udf #1", sym builtins::trap)
 }

@@ -3,6 +3,8 @@
 use core::arch::naked_asm;
 use core::ffi::c_void;
 
+use crate::abi::Header;
+use crate::builtins;
 use crate::store::Activation;
 
 /// Gives back what `enter` saved, and returns.
@@ -70,4 +72,10 @@ pub(crate) unsafe extern "C" fn enter(
 #[unsafe(naked)]
 pub(crate) unsafe extern "C" fn leave(activation: *mut Activation, code: u32) -> ! {
     naked_asm!("lw sp, 0(a0)", "mv a0, a1", restore!())
+}
+
+/// How native code traps: [`builtins::trap`] with what a caller's frame is found by.
+#[unsafe(naked)]
+pub(crate) unsafe extern "C" fn trap(header: *mut Header, code: u32) -> ! {
+    naked_asm!("addi sp, sp, -16", "sw s0, 8(sp)", "sw ra, 12(sp)", "addi a2, sp, 8", "call {}", "unimp", sym builtins::trap)
 }

@@ -3,6 +3,8 @@
 use core::arch::naked_asm;
 use core::ffi::c_void;
 
+use crate::abi::Header;
+use crate::builtins;
 use crate::store::Activation;
 
 /// Gives back what `enter` saved, and returns.
@@ -98,4 +100,10 @@ pub(crate) unsafe extern "C" fn enter(
 #[unsafe(naked)]
 pub(crate) unsafe extern "C" fn leave(activation: *mut Activation, code: u32) -> ! {
     naked_asm!(".option push", ".option arch, +d", "ld sp, 0(a0)", "mv a0, a1", restore!(), ".option pop",)
+}
+
+/// How native code traps: [`builtins::trap`] with what a caller's frame is found by.
+#[unsafe(naked)]
+pub(crate) unsafe extern "C" fn trap(header: *mut Header, code: u32) -> ! {
+    naked_asm!("addi sp, sp, -16", "sd s0, 0(sp)", "sd ra, 8(sp)", "mv a2, sp", "call {}", "unimp", sym builtins::trap)
 }

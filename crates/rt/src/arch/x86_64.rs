@@ -3,6 +3,8 @@
 use core::arch::naked_asm;
 use core::ffi::c_void;
 
+use crate::abi::Header;
+use crate::builtins;
 use crate::store::Activation;
 
 /// Gives back what `enter` saved, and returns.
@@ -48,4 +50,10 @@ pub(crate) unsafe extern "C" fn enter(
 #[unsafe(naked)]
 pub(crate) unsafe extern "C" fn leave(activation: *mut Activation, code: u32) -> ! {
     naked_asm!("mov rsp, [rdi]", "mov eax, esi", restore!())
+}
+
+/// How native code traps: [`builtins::trap`] with what a caller's frame is found by.
+#[unsafe(naked)]
+pub(crate) unsafe extern "C" fn trap(header: *mut Header, code: u32) -> ! {
+    naked_asm!("push rbp", "mov rdx, rsp", "call {}", "ud2", sym builtins::trap)
 }

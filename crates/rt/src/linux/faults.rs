@@ -89,7 +89,8 @@ unsafe extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, co
         };
         match found {
             Some(trap) => {
-                (*(*activation).store).trapped_at = program_counter;
+                let (frame, link) = (registers::frame(registers), registers::link(registers));
+                (*(*activation).store).stopped(program_counter, stack, frame, link);
                 let leave = arch::leave as *const () as usize;
                 registers::call(registers, leave, [activation as usize, trap as usize]);
             }

@@ -127,6 +127,16 @@ fn native_code_runs_inside() {
     sampan(&build).arg(place.program()).run().well();
     sampan(&["run", "--profile", "sealed", "-O", "codegen=native", code]).run().fails(1, "out of bounds");
 
+    // Who called whom is known of functions that are no part of others.
+    let deep = Place::of(
+        r#"(module (memory 1) (table $way 2 funcref) (elem (table $way) (i32.const 0) func $in $mid)
+        (func (export "change") (table.set $way (i32.const 0) (ref.func $mid)))
+        (func $in (drop (i32.load (i32.const -4))))
+        (func $mid (call_indirect $way (i32.const 0)) (i32.store (i32.const 0) (i32.const 1)))
+        (func $outer (export "_start") (call_indirect $way (i32.const 1)) (i32.store (i32.const 0) (i32.const 1))))"#,
+    );
+    native(&deep, &[]).fails(1, "\n  at in\n  at mid\n  at outer\n  profile: sealed");
+
     let grow = "(module (memory 1) (func (export \"_start\")
         (drop (memory.grow (i32.const 4000))) (drop (memory.grow (i32.const 4000)))))";
     native(&Place::of(grow), &["--memory", "64M"]).fails(1, "reached its memory limit of 64 MiB");
@@ -146,14 +156,33 @@ fn a_compiler_that_is_late_is_done_without() {
     fs::write(&clang, "#!/bin/sh\nwhile :; do :; done\n").expect("the place is the test's");
     fs::set_permissions(&clang, Permissions::from_mode(0o755)).expect("it is the test's");
     let bin = clang.parent().expect("it lies there").display().to_string();
+    let run = |seconds: &str, path: &str| {
+        let seconds = format!("compile-seconds={seconds}");
+        let options = ["run", "--profile", "sealed", "-O", "codegen=native", "-O", &seconds];
+        let ended = sampan(&options).arg(place.program()).env("PATH", path).run();
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        ended.stderr
+    };
+    let path = format!("{bin}:/usr/bin:/bin");
     // It is late, is known to be, and is still done without.
     for _ in 0..2 {
-        let options = ["run", "--profile", "sealed", "-O", "codegen=native", "-O", "compile-seconds=1"];
-        let run = sampan(&options).arg(place.program());
-        let ended = run.env("PATH", format!("{bin}:/usr/bin:/bin")).run();
-        assert_eq!(ended.code, Some(0), "{ended:?}");
-        assert!(ended.stderr.ends_with("clang does not make native code of it in 1 s\n"), "{ended:?}");
+        let said = run("1", &path);
+        assert!(said.ends_with("clang does not make native code of it in 1 s\n"), "{said}");
     }
+    assert!(run("1", "/nowhere").ends_with("clang does not make native code of it in 1 s\n"));
+    // It is asked again if it may take longer; and then it fails, which is known too.
+    assert!(run("2", "/nowhere").contains("found no clang"));
+    let fails = |words: &str| {
+        fs::write(&clang, format!("#!/bin/sh\necho {words} >&2; false\n")).expect("it is the test's");
+        let file = fs::File::options().write(true).open(&clang).expect("it is the test's");
+        file.set_modified(std::time::SystemTime::UNIX_EPOCH).expect("it is the test's");
+    };
+    for words in ["one", "two"] {
+        fails(words);
+        let said = run("2", &path);
+        assert!(said.contains("failed: one\nhint: another clang"), "{said}");
+    }
+    assert!(run("3", &path).contains("failed: two\n"));
 }
 
 #[test]

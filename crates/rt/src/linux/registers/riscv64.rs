@@ -1,6 +1,6 @@
 //! RISC-V.
 
-use libc::{REG_A0, REG_PC, REG_SP, mcontext_t};
+use libc::{REG_A0, REG_PC, REG_RA, REG_S0, REG_SP, mcontext_t};
 
 pub(crate) fn program_counter(of: &mcontext_t) -> usize {
     of.__gregs[REG_PC] as usize
@@ -8,6 +8,14 @@ pub(crate) fn program_counter(of: &mcontext_t) -> usize {
 
 pub(crate) fn stack(of: &mcontext_t) -> usize {
     of.__gregs[REG_SP] as usize
+}
+
+pub(crate) fn frame(of: &mcontext_t) -> usize {
+    of.__gregs[REG_S0] as usize
+}
+
+pub(crate) fn link(of: &mcontext_t) -> usize {
+    of.__gregs[REG_RA] as usize
 }
 
 /// Makes the thread go on in a function.

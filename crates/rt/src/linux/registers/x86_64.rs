@@ -1,6 +1,6 @@
 //! x86-64.
 
-use libc::{REG_RDI, REG_RIP, REG_RSI, REG_RSP, mcontext_t};
+use libc::{REG_RBP, REG_RDI, REG_RIP, REG_RSI, REG_RSP, mcontext_t};
 
 pub(crate) fn program_counter(of: &mcontext_t) -> usize {
     of.gregs[REG_RIP as usize] as usize
@@ -8,6 +8,15 @@ pub(crate) fn program_counter(of: &mcontext_t) -> usize {
 
 pub(crate) fn stack(of: &mcontext_t) -> usize {
     of.gregs[REG_RSP as usize] as usize
+}
+
+pub(crate) fn frame(of: &mcontext_t) -> usize {
+    of.gregs[REG_RBP as usize] as usize
+}
+
+/// The architecture has none.
+pub(crate) fn link(_: &mcontext_t) -> usize {
+    0
 }
 
 /// Makes the thread go on in a function.
