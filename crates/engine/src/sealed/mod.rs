@@ -19,7 +19,7 @@ mod code;
 mod descriptors;
 mod egress;
 mod freezer;
-mod landlock;
+pub(crate) mod landlock;
 mod layer;
 mod limits;
 pub(crate) mod mapped;
