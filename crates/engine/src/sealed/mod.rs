@@ -55,7 +55,7 @@ use namespaces::Ids;
 pub use shared::Shared;
 pub use supervisor::{Ending, Outside, end_by_signal};
 use system::{check, control};
-pub use zygote::{Blank, Zygote, be_zygote};
+pub use zygote::{Blank, Death, Zygote, be_zygote};
 
 /// Threads of one sealed process: as many as wait for files at once, and some.
 pub const THREADS_MAX: u64 = 640;

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::ops::RangeInclusive;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -48,10 +47,6 @@ const FUNCTIONS: [&str; 3] = ["/first", "/second", "/third"];
 /// The zygote, a process for each function, the one of a function that stands by, and the one that does so for all.
 const PROCESSES: usize = 6;
 
-/// Of them those that may be gone for long: the zygote, and the one that stands by for all, are missed, and replaced, with the
-/// next start.
-const MISSED_LATER: usize = 2;
-
 /// Deaths that there are at least.
 const DEATHS_MIN: usize = 8;
 
@@ -73,17 +68,22 @@ impl Had {
     fn of(served: &Served) -> Self {
         let node = format!("/proc/{}", served.pid());
         let mounts = fs::read_to_string(format!("{node}/mountinfo")).expect("it runs");
-        let mut groups = BTreeSet::new();
-        find_groups(Path::new("/sys/fs/cgroup"), &format!("sampan-{}-", served.pid()), &mut groups);
         Self {
             descriptors: fs::read_dir(format!("{node}/fd")).expect("it runs").count(),
             mounts: mounts.lines().count(),
-            groups: groups.len(),
+            groups: groups_of(served.pid()).len(),
         }
     }
 }
 
-/// The control groups whose names begin so, in all trees.
+/// The control groups of a node's processes, in all trees.
+pub(crate) fn groups_of(node: u32) -> BTreeSet<String> {
+    let mut groups = BTreeSet::new();
+    find_groups(Path::new("/sys/fs/cgroup"), &format!("sampan-{node}-"), &mut groups);
+    groups
+}
+
+/// Those whose names begin so.
 fn find_groups(below: &Path, prefix: &str, found: &mut BTreeSet<String>) {
     for entry in fs::read_dir(below).into_iter().flatten().flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
@@ -126,12 +126,12 @@ fn count(served: &Served, path: &str, stopped: &AtomicBool) -> (usize, usize) {
     (acknowledged, last)
 }
 
-/// Waits until so many processes are there again, and each function answers.
+/// Waits until all processes are there again, and each function answers.
 #[track_caller]
-fn settle(served: &Served, processes: RangeInclusive<usize>) {
+fn settle(served: &Served) {
     let begun = Instant::now();
     let answers = |path: &&str| served.get(path).status == 200;
-    while !FUNCTIONS.iter().all(answers) || !processes.contains(&served.all_descendants().len()) {
+    while !FUNCTIONS.iter().all(answers) || served.all_descendants().len() != PROCESSES {
         assert!(begun.elapsed() < WAIT, "{:?}: {}", served.all_descendants(), served.said());
         thread::yield_now();
     }
@@ -142,7 +142,7 @@ fn processes_die_at_random_and_nothing_is_lost_or_left_behind() {
     let seconds = std::env::var("SAMPAN_ENDURE").ok().map(|text| text.parse().expect("seconds"));
     let until = Instant::now() + Duration::from_secs(seconds.unwrap_or(3));
     let served = App::new(APP).serve();
-    settle(&served, PROCESSES..=PROCESSES);
+    settle(&served);
     let (before, bytes) = (Had::of(&served), served.resident_bytes());
     let stopped = AtomicBool::new(false);
     let mut deaths = 0;
@@ -171,7 +171,7 @@ fn processes_die_at_random_and_nothing_is_lost_or_left_behind() {
     // What belonged to the last that died is put away a moment after its death.
     let begun = Instant::now();
     let after = loop {
-        settle(&served, PROCESSES - MISSED_LATER..=PROCESSES);
+        settle(&served);
         let after = Had::of(&served);
         let is_put_away = after.descriptors <= before.descriptors + DESCRIPTORS_MORE
             && (after.mounts, after.groups) == (before.mounts, before.groups);
