@@ -115,8 +115,9 @@ impl Serve {
         outlive_full_files(&runtime)?;
         let (path, dir) = (found.path.clone(), found.dir().to_owned());
         let state = self.state.clone().unwrap_or_else(|| found.state());
-        let store: Arc<dyn Store> =
-            Arc::new(Embedded::open(&state, Arc::new(SystemTime::now)).map_err(|error| unstored(&error))?);
+        let store: Arc<dyn Store> = Arc::new(
+            Embedded::open(&state, Arc::new(SystemTime::now)).map_err(|error| unstored(&error, &path))?,
+        );
         let zygote = Zygote::new(commands::worker::command)
             .map_err(|error| Report::failure("cannot start").cause(error))?;
         let (telemetry, exporter) = collector::from_environment()?.map(Telemetry::new).unzip();
@@ -261,8 +262,14 @@ fn unserved(error: Error) -> Report {
     }
 }
 
-fn unstored(error: &state::Error) -> Report {
+fn unstored(error: &state::Error, manifest: &Path) -> Report {
     let report = Report::from_error(error);
+    if let (state::Error::InUse { .. }, Ok(Some(running))) = (error, registry::of(manifest)) {
+        let Entry { app, pid, url, .. } = running.entry;
+        return report.hint(format!(
+            "`{app}` is served already, by process {pid} at {url}: `sampan stop {app}` stops it"
+        ));
+    }
     match error.hint() {
         Some(hint) => report.hint(hint),
         None => report,

@@ -153,12 +153,10 @@ impl State {
             return there(&registry::find(named)?);
         }
         let found = manifest::read(path)?;
-        let canonical = found.path.canonicalize().ok();
-        let serves = |running: &Running| Some(&running.entry.manifest) == canonical.as_ref();
         let directory = self.state.clone().unwrap_or_else(|| found.state());
         let begun = Instant::now();
         loop {
-            let running = registry::running()?.into_iter().find(serves);
+            let running = registry::of(&found.path)?;
             if let Some(running) = running.as_ref().filter(|_| self.state.is_none()) {
                 return there(running);
             }

@@ -310,7 +310,7 @@ impl Served {
     pub(crate) fn stop(mut self) -> String {
         self.signal("TERM");
         let status = self.ended();
-        assert_eq!(status.code(), Some(0), "{}", self.said());
+        assert_eq!(status.code(), Some(0), "{status}: {}", self.said());
         self.said()
     }
 
