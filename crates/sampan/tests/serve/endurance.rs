@@ -1,7 +1,7 @@
 //! Processes of sealed functions that are killed at random under load: nothing that was acknowledged is lost, and nothing
 //! leaks. It takes as many seconds as `SAMPAN_ENDURE` says; a few where nobody says.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -59,6 +59,8 @@ const MEMORY_MORE_BYTES: u64 = 64 << 20;
 /// What a node has of the system.
 #[derive(Debug)]
 struct Had {
+    /// How many of each kind.
+    kinds: BTreeMap<String, usize>,
     descriptors: usize,
     mounts: usize,
     groups: usize,
@@ -68,8 +70,21 @@ impl Had {
     fn of(served: &Served) -> Self {
         let node = format!("/proc/{}", served.pid());
         let mounts = fs::read_to_string(format!("{node}/mountinfo")).expect("it runs");
+        let mut kinds = BTreeMap::new();
+        for descriptor in fs::read_dir(format!("{node}/fd")).expect("it runs").flatten() {
+            // One that is closed meanwhile is none.
+            let Ok(of) = fs::read_link(descriptor.path()) else { continue };
+            let kind = of
+                .to_string_lossy()
+                .split(|c: char| c.is_ascii_digit())
+                .next()
+                .unwrap_or_default()
+                .to_owned();
+            *kinds.entry(kind).or_default() += 1;
+        }
         Self {
-            descriptors: fs::read_dir(format!("{node}/fd")).expect("it runs").count(),
+            descriptors: kinds.values().sum(),
+            kinds,
             mounts: mounts.lines().count(),
             groups: groups_of(served.pid()).len(),
         }
@@ -132,7 +147,13 @@ fn settle(served: &Served) {
     let begun = Instant::now();
     let answers = |path: &&str| served.get(path).status == 200;
     while !FUNCTIONS.iter().all(answers) || served.all_descendants().len() != PROCESSES {
-        assert!(begun.elapsed() < WAIT, "{:?}: {}", served.all_descendants(), served.said());
+        assert!(
+            begun.elapsed() < WAIT,
+            "{:?}, {:?}: {}",
+            served.all_descendants(),
+            served.makers(),
+            served.said()
+        );
         thread::yield_now();
     }
 }
