@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -46,6 +47,12 @@ const FUNCTIONS: [&str; 3] = ["/first", "/second", "/third"];
 
 /// The zygote, a process for each function, the one of a function that stands by, and the one that does so for all.
 const PROCESSES: usize = 6;
+
+/// Of them the one of a function that stands by may be gone for long: it is missed, and replaced, when the one that works dies.
+const MISSED_LATER: usize = 1;
+
+/// How long nothing changes when all are there.
+const STEADY: Duration = Duration::from_secs(1);
 
 /// Deaths that there are at least.
 const DEATHS_MIN: usize = 8;
@@ -141,12 +148,12 @@ fn count(served: &Served, path: &str, stopped: &AtomicBool) -> (usize, usize) {
     (acknowledged, last)
 }
 
-/// Waits until all processes are there again, and each function answers.
+/// Waits until so many processes are there again, and each function answers.
 #[track_caller]
-fn settle(served: &Served) {
+fn settle(served: &Served, processes: RangeInclusive<usize>) {
     let begun = Instant::now();
     let answers = |path: &&str| served.get(path).status == 200;
-    while !FUNCTIONS.iter().all(answers) || served.all_descendants().len() != PROCESSES {
+    while !FUNCTIONS.iter().all(answers) || !processes.contains(&served.all_descendants().len()) {
         assert!(
             begun.elapsed() < WAIT,
             "{:?}, {:?}: {}",
@@ -158,13 +165,29 @@ fn settle(served: &Served) {
     }
 }
 
+/// What a node has when all processes are there, and none is being made any more.
+#[track_caller]
+fn steady(served: &Served) -> Had {
+    let begun = Instant::now();
+    let (mut had, mut since) = (Had::of(served), begun);
+    while since.elapsed() < STEADY {
+        settle(served, PROCESSES..=PROCESSES);
+        let now = Had::of(served);
+        if now.groups != had.groups || now.kinds != had.kinds {
+            (had, since) = (now, Instant::now());
+        }
+        assert!(begun.elapsed() < WAIT, "{had:?}");
+        thread::sleep(STEADY / 20);
+    }
+    had
+}
+
 #[test]
 fn processes_die_at_random_and_nothing_is_lost_or_left_behind() {
     let seconds = std::env::var("SAMPAN_ENDURE").ok().map(|text| text.parse().expect("seconds"));
     let until = Instant::now() + Duration::from_secs(seconds.unwrap_or(3));
     let served = App::new(APP).serve();
-    settle(&served);
-    let (before, bytes) = (Had::of(&served), served.resident_bytes());
+    let (before, bytes) = (steady(&served), served.resident_bytes());
     let stopped = AtomicBool::new(false);
     let mut deaths = 0;
     thread::scope(|scope| {
@@ -192,17 +215,19 @@ fn processes_die_at_random_and_nothing_is_lost_or_left_behind() {
     // What belonged to the last that died is put away a moment after its death.
     let begun = Instant::now();
     let after = loop {
-        settle(&served);
+        settle(&served, PROCESSES - MISSED_LATER..=PROCESSES);
         let after = Had::of(&served);
         let is_put_away = after.descriptors <= before.descriptors + DESCRIPTORS_MORE
-            && (after.mounts, after.groups) == (before.mounts, before.groups);
+            && after.mounts == before.mounts
+            && after.groups <= before.groups;
         if is_put_away || begun.elapsed() >= WAIT {
             break after;
         }
         thread::yield_now();
     };
     assert!(after.descriptors <= before.descriptors + DESCRIPTORS_MORE, "{before:?}, then {after:?}");
-    assert_eq!((after.mounts, after.groups), (before.mounts, before.groups), "after {deaths} deaths");
+    let is_put_away = after.mounts == before.mounts && after.groups <= before.groups;
+    assert!(is_put_away, "{before:?}, then {after:?}, after {deaths} deaths");
     let more = served.resident_bytes().saturating_sub(bytes);
     assert!(more <= MEMORY_MORE_BYTES, "{more} bytes more after {deaths} deaths");
     let said = served.stop();
