@@ -12,15 +12,13 @@ use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use aot::{Clang, Output, Run, Target};
-use landlock::{
-    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr,
-    RulesetCreatedAttr, Scope,
-};
+use landlock::{Access, AccessFs, PathBeneath, PathFd, RulesetCreatedAttr};
 
 use crate::limits::{
     COMPILER_BYTES_MAX, COMPILER_BYTES_MIN, COMPILER_BYTES_PER_SECOND, COMPILER_FILE_BYTES_MAX,
     COMPILER_WAIT_FACTOR,
 };
+use crate::sealed::landlock::{NEWEST, nothing};
 use crate::shim::refused;
 use crate::{Error, Profile, Settings};
 
@@ -36,9 +34,6 @@ const INSTALLED: [&str; 9] = [
     "/etc/ld.so.cache",
     "/etc/ld.so.conf",
 ];
-
-/// The newest version of Landlock that is asked for; an older kernel holds what it knows of it.
-const NEWEST: ABI = ABI::V6;
 
 /// Optimizing as much as clang can.
 const LEVEL: u8 = 3;
@@ -166,19 +161,13 @@ fn rules(
     program: &Path,
     directory: Option<&Path>,
 ) -> Result<Option<OwnedFd>, Box<dyn std::error::Error + Send + Sync>> {
-    let everything = AccessFs::from_all(NEWEST);
-    let mut rules = Ruleset::default()
-        .set_compatibility(CompatLevel::BestEffort)
-        .handle_access(everything)?
-        .handle_access(AccessNet::from_all(NEWEST))?
-        .scope(Scope::from_all(NEWEST))?
-        .create()?;
+    let mut rules = nothing()?;
     let program = program.canonicalize()?;
     let own = program.ancestors().nth(1);
     let own = own.map(|own| if own.ends_with("bin") { own.parent().unwrap_or(own) } else { own });
     let read = INSTALLED.iter().map(Path::new).chain(own).map(|path| (path, AccessFs::from_read(NEWEST)));
     let null = (Path::new("/dev/null"), AccessFs::from_file(NEWEST));
-    for (path, access) in read.chain([null]).chain(directory.map(|path| (path, everything))) {
+    for (path, access) in read.chain([null]).chain(directory.map(|path| (path, AccessFs::from_all(NEWEST)))) {
         // What is not there cannot be touched.
         if let Ok(opened) = PathFd::new(path) {
             let access = if path.is_dir() { access } else { access & AccessFs::from_file(NEWEST) };

@@ -117,9 +117,10 @@ impl Interruptible {
     /// Runs `calls` of the store's program: once a slice they give way to other tasks, and once the
     /// [time](Limits::time_max) of the store is over they end with [`Trap::Interrupt`].
     ///
-    /// All of a call must be watched, from its beginning to its end.
+    /// All of a call must be watched, from its beginning to its end, and no other of the store's meanwhile.
     pub async fn watch<F: Future>(&self, calls: F) -> F::Output {
         let mut calls = pin!(calls);
+        self.0.forget_return();
         std::future::poll_fn(|context| {
             let _inside = platform::enter(&self.0);
             calls.as_mut().poll(context)

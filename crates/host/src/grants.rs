@@ -143,9 +143,10 @@ impl FromStr for Peer {
             .ok_or(Malformed { reason: "expected `HOST:PORT`, such as `example.com:443`" })?;
         let port = match port {
             "*" => None,
-            port => {
-                Some(port.parse().map_err(|_| Malformed { reason: "the port is neither a number nor `*`" })?)
-            }
+            port => Some(
+                port.parse()
+                    .map_err(|_| Malformed { reason: "the port is neither a number up to 65535 nor `*`" })?,
+            ),
         };
         Ok(Peer { host: host.parse()?, port })
     }
@@ -266,9 +267,9 @@ mod tests {
             ("example.com", "expected `HOST:PORT`, such as `example.com:443`"),
             (":80", "the host is empty"),
             (".:80", "the host is empty"),
-            ("example.com:", "the port is neither a number nor `*`"),
-            ("example.com:65536", "the port is neither a number nor `*`"),
-            ("example.com:-1", "the port is neither a number nor `*`"),
+            ("example.com:", "the port is neither a number up to 65535 nor `*`"),
+            ("example.com:65536", "the port is neither a number up to 65535 nor `*`"),
+            ("example.com:-1", "the port is neither a number up to 65535 nor `*`"),
             ("https://example.com:443", NOT_A_URL),
             ("example.com:443/path", NOT_A_URL),
             ("me@example.com:443", NOT_A_URL),

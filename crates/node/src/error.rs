@@ -39,12 +39,12 @@ pub enum Error {
         function: String,
     },
     /// The process of a sealed function does not come to work.
-    #[error("cannot seal function `{function}`: {reason}")]
+    #[error("cannot seal function `{function}`")]
     Worker {
         /// The function.
         function: String,
         /// What is known of it.
-        reason: String,
+        source: Words,
     },
     /// The store cannot be opened.
     #[error(transparent)]
@@ -78,7 +78,58 @@ impl Error {
                 Some("a manifest declares one with `[buckets.NAME]`".to_owned())
             }
             Error::NoBucket { known, .. } => Some(format!("it has `{}`", known.join("`, `"))),
+            Error::Worker { source, .. } => source.hint.clone(),
             _ => None,
         }
+    }
+}
+
+/// What a process said of its end, or what is known of it.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+pub struct Words {
+    text: String,
+    #[source]
+    cause: Option<Box<Words>>,
+    hint: Option<String>,
+}
+
+impl Words {
+    /// Of a text that may be an error as commands show one, with its causes and a hint.
+    pub(crate) fn new(text: &str) -> Self {
+        let text = text.strip_prefix("error: ").unwrap_or(text);
+        let (text, hint) = match text.split_once("\n\nhint: ") {
+            Some((text, hint)) => (text, Some(hint.to_owned())),
+            None => (text, None),
+        };
+        let mut causes = text.rsplit("\n  cause: ");
+        let words = |text: &str, cause| Self { text: text.to_owned(), cause, hint: None };
+        let last = words(causes.next().unwrap_or_default(), None);
+        let all = causes.fold(last, |cause, text| words(text, Some(Box::new(cause))));
+        Self { hint, ..all }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_that_another_process_shows_is_shown_as_its_own_causes() {
+        let shown = |text: &str| {
+            let words = Words::new(text);
+            let (mut all, mut next) = (Vec::new(), Some(&words));
+            while let Some(words) = next {
+                all.push(words.text.clone());
+                next = words.cause.as_deref();
+            }
+            (all, words.hint)
+        };
+        let strings = |texts: &[&str]| texts.iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(shown("it ended"), (strings(&["it ended"]), None));
+        assert_eq!(
+            shown("error: cannot\n  cause: one: two\n  cause: three\n\nhint: do"),
+            (strings(&["cannot", "one: two", "three"]), Some("do".to_owned()))
+        );
     }
 }

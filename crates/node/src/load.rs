@@ -15,6 +15,7 @@ use image::trust::{TrustList, is_trusted};
 use image::{Manifest, Name, Problem, Secret};
 use state::{BucketSpec, Container, Durability, Sql, SqlLimits, Store};
 
+use crate::error::Words;
 use crate::function::{Function, Loaded, Settings};
 use crate::gate::{Gate, Place};
 use crate::limits::{RUNNING_MAX, SLOTS_MAX, SLOTS_SPARE, WORKER_IDLE, WORKER_LANES_MAX};
@@ -351,7 +352,8 @@ impl Loader {
         let limits = self.settings(declared)?.limits;
         let settings = self.calls(name, declared, limits)?;
         let env = settings.grants.env.clone();
-        let failed = |reason| Error::Worker { function: name.to_string(), reason };
+        let failed =
+            |reason: String| Error::Worker { function: name.to_string(), source: Words::new(&reason) };
         let bindings =
             settings.grants.bindings.clone().ok_or_else(|| failed("it has no bindings".to_owned()))?;
         let manifest = self.manifest.alone(name, |function| {
@@ -422,6 +424,11 @@ impl Loader {
         for text in &granted.dirs {
             let mut dir: host::grants::Dir = text.parse().map_err(|error| self.wrong(text.span(), &error))?;
             dir.host = self.machine.dir.join(dir.host);
+            if !dir.host.is_dir() {
+                return Err(
+                    self.wrong(text.span(), &format!("there is no directory `{}`", dir.host.display()))
+                );
+            }
             dirs.push(dir);
         }
         let peers = |texts: &[image::At<String>], read: fn(&str) -> Result<Peer, host::grants::Malformed>| {

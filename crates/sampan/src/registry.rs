@@ -90,6 +90,15 @@ pub(crate) fn running() -> Result<Vec<Running>, Report> {
     Ok(all)
 }
 
+/// The node that serves the app of this manifest, if one runs.
+///
+/// # Errors
+/// When the directory cannot be read.
+pub(crate) fn of(manifest: &Path) -> Result<Option<Running>, Report> {
+    let canonical = manifest.canonicalize().ok();
+    Ok(running()?.into_iter().find(|running| Some(&running.entry.manifest) == canonical.as_ref()))
+}
+
 /// The running app with this name or process number, or the only one.
 ///
 /// # Errors

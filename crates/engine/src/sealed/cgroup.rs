@@ -2,13 +2,18 @@
 //!
 //! It is made below the group that this process is in, so that it never has more than that one; or, where the second
 //! version of control groups does not let a group with processes have groups with limits, beside it.
+//!
+//! Whoever made a group holds a lock on its directory as long as he lives: so one that is nobody's any more is told from
+//! others, whatever numbers processes have, and in which namespace.
 
 use std::ffi::OsStr;
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs::{self, File, TryLockError};
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::sleep;
+use std::time::Duration;
 
 use super::layer::{Layer, State, plain};
 use super::{Plan, THREADS_MAX};
@@ -26,6 +31,14 @@ const TEXT_BYTES: usize = 16 << 10;
 /// In which groups this process is.
 const OWN: &str = "/proc/self/cgroup";
 
+/// Attempts to make a group, and the time between two, where others look just then whether it is nobody's.
+const MAKES_MAX: usize = 100;
+/// See [`MAKES_MAX`].
+const MAKE_PAUSE: Duration = Duration::from_millis(1);
+
+/// Groups beside the own one in which others that were left behind are looked for.
+const BESIDE_MAX: usize = 4_096;
+
 /// The groups of one sealed process. They are removed when this is dropped, which should be when it has ended.
 pub(super) struct Cgroup {
     /// One for each controller where there are several trees, as in the first version.
@@ -38,6 +51,8 @@ struct Group {
     directory: PathBuf,
     unified: bool,
     controller: &'static str,
+    /// Its directory, which is locked.
+    _held: File,
 }
 
 /// What a group is told: the file, and what is written to it.
@@ -79,13 +94,7 @@ pub(super) fn create(limits_processors: bool) -> Cgroup {
     let mut cgroup = Cgroup { groups: Vec::new(), refused: Vec::new() };
     for controller in CONTROLLERS.into_iter().chain(limits_processors.then_some(PROCESSORS)) {
         match trees.as_ref().map_err(plain).and_then(|trees| trees.group(controller, &name)) {
-            Ok(group) => {
-                // What was left behind before this process began is found once.
-                if number == 0 {
-                    group.directory.parent().map(sweep);
-                }
-                cgroup.groups.push(group);
-            }
+            Ok(group) => cgroup.groups.push(group),
             Err(why) => cgroup.refused.push((controller, why)),
         }
     }
@@ -191,7 +200,7 @@ impl Cgroup {
 impl Drop for Cgroup {
     fn drop(&mut self) {
         for group in &self.groups {
-            // Where it cannot be removed now, a later run removes it.
+            // Where it cannot be removed now, a later run removes it: it is nobody's from now on.
             let _ = fs::remove_dir(&group.directory);
         }
     }
@@ -202,7 +211,7 @@ impl Group {
         for (file, value) in settings {
             match fs::write(self.directory.join(file), value) {
                 // A kernel that has no swap has no limit on it.
-                Err(error) if error.kind() == io::ErrorKind::NotFound && file.contains("swap") => {}
+                Err(error) if error.kind() == ErrorKind::NotFound && file.contains("swap") => {}
                 written => written?,
             }
         }
@@ -217,6 +226,19 @@ struct Tree {
     /// `None` in the second version, whose tree has all that are not elsewhere.
     controllers: Option<Vec<String>>,
     own: PathBuf,
+    /// The group that the own one is in, if that is there too.
+    above: Option<PathBuf>,
+}
+
+impl Tree {
+    /// Where groups may have been left behind: in the own group, and in those beside it, for whoever starts this process may
+    /// have had another one for the last.
+    fn places(&self) -> impl Iterator<Item = PathBuf> {
+        let beside =
+            self.above.iter().filter_map(|above| fs::read_dir(above).ok()).flatten().take(BESIDE_MAX);
+        let beside = beside.filter_map(|entry| Some(entry.ok()?.path())).filter(|place| *place != self.own);
+        [Some(self.own.clone()), self.above.clone()].into_iter().flatten().chain(beside)
+    }
 }
 
 impl Trees {
@@ -252,7 +274,9 @@ impl Trees {
             // A container sees a part of the tree.
             let below =
                 Path::new(path).strip_prefix(root).or_else(|_| Path::new(path).strip_prefix("/")).ok()?;
-            Some(Tree { controllers, own: Path::new(point).join(below) })
+            let own = Path::new(point).join(below);
+            let above = (!below.as_os_str().is_empty()).then(|| own.parent().map(Path::to_owned)).flatten();
+            Some(Tree { controllers, own, above })
         };
         Self(mounts.lines().filter_map(tree).collect())
     }
@@ -267,7 +291,7 @@ impl Trees {
         let unified =
             self.0.iter().find(|tree| tree.controllers.is_none()).ok_or("there are no control groups")?;
         let mut refused = format!("no group may have limits of `{controller}` here");
-        for parent in [Some(unified.own.as_path()), unified.own.parent()].into_iter().flatten() {
+        for parent in [Some(&unified.own), unified.above.as_ref()].into_iter().flatten() {
             if !listed(parent, "cgroup.controllers", controller) {
                 continue;
             }
@@ -300,25 +324,66 @@ fn listed(group: &Path, file: &str, controller: &str) -> bool {
 
 fn new_group(parent: &Path, name: &str, controller: &'static str, unified: bool) -> io::Result<Group> {
     let directory = parent.join(name);
-    match fs::create_dir(&directory) {
-        // Another controller of the same tree was first.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        made => made?,
-    }
-    Ok(Group { directory, unified, controller })
-}
-
-/// Removes the groups that supervisors left behind which were killed.
-fn sweep(parent: &Path) {
-    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let pid =
-            name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split('-').next()?.parse::<u32>().ok());
-        if pid.is_some_and(|pid| !Path::new("/proc").join(pid.to_string()).exists()) {
-            // A group with a process in it is not removed.
-            let _ = fs::remove_dir(entry.path());
+    for _ in 0..MAKES_MAX {
+        match fs::create_dir(&directory) {
+            // Another controller of the same tree was first.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            made => made?,
+        }
+        match hold(&directory) {
+            Ok(held) => return Ok(Group { directory, unified, controller, _held: held }),
+            // Somebody found it to be nobody's before it was held.
+            Err(error) if [ErrorKind::NotFound, ErrorKind::ResourceBusy].contains(&error.kind()) => {
+                sleep(MAKE_PAUSE);
+            }
+            Err(error) => return Err(error),
         }
     }
+    Err(ErrorKind::ResourceBusy.into())
+}
+
+/// A lock on a group that is there, for as long as this is open.
+fn hold(directory: &Path) -> io::Result<File> {
+    let held = File::open(directory)?;
+    match held.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => Err(ErrorKind::ResourceBusy.into()),
+        // Where there are no locks, nobody finds that it is nobody's.
+        _ => fs::metadata(directory).map(|_| held),
+    }
+}
+
+/// Removes the groups that supervisors left behind which were killed. Whether there are others whose processes have not ended
+/// yet.
+pub(super) fn sweep() -> bool {
+    let trees = Trees::read().map(|trees| trees.0).unwrap_or_default();
+    let is_ours = |name: &String| name == PROCESSORS || CONTROLLERS.contains(&name.as_str());
+    let trees =
+        trees.iter().filter(|tree| tree.controllers.as_ref().is_none_or(|all| all.iter().any(is_ours)));
+    trees.flat_map(Tree::places).filter(|place| sweep_in(place)).count() > 0
+}
+
+fn sweep_in(place: &Path) -> bool {
+    let mut is_left = false;
+    for entry in fs::read_dir(place).into_iter().flatten().flatten() {
+        let directory = entry.path();
+        // It is held until it is removed, so that nobody takes it meanwhile.
+        if entry.file_name().to_str().is_some_and(is_name)
+            && let Ok(held) = File::open(&directory)
+            && held.try_lock().is_ok()
+            && let Err(error) = fs::remove_dir(&directory)
+        {
+            // One with a process in it is not removed; one that another user left, that one removes.
+            is_left |= error.kind() == ErrorKind::ResourceBusy;
+        }
+    }
+    is_left
+}
+
+/// Whether a group is called as those are that are made here.
+fn is_name(name: &str) -> bool {
+    let numbers = name.strip_prefix(PREFIX).and_then(|numbers| numbers.split_once('-'));
+    let is_number = |text: &str| text.parse::<u32>().is_ok();
+    numbers.is_some_and(|(pid, number)| is_number(pid) && is_number(number))
 }
 
 #[cfg(test)]
@@ -358,7 +423,8 @@ mod tests {
         let tree = tempfile::tempdir().expect("a directory");
         let own = tree.path().join("own");
         fs::create_dir(&own).expect("a directory");
-        let trees = Trees(vec![Tree { controllers: None, own: own.clone() }]);
+        let above = Some(tree.path().to_owned());
+        let trees = Trees(vec![Tree { controllers: None, own: own.clone(), above }]);
         assert_eq!(
             trees.group("memory", "a").err().as_deref(),
             Some("no group may have limits of `memory` here")
@@ -372,5 +438,56 @@ mod tests {
         assert_eq!(group.directory.parent(), Some(tree.path()));
         group.set(&[("memory.max", "7".to_owned())]).expect("written");
         assert_eq!(fs::read_to_string(group.directory.join("memory.max")).expect("read"), "7");
+    }
+    #[test]
+    fn what_is_nobodys_and_empty_is_removed_and_nothing_else() {
+        let place = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| place.path().join(name);
+        let held = new_group(place.path(), "sampan-1-0", "memory", true).expect("made");
+        let again = new_group(place.path(), "sampan-1-0", "pids", true).expect("another controller's too");
+        for name in ["sampan-1-1", "sampan-2-0/inside", "sampan-1", "sampan-x-1", "other"] {
+            fs::create_dir_all(at(name)).expect("a directory");
+        }
+        sweep_in(place.path());
+        let is_there = |name: &str| at(name).is_dir();
+        assert!(!is_there("sampan-1-1"));
+        for name in ["sampan-1-0", "sampan-2-0/inside", "sampan-1", "sampan-x-1", "other"] {
+            assert!(is_there(name), "{name}");
+        }
+        drop(held);
+        sweep_in(place.path());
+        assert!(is_there("sampan-1-0"));
+        drop(again);
+        sweep_in(place.path());
+        assert!(!is_there("sampan-1-0"));
+    }
+
+    #[test]
+    fn groups_are_looked_for_beside_the_own_one_but_in_no_other_file_system() {
+        let mounts = "30 29 0:25 / /sys/fs/cgroup/pids rw,relatime - cgroup cgroup rw,pids\n";
+        let above = |own: &str| Trees::parse(mounts, own).0.remove(0).above;
+        assert_eq!(above("3:pids:/\n"), None);
+        assert_eq!(above("3:pids:/a/b\n"), Some(PathBuf::from("/sys/fs/cgroup/pids/a")));
+    }
+
+    #[test]
+    fn who_makes_a_group_and_who_removes_what_is_nobodys_do_not_hinder_each_other() {
+        let place = tempfile::tempdir().expect("a directory");
+        let is_over = std::sync::atomic::AtomicBool::new(false);
+        let failed = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    sweep_in(place.path());
+                }
+            });
+            let make = || {
+                let group = new_group(place.path(), "sampan-1-0", "memory", true)?;
+                fs::remove_dir(&group.directory)
+            };
+            let failed = (0..500).find_map(|_| make().err());
+            is_over.store(true, Ordering::Relaxed);
+            failed
+        });
+        assert!(failed.is_none(), "{failed:?}");
     }
 }

@@ -6,13 +6,12 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use libc::{c_int, c_void, iovec};
+use libc::{c_void, iovec};
 
-use super::system::check;
+use super::system::{check, send_signal};
 
 /// Ranges that the kernel is told of at once.
 const RANGES_MAX: usize = 64;
@@ -40,7 +39,7 @@ impl Freezer {
             return true;
         }
         self.is_frozen.store(true, Ordering::SeqCst);
-        let is_stopped = !is_needed() && self.signal(libc::SIGSTOP).is_ok();
+        let is_stopped = !is_needed() && send_signal(&self.process, libc::SIGSTOP).is_ok();
         self.is_frozen.store(is_stopped, Ordering::SeqCst);
         is_stopped
     }
@@ -53,7 +52,7 @@ impl Freezer {
         let _turning = self.turning();
         let was_frozen = self.is_frozen.swap(false, Ordering::SeqCst);
         // One that has ended does not go on, which whoever asks it will see.
-        was_frozen && self.signal(libc::SIGCONT).is_ok()
+        was_frozen && send_signal(&self.process, libc::SIGCONT).is_ok()
     }
 
     /// Whether it is stopped, or about to be.
@@ -63,13 +62,6 @@ impl Freezer {
 
     fn turning(&self) -> MutexGuard<'_, ()> {
         self.turning.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn signal(&self, signal: c_int) -> io::Result<()> {
-        let process = self.process.as_raw_fd();
-        let info = ptr::null::<c_void>();
-        // SAFETY: it takes numbers, and no information beside the signal.
-        check(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, process, signal, info, 0) }).map(drop)
     }
 
     /// Has the system take the memory of the process, as long as it is stopped. How many bytes it looked at.

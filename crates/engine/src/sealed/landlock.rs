@@ -2,14 +2,14 @@
 
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset,
-    RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetStatus, Scope,
+    RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
 };
 
 use super::Plan;
 use super::layer::{Layer, State};
 
 /// The newest version that is asked for; an older kernel holds what it knows of it.
-const NEWEST: ABI = ABI::V6;
+pub(crate) const NEWEST: ABI = ABI::V6;
 
 /// Restricts this thread, and those that it starts.
 pub(super) fn restrict(plan: &Plan) -> Layer {
@@ -29,17 +29,22 @@ pub(super) fn restrict(plan: &Plan) -> Layer {
     }
 }
 
-fn ruleset(plan: &Plan) -> Result<RulesetCreated, Box<dyn std::error::Error>> {
-    let everything = AccessFs::from_all(NEWEST);
-    let mut rules = Ruleset::default()
+/// Rules by which nothing may be touched, as far as this kernel knows of it, until more are added.
+pub(crate) fn nothing() -> Result<RulesetCreated, RulesetError> {
+    Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
-        .handle_access(everything)?
+        .handle_access(AccessFs::from_all(NEWEST))?
         .handle_access(AccessNet::from_all(NEWEST))?
         .scope(Scope::from_all(NEWEST))?
-        .create()?;
+        .create()
+}
+
+fn ruleset(plan: &Plan) -> Result<RulesetCreated, Box<dyn std::error::Error>> {
+    let mut rules = nothing()?;
     for dir in &plan.dirs {
-        let access: BitFlags<AccessFs> =
-            if dir.read_only { AccessFs::from_read(NEWEST) } else { everything } & !AccessFs::Execute;
+        let may: fn(ABI) -> BitFlags<AccessFs> =
+            if dir.read_only { AccessFs::from_read } else { AccessFs::from_all };
+        let access = may(NEWEST) & !AccessFs::Execute;
         rules = rules.add_rule(PathBeneath::new(PathFd::new(&dir.path)?, access))?;
     }
     if plan.network.is_granted()

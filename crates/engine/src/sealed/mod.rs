@@ -19,7 +19,7 @@ mod code;
 mod descriptors;
 mod egress;
 mod freezer;
-mod landlock;
+pub(crate) mod landlock;
 mod layer;
 mod limits;
 pub(crate) mod mapped;
@@ -55,7 +55,7 @@ use namespaces::Ids;
 pub use shared::Shared;
 pub use supervisor::{Ending, Outside, end_by_signal};
 use system::{check, control};
-pub use zygote::{Blank, Zygote, be_zygote};
+pub use zygote::{Blank, Death, Zygote, be_zygote};
 
 /// Threads of one sealed process: as many as wait for files at once, and some.
 pub const THREADS_MAX: u64 = 640;
@@ -172,6 +172,8 @@ pub fn split(plan: Plan) -> Result<Side, Error> {
             drop(inside);
             let mut outside = Outside::new(pid, process, outside, cgroup);
             outside.limit(&plan);
+            // While the process seals itself.
+            sweep();
             outside.admit(&plan).map(Side::Outside)
         }
         None => {
@@ -182,6 +184,12 @@ pub fn split(plan: Plan) -> Result<Side, Error> {
             Ok(Side::Inside(Newborn::new(inside, &birth, user, &entrance).seal(plan)))
         }
     }
+}
+
+/// Removes what supervisors left behind which were killed, so that they could not put it away themselves: control groups that
+/// are nobody's and have no process in them. Whether there are others in which some have not ended yet.
+pub fn sweep() -> bool {
+    cgroup::sweep()
 }
 
 /// A process that was made, and is to be sealed.

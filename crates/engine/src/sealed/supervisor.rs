@@ -168,7 +168,11 @@ impl Outside {
     /// # Errors
     /// When this process has no descriptor to give.
     pub fn freezer(&self) -> io::Result<Freezer> {
-        Ok(Freezer::new(self.pid, self.process.try_clone()?))
+        Ok(Freezer::new(self.pid, self.process()?))
+    }
+
+    pub(super) fn process(&self) -> io::Result<OwnedFd> {
+        self.process.try_clone()
     }
 
     /// The process's number.

@@ -3,10 +3,11 @@
 use std::ffi::CStr;
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr;
 use std::time::Duration;
 
-use libc::{c_int, c_long};
+use libc::{c_int, c_long, c_void};
 
 /// What a system call returned, or the error that it left behind.
 pub(super) fn check(returned: c_long) -> io::Result<c_long> {
@@ -29,6 +30,13 @@ pub(super) fn made(returned: c_long) -> io::Result<OwnedFd> {
 pub(super) fn pidfd(of: libc::pid_t) -> io::Result<OwnedFd> {
     // SAFETY: it takes numbers only.
     made(unsafe { libc::syscall(libc::SYS_pidfd_open, of, 0) })
+}
+
+/// Sends a signal to a process, by its descriptor.
+pub(super) fn send_signal(to: &OwnedFd, signal: c_int) -> io::Result<()> {
+    let info = ptr::null::<c_void>();
+    // SAFETY: it takes numbers, and no information beside the signal.
+    check(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, to.as_raw_fd(), signal, info, 0) }).map(drop)
 }
 
 /// `prctl` with an option and one argument.

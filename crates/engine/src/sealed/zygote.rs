@@ -8,6 +8,8 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Seek};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use libc::c_void;
@@ -17,23 +19,42 @@ use super::channel::{Channel, Message, Tag, receive_descriptor, send_descriptor}
 use super::layer::plain;
 use super::namespaces::Ids;
 use super::supervisor::Outside;
-use super::system::{checked, file_in_memory, pair, pidfd, wait_for};
+use super::system::{checked, file_in_memory, pair, pidfd, send_signal, wait_for};
 use super::{Birth, Error, Newborn, Plan, bear, leave, threads};
 
 /// Standard streams.
 const STREAMS: i32 = 3;
 
-/// A zygote, as its node sees it. It ends when this is dropped.
-pub struct Zygote(OwnedFd);
+/// A zygote, as its node sees it. It is ended when this is dropped.
+pub struct Zygote {
+    socket: OwnedFd,
+    process: OwnedFd,
+}
 
 impl Zygote {
-    /// The node's end, and the one that the process gets for [`be_zygote`].
+    /// Has `command` run, which is to call [`be_zygote`] with its standard input. Whoever starts it waits for the end of the
+    /// child, too.
     ///
     /// # Errors
-    /// When the system has no sockets to give.
-    pub fn pair() -> io::Result<(Self, OwnedFd)> {
-        let (ours, theirs) = pair()?;
-        Ok((Self(ours), theirs))
+    /// When the system refuses it.
+    pub fn start(mut command: Command) -> io::Result<(Self, Child)> {
+        let (socket, theirs) = pair()?;
+        // What stops the node from a terminal lets requests come to their end first.
+        let child = command.stdin(Stdio::from(theirs)).stdout(Stdio::null()).process_group(0).spawn()?;
+        let process = pidfd(child.id() as i32)?;
+        Ok((Self { socket, process }, child))
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&self) -> bool {
+        let ended = wait_for([self.process.as_raw_fd(), -1], Some(Duration::ZERO));
+        ended.is_ok_and(|[has_ended, _]| has_ended)
+    }
+
+    /// Ends it.
+    pub fn end(&self) {
+        // One that has ended is not sent anything.
+        let _ = send_signal(&self.process, libc::SIGKILL);
     }
 
     /// Has a process made, which takes its place and waits to be told what it is to run. It ends with the thread that started
@@ -44,7 +65,7 @@ impl Zygote {
     pub fn bear(&self, limits_processors: bool) -> Result<Blank, Error> {
         let (outside, inside) = Channel::pair()?;
         outside.tell_senders(true)?;
-        send_descriptor(self.0.as_fd(), inside.as_fd()).map_err(|_| Error::Zygote)?;
+        send_descriptor(self.socket.as_fd(), inside.as_fd()).map_err(|_| Error::Zygote)?;
         drop(inside);
         // While it is being made.
         let cgroup = cgroup::create(limits_processors);
@@ -69,10 +90,29 @@ impl Zygote {
     }
 }
 
+impl Drop for Zygote {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
 /// A process that is there, and was told nothing yet. It ends when this is dropped.
 pub struct Blank(Outside);
 
 impl Blank {
+    /// Its number.
+    pub fn pid(&self) -> i32 {
+        self.0.pid()
+    }
+
+    /// Its end, for whoever waits for it.
+    ///
+    /// # Errors
+    /// When this process has no descriptor to give.
+    pub fn death(&self) -> io::Result<Death> {
+        self.0.process().map(Death)
+    }
+
     /// Tells it what it is to run, with these standard streams, and has it seal itself; `meanwhile` is done while it does.
     ///
     /// # Errors
@@ -94,6 +134,24 @@ impl Blank {
         }
         meanwhile();
         outside.admit(plan)
+    }
+}
+
+/// The end of a [`Blank`].
+pub struct Death(OwnedFd);
+
+impl Death {
+    /// Waits until it has come, or the other end of `leash` is closed: whether it has.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn wait(&self, leash: BorrowedFd<'_>) -> io::Result<bool> {
+        loop {
+            let [has_come, let_go] = wait_for([self.0.as_raw_fd(), leash.as_raw_fd()], None)?;
+            if has_come || let_go {
+                return Ok(has_come);
+            }
+        }
     }
 }
 

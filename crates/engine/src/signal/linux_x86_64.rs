@@ -109,6 +109,11 @@ impl Target {
         }
     }
 
+    /// No call of the store runs: a return that was diverted has been taken, or a trap of the host went past it.
+    pub(super) fn forget_return(&self) {
+        self.returns_to.store(0, Ordering::Relaxed);
+    }
+
     fn field(&self, offset: u8) -> *mut usize {
         // SAFETY: the offset is that of a field.
         unsafe { self.context.add(offset.into()) }.cast()

@@ -4,9 +4,10 @@ mod exact;
 mod specification;
 
 use std::future::Future;
+use std::hint;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use engine::options::Interrupt;
 use engine::wasmtime::{self, Instance, Linker, Module};
@@ -224,6 +225,46 @@ fn after_many_short_calls_a_long_one_gives_way() {
     // Hundreds of slices, of which busy machines may take some; a quarter of them at the most if signals stayed few.
     let given_way = call(600_000_000);
     assert!(given_way > 60, "{given_way}");
+}
+
+/// A host function that fails does not return, and so not where a signal made it return to.
+#[test]
+fn after_a_failure_of_the_host_others_return_by_way_of_a_signal_again() {
+    let engine = engine(None);
+    let (module, interrupts) = module(
+        &engine,
+        r#"(module (import "" "work" (func $work (param i32)))
+            (func (export "fail") (call $work (i32.const 1)))
+            (func (export "run") (local $n i32)
+                (loop $l
+                    (call $work (i32.const 0))
+                    (br_if $l (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 20))))))"#,
+    );
+    let mut linker = Linker::new(engine.wasmtime());
+    // Long enough for several signals, at all of which the thread is here.
+    let work = |fails: i32| {
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_millis(20) {
+            hint::spin_loop();
+        }
+        if fails == 1 { Err(wasmtime::Error::msg("as it should")) } else { Ok(()) }
+    };
+    linker.func_wrap("", "work", work).unwrap();
+    let mut store = engine.store(engine.meter());
+    let (given_way, _) = run(async {
+        let interruptible = interrupts.arm(&mut store).await.unwrap();
+        let instance: Instance = linker.instantiate_async(&mut store, &module).await.unwrap();
+        let mut call = |name: &str| {
+            let function = instance.get_typed_func::<(), ()>(&mut store, name).unwrap();
+            run(interruptible.watch(function.call_async(&mut store, ())))
+        };
+        assert!(call("fail").0.is_err());
+        let (ended, given_way) = call("run");
+        ended.unwrap();
+        given_way
+    });
+    // Twenty calls, of which a busy machine may take some.
+    assert!(given_way > 5, "{given_way}");
 }
 
 /// Short calls of others do not begin a new turn for their caller.

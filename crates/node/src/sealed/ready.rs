@@ -8,6 +8,7 @@ use host::link;
 use image::Manifest;
 
 use crate::Error;
+use crate::error::Words;
 use crate::load::{settings, slots};
 
 /// A function of which nothing is said.
@@ -25,7 +26,8 @@ impl Ready {
     pub(super) fn new() -> Result<Self, Error> {
         let manifest = Manifest::parse(PLAIN, "sampan.toml")?;
         let declared = &manifest.functions["any"];
-        let failed = |reason: String| Error::Worker { function: "any".to_owned(), reason };
+        let failed =
+            |reason: String| Error::Worker { function: "any".to_owned(), source: Words::new(&reason) };
         let settings = settings(declared, slots(&manifest)).map_err(|(_, reason)| failed(reason))?;
         let engine = Engine::new(settings).map_err(|error| failed(error.to_string()))?;
         let link = link::Ready::new(engine.wasmtime()).map_err(|error| failed(error.to_string()))?;

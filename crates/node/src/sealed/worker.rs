@@ -39,6 +39,7 @@ use super::ring::{self, Side};
 use super::words::{Answered, Cover, Instances, Octets, Part, RequestHead, ResponseHead, Task, To};
 use super::{Abilities, READY};
 use crate::body::Begun;
+use crate::error::Words;
 use crate::function::Function;
 use crate::instance::Failure;
 use crate::limits::{
@@ -159,7 +160,10 @@ fn answer_all(
     (inside, ready): (Inside, Option<Ready>),
     authorities: Authorities,
 ) -> Result<(), Error> {
-    let failed = |source: io::Error| Error::Worker { function: name.to_string(), reason: source.to_string() };
+    let failed = |error: io::Error| Error::Worker {
+        function: name.to_string(),
+        source: Words::new(&error.to_string()),
+    };
     let declared = manifest.functions.get_mut(&**name as &str);
     for (index, text) in declared.into_iter().flat_map(|function| &mut function.grants.dirs).enumerate() {
         // It has another place here, and the same name for the program.

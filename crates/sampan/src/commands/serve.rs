@@ -2,6 +2,7 @@
 
 mod watch;
 
+use std::io;
 use std::net::{AddrParseError, IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -15,7 +16,7 @@ use node::sealed::Zygote;
 use node::{App, Console, Current, Error, Exporting, Line, Machine, Node, Server, Telemetry};
 use state::{Embedded, Store};
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -114,8 +115,9 @@ impl Serve {
         outlive_full_files(&runtime)?;
         let (path, dir) = (found.path.clone(), found.dir().to_owned());
         let state = self.state.clone().unwrap_or_else(|| found.state());
-        let store: Arc<dyn Store> =
-            Arc::new(Embedded::open(&state, Arc::new(SystemTime::now)).map_err(|error| unstored(&error))?);
+        let store: Arc<dyn Store> = Arc::new(
+            Embedded::open(&state, Arc::new(SystemTime::now)).map_err(|error| unstored(&error, &path))?,
+        );
         let zygote = Zygote::new(commands::worker::command)
             .map_err(|error| Report::failure("cannot start").cause(error))?;
         let (telemetry, exporter) = collector::from_environment()?.map(Telemetry::new).unzip();
@@ -152,6 +154,8 @@ impl Serve {
             };
             let _watching = if self.watch { Some(watch::watch(found, Arc::clone(&current))?) } else { None };
             let url = format!("{scheme}://{address}");
+            // Before anybody knows of the node: a signal that nobody waits for would end it on the spot.
+            let signals = signals().map_err(|error| Report::failure("cannot start").cause(error))?;
             let begun = entry(&path, &current.app(), &url, node.as_deref());
             _registered = registry::announce(&begun);
             eprintln!("sampan: {} {} on {url}", begun.app, begun.version);
@@ -169,7 +173,7 @@ impl Serve {
                     }
                 };
                 tokio::select! {
-                    () = stopped() => {}
+                    () = signalled(signals) => {}
                     () = asked => {}
                 }
             };
@@ -258,8 +262,14 @@ fn unserved(error: Error) -> Report {
     }
 }
 
-fn unstored(error: &state::Error) -> Report {
+fn unstored(error: &state::Error, manifest: &Path) -> Report {
     let report = Report::from_error(error);
+    if let (state::Error::InUse { .. }, Ok(Some(running))) = (error, registry::of(manifest)) {
+        let Entry { app, pid, url, .. } = running.entry;
+        return report.hint(format!(
+            "`{app}` is served already, by process {pid} at {url}: `sampan stop {app}` stops it"
+        ));
+    }
     match error.hint() {
         Some(hint) => report.hint(hint),
         None => report,
@@ -285,14 +295,16 @@ async fn patiently<T>(loading: impl Future<Output = T>) -> T {
     }
 }
 
-/// Comes when somebody wants the node to stop.
-async fn stopped() {
-    let Ok(mut terminated) = signal(SignalKind::terminate()) else {
-        return std::future::pending().await;
-    };
+/// The signals by which somebody wants the node to stop, from now on.
+fn signals() -> io::Result<[Signal; 2]> {
+    Ok([signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?])
+}
+
+/// Comes when one of them has.
+async fn signalled([mut interrupt, mut terminate]: [Signal; 2]) {
     tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminated.recv() => {}
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
     }
 }
 

@@ -6,11 +6,14 @@ mod there;
 use std::fs::File;
 use std::io::{self, BufWriter, ErrorKind, Read, Write, stdin, stdout};
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand, ValueHint};
 use serde_json::{Value, json};
+use state::Error;
 use state::limits::VALUE_BYTES_MAX;
 
 use crate::registry::{self, Running};
@@ -102,6 +105,11 @@ enum Verb {
     },
 }
 
+/// How long another process may have the store until its user is told, and how often it is looked for meanwhile.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// See [`PATIENCE`].
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// Takes a key, as it is listed.
 type EachKey<'a> = &'a mut dyn FnMut(Vec<u8>) -> Result<(), Report>;
 
@@ -145,11 +153,30 @@ impl State {
             return there(&registry::find(named)?);
         }
         let found = manifest::read(path)?;
-        let canonical = found.path.canonicalize().ok();
-        let serves = |running: &&Running| Some(&running.entry.manifest) == canonical.as_ref();
-        match registry::running()?.iter().find(serves) {
-            Some(running) if self.state.is_none() => there(running),
-            _ => here::Here::open(found, self.state.as_deref()),
+        let directory = self.state.clone().unwrap_or_else(|| found.state());
+        let begun = Instant::now();
+        loop {
+            let running = registry::of(&found.path)?;
+            if let Some(running) = running.as_ref().filter(|_| self.state.is_none()) {
+                return there(running);
+            }
+            match (here::open(&directory), running) {
+                (Ok(store), _) => return Ok(Box::new(here::Here { found, store })),
+                (Err(error @ Error::InUse { .. }), Some(Running { entry, .. })) => {
+                    let hint = format!(
+                        "`{}` runs, as process {}: without `--state` it is asked",
+                        entry.app, entry.pid
+                    );
+                    return Err(Report::from_error(&error).hint(hint));
+                }
+                (Err(Error::InUse { .. }), None) if begun.elapsed() < PATIENCE => sleep(PAUSE),
+                (Err(error @ Error::InUse { .. }), None) => {
+                    let hint = "its app starts or stops, or another `sampan state` is at work: try again when that is over; \
+                                `sampan ps` lists the app when it runs";
+                    return Err(Report::from_error(&error).hint(hint));
+                }
+                (Err(error), _) => return Err(here::report(error)),
+            }
         }
     }
 }

@@ -171,6 +171,9 @@ const OPEN: &[(&str, &str)] = &[
     ("sealed::what_processes_are_copies_of_may_die", "the same"),
     ("sealed::the_process_that_stands_by_for_all_may_die", "the same"),
     ("sealed::no_process_outlives_its_node", "the same"),
+    ("sealed::what_makes_processes_is_replaced_though_nobody_asks", "the same"),
+    ("sealed::what_dies_each_time_is_replaced_ever_more_seldom", "the same"),
+    ("sealed::the_next_node_puts_away_what_one_left_that_was_killed", "the same"),
 ];
 
 /// The manifest with each function under profile `sealed` that names no other.
@@ -242,15 +245,16 @@ impl Served {
 
     /// The processes that it started, and those that they did, but for one that stands by and was told nothing yet.
     pub(crate) fn descendants(&self) -> Vec<u32> {
-        let read = |pid: &u32, file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}"));
-        let is_untold = |pid: &u32| read(pid, "comm").is_ok_and(|name| name == "zygote\n");
-        // Copies of the zygote are in a namespace of their own, where they have another number.
-        let is_copy = |pid: &u32| {
-            let status = read(pid, "status").unwrap_or_default();
-            let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
-            numbers.is_some_and(|numbers| numbers.split_whitespace().count() > 1)
-        };
-        self.all_descendants().into_iter().filter(|pid| !(is_untold(pid) && is_copy(pid))).collect()
+        self.all_descendants().into_iter().filter(|pid| !(is_untold(*pid) && is_copy(*pid))).collect()
+    }
+
+    /// The zygote, and the process that stands by for all, if both live and are the only ones.
+    pub(crate) fn makers(&self) -> Option<(u32, u32)> {
+        let untold = self.all_descendants().into_iter().filter(|pid| is_untold(*pid));
+        match untold.partition::<Vec<_>, _>(|pid| is_copy(*pid)) {
+            (copies, zygotes) if copies.len() == 1 && zygotes.len() == 1 => Some((zygotes[0], copies[0])),
+            _ => None,
+        }
     }
 
     /// As [`descendants`](Self::descendants), with that one.
@@ -306,7 +310,7 @@ impl Served {
     pub(crate) fn stop(mut self) -> String {
         self.signal("TERM");
         let status = self.ended();
-        assert_eq!(status.code(), Some(0), "{}", self.said());
+        assert_eq!(status.code(), Some(0), "{status}: {}", self.said());
         self.said()
     }
 
@@ -315,6 +319,18 @@ impl Served {
         self.signal("KILL");
         self.ended();
     }
+}
+
+/// Whether a process is a zygote, or a copy of one that was told nothing yet.
+fn is_untold(pid: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "zygote\n")
+}
+
+/// Whether it is in a namespace of its own, where it has another number: copies of the zygote are.
+fn is_copy(pid: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    numbers.is_some_and(|numbers| numbers.split_whitespace().count() > 1)
 }
 
 impl Drop for Served {

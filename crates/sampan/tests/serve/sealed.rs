@@ -4,12 +4,13 @@
 use std::fs;
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::WAIT;
 use crate::app::{App, Served};
 use crate::client::{Answer, Connection, Request};
 use crate::console::serve;
+use crate::endurance::groups_of;
 
 /// The same functions, by the name of a host.
 const APP: &str = r#"
@@ -260,6 +261,87 @@ fn the_process_that_stands_by_for_all_may_die() {
     }
 }
 
+/// What [`Served::makers`] says, once it is what it should be.
+#[track_caller]
+fn makers(served: &Served, should: impl Fn((u32, u32)) -> bool) -> (u32, u32) {
+    let begun = Instant::now();
+    loop {
+        if let Some(makers) = served.makers().filter(|makers| should(*makers)) {
+            return makers;
+        }
+        assert!(begun.elapsed() < WAIT, "{:?}: {}", served.all_descendants(), served.said());
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn what_makes_processes_is_replaced_though_nobody_asks() {
+    let served = App::new(ALONE).serve();
+    let (zygote, blank) = makers(&served, |_| true);
+    let (works, groups) = (sealed_process(&served), groups_of(served.pid()));
+    signal(blank, "KILL");
+    let (same, blank) = makers(&served, |(_, other)| other != blank);
+    assert_eq!(same, zygote);
+    signal(zygote, "KILL");
+    let (zygote, same) = makers(&served, |(other, _)| other != zygote);
+    assert_eq!(same, blank);
+    // Nothing is left of them, not even zombies.
+    let mut all = served.all_descendants();
+    all.sort_unstable();
+    let mut expected = [zygote, works, blank];
+    expected.sort_unstable();
+    assert_eq!(all, expected);
+    assert_eq!(groups_of(served.pid()).len(), groups.len());
+    // A new process is a copy of the new zygote, and the one that works is the same.
+    signal(works, "KILL");
+    answers_again(&served);
+}
+
+#[test]
+fn what_dies_each_time_is_replaced_ever_more_seldom() {
+    let served = App::new(ALONE).serve();
+    let works = sealed_process(&served);
+    let mut killed = Vec::new();
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(3) {
+        if let Some((zygote, blank)) = served.makers() {
+            killed.push(zygote);
+            // They may have been killed already, and only be listed yet.
+            let both = [zygote, blank].map(|pid| pid.to_string());
+            let _ = Command::new("kill").arg("-KILL").args(both).stderr(Stdio::null()).status();
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    killed.dedup();
+    // 200 ms, 400, 800, …
+    assert!((2..=5).contains(&killed.len()), "{killed:?}");
+    // Who has a call to make does not wait for that.
+    signal(works, "KILL");
+    answers_again(&served);
+}
+
+#[test]
+fn the_next_node_puts_away_what_one_left_that_was_killed() {
+    let app = App::new(ALONE);
+    let served = app.serve();
+    let (node, all) = (served.pid(), served.all_descendants());
+    assert!(!groups_of(node).is_empty());
+    served.kill();
+    let begun = Instant::now();
+    while all.iter().any(lives) {
+        assert!(begun.elapsed() < WAIT, "{all:?} live on");
+        thread::yield_now();
+    }
+    let (next, another) = (app.serve(), App::new(ALONE).serve());
+    let begun = Instant::now();
+    while !groups_of(node).is_empty() {
+        assert!(begun.elapsed() < WAIT, "{:?}", groups_of(node));
+        thread::yield_now();
+    }
+    // Those of nodes that live are theirs.
+    assert!(!groups_of(next.pid()).is_empty() && !groups_of(another.pid()).is_empty());
+}
+
 /// Whether a process has not ended. A zombie has, and nobody here is to wait for it.
 fn lives(pid: &u32) -> bool {
     fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|state| !state.contains(") Z "))
@@ -331,7 +413,24 @@ fn no_process_outlives_its_node() {
 fn what_cannot_be_sealed_is_told() {
     let (code, said) = App::new("[functions.g]\nprogram = \"none.wasm\"\nprofile = \"sealed\"").refused();
     assert_eq!(code, Some(2), "{said}");
-    assert!(said.contains("cannot seal function `g`"), "{said}");
+    assert!(said.starts_with("error: cannot seal function `g`\n  cause: cannot read `"), "{said}");
+    // What the process says of the program is told as if it were said here.
+    let app = App::new("[functions.g]\nprogram = \"junk.wasm\"\nprofile = \"sealed\"");
+    let (code, said) = app.file("junk.wasm", "junk").refused();
+    assert_eq!(code, Some(2), "{said}");
+    let shown = "error: cannot seal function `g`\n  cause: cannot load function `g`\n  cause: not a WebAssembly program: ";
+    assert!(said.starts_with(shown), "{said}");
+}
+
+#[test]
+fn a_directory_that_is_not_there_is_not_granted() {
+    for profile in ["dense", "sealed"] {
+        let function =
+            format!("[functions.g]\nprogram = \"$GUESTS/app/lab.wasm\"\nprofile = \"{profile}\"\n");
+        let (code, said) = App::new(&(function + "grants = { dirs = [\"nowhere:/x\"] }\n")).refused();
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains("error: there is no directory `") && said.contains("sampan.toml:"), "{said}");
+    }
 }
 
 #[test]

@@ -230,7 +230,7 @@ fn a_store_has_one_node_at_a_time() {
         said.starts_with("error: the store `") && said.contains("is in use by another process"),
         "{said}"
     );
-    assert!(said.contains("hint: stop the other process"), "{said}");
+    assert!(said.contains("hint: `tested` is served already, by process "), "{said}");
     assert_eq!(served.text("/disk/key"), "value");
     served.kill();
     // A node that was killed leaves nothing in the way.

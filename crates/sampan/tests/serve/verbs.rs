@@ -4,11 +4,14 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::WAIT;
 use crate::app::App;
 use crate::client::{Connection, Request};
 
@@ -331,12 +334,50 @@ fn state_is_the_same_whether_the_app_runs_or_not() {
     // By its name it is the same app.
     assert_eq!(user.well(&["state", "get", "fleeting", "a", "--app", "tested"]), "1");
     let used = user.run(&["state", "--app", &directory, "--state", &format!("{directory}/.sampan"), "ls"]);
-    assert_eq!(
-        (used.code, used.stderr.contains("is in use by another process")),
-        (Some(2), true),
+    assert_eq!(used.code, Some(2), "{}", used.stderr);
+    for part in ["is in use by another process", "hint: `tested` runs", "without `--state` it is asked"] {
+        assert!(used.stderr.contains(part), "{}", used.stderr);
+    }
+}
+
+#[test]
+fn state_that_another_has_is_waited_for_but_not_long() {
+    let user = User::new();
+    let app = user.app(MANIFEST);
+    let directory = directory(&app);
+    let import = || {
+        let mut command = user.command(&["state", "--app", &directory, "import", "visits"]);
+        let mut importing = command.stdin(Stdio::piped()).spawn().expect("the binary starts");
+        let mut lines = importing.stdin.take().expect("it is a pipe");
+        writeln!(lines, "{{\"key\":\"k\",\"value\":\"v\"}}").expect("it reads");
+        let begun = Instant::now();
+        // The file is there when it is open.
+        while !app.path(".sampan").is_dir() {
+            assert!(begun.elapsed() < WAIT);
+            thread::yield_now();
+        }
+        (importing, lines)
+    };
+    let (mut importing, lines) = import();
+    let used = loop {
+        let ended = user.run(&["state", "--app", &directory, "ls"]);
+        // Whoever is first has it.
+        if ended.code != Some(0) {
+            break ended;
+        }
+    };
+    assert!(used.code == Some(2) && used.stderr.contains("is in use by another process"), "{}", used.stderr);
+    assert!(
+        used.stderr.contains("hint: its app starts or stops, or another `sampan state`"),
         "{}",
         used.stderr
     );
+    let waiting =
+        user.command(&["state", "--app", &directory, "get", "visits", "k"]).stdout(Stdio::piped()).spawn();
+    drop(lines);
+    assert!(importing.wait().expect("it is waited for").success());
+    let got = waiting.and_then(Child::wait_with_output).expect("it is waited for");
+    assert_eq!((got.status.code(), got.stdout), (Some(0), b"v".to_vec()));
 }
 
 #[test]

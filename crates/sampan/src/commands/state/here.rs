@@ -14,18 +14,16 @@ use crate::report::Report;
 
 /// A store that this process has opened.
 pub(super) struct Here {
-    found: Found,
-    store: Embedded,
+    pub(super) found: Found,
+    pub(super) store: Embedded,
+}
+
+/// Opens the store in this directory.
+pub(super) fn open(directory: &Path) -> Result<Embedded, Error> {
+    Embedded::open(directory, Arc::new(SystemTime::now))
 }
 
 impl Here {
-    /// Opens the app's store, in `directory` if that is given.
-    pub(super) fn open(found: Found, directory: Option<&Path>) -> Result<Box<dyn Buckets>, Report> {
-        let directory = directory.map_or_else(|| found.state(), Path::to_owned);
-        let store = Embedded::open(&directory, Arc::new(SystemTime::now)).map_err(report)?;
-        Ok(Box::new(Self { found, store }))
-    }
-
     /// A bucket that has files.
     fn bucket(&self, name: &str) -> Result<Bucket, Report> {
         let bucket = self.declared(name)?;
@@ -100,7 +98,7 @@ impl Buckets for Here {
     }
 }
 
-fn report(error: Error) -> Report {
+pub(super) fn report(error: Error) -> Report {
     let report = Report::from_error(&error);
     match error.hint() {
         Some(hint) => report.hint(hint),
