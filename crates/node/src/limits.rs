@@ -128,9 +128,8 @@ pub const WORKER_SILENCE_MAX: Duration = Duration::from_secs(10);
 /// Time between two starts of such a process, at the least; also what its end may take.
 pub const WORKER_PAUSE: Duration = Duration::from_millis(200);
 
-/// The same for what all of them are copies of, and the process that stands by for whichever function needs one, at the most:
-/// twice as long each time that one of them dies soon.
-pub const ZYGOTE_PAUSE_MAX: Duration = Duration::from_secs(10);
+/// The same at the most, for those that stand by and what all are copies of: twice as long each time that one of them dies soon.
+pub const WORKER_PAUSE_MAX: Duration = Duration::from_secs(10);
 
 /// How often a node looks for what others left behind that were killed, as long as there are processes in it.
 pub const SWEEPS_MAX: usize = 5;

@@ -14,6 +14,7 @@ mod counted;
 mod failure;
 mod idle;
 mod line;
+mod missed;
 mod process;
 mod ready;
 mod remote;

@@ -27,7 +27,7 @@ use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::pipe::Receiver;
-use tokio::sync::{Mutex, oneshot};
+use tokio::sync::{Mutex, Notify, oneshot};
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep_until, timeout};
 use wasmtime_wasi_http::{Error as HttpError, WasiBody};
@@ -37,6 +37,7 @@ use super::counted::{Counted, Own};
 use super::failure::{Failed, in_response};
 use super::idle::{Lane, Rest, look_after};
 use super::line::{Ear, Line};
+use super::missed::Missed;
 use super::ring::{self, Side};
 use super::words::{Answered, Cover, Octets, Part, RequestHead, Task, To};
 use super::worker::{Order, Sealed};
@@ -65,6 +66,8 @@ struct Starting {
     bindings: Arc<Bindings>,
     asked: Arc<Asked>,
     counted: Arc<Counted>,
+    /// Told when a worker has ended.
+    missed: Arc<Notify>,
 }
 
 /// How an app wants the processes of a function.
@@ -170,15 +173,19 @@ impl Apart {
             habits,
             asked: Asked::new(Arc::clone(&bindings)),
             counted: Arc::default(),
+            missed: Arc::default(),
             bindings,
         });
         let begun = Instant::now();
         let (working, abilities) = start(&starting).await?;
         let workers =
             Workers { working: Some(Arc::new(working)), spare: Vec::new(), is_refilled: false, begun };
-        let apart = Self { starting, abilities, workers: Arc::new(Mutex::new(workers)) };
-        apart.refill();
-        Ok(apart)
+        let workers = Arc::new(Mutex::new(workers));
+        if habits.spare > 0 {
+            refill(&starting, &workers);
+            tokio::spawn(keep(Arc::clone(&starting), Arc::downgrade(&workers)));
+        }
+        Ok(Self { starting, abilities, workers })
     }
 
     /// What the function can do.
@@ -312,39 +319,56 @@ impl Apart {
         };
         let working = Arc::clone(workers.working.insert(Arc::new(next)));
         drop(workers);
-        self.refill();
+        refill(&self.starting, &self.workers);
         Ok(working)
     }
+}
 
-    /// Has workers started until enough of them stand by, behind the back of whoever calls.
-    fn refill(&self) {
-        if self.starting.habits.spare == 0 {
-            return;
-        }
-        let (starting, workers) = (Arc::clone(&self.starting), Arc::downgrade(&self.workers));
-        tokio::spawn(async move {
-            if let Some(workers) = workers.upgrade() {
-                // Who sees to it already looks again before he is done.
-                if std::mem::replace(&mut workers.lock().await.is_refilled, true) {
-                    return;
-                }
-            }
-            for _ in 0..WORKER_SPARE_STARTS_MAX {
-                // Who has a call to make goes before.
-                tokio::time::sleep(WORKER_PAUSE).await;
-                if !lacks_spare(&starting, &workers).await {
-                    return;
-                }
-                let Ok(spare) = begin(&starting).await else { continue };
-                spare.prepare().await;
-                let Some(workers) = workers.upgrade() else { return };
-                workers.lock().await.spare.push(spare);
-            }
-            if let Some(workers) = workers.upgrade() {
-                workers.lock().await.is_refilled = false;
-            }
-        });
+impl Drop for Apart {
+    fn drop(&mut self) {
+        // Who replaces its workers goes.
+        self.starting.missed.notify_one();
     }
+}
+
+/// Replaces workers that stand by and have ended, though nobody asks.
+async fn keep(starting: Arc<Starting>, workers: Weak<Mutex<Workers>>) {
+    let mut missed = Missed::new(Arc::clone(&starting.missed));
+    loop {
+        missed.wait().await;
+        let Some(workers) = workers.upgrade() else { return };
+        refill(&starting, &workers);
+    }
+}
+
+/// Has workers started until enough of them stand by, behind the back of whoever calls.
+fn refill(starting: &Arc<Starting>, workers: &Arc<Mutex<Workers>>) {
+    if starting.habits.spare == 0 {
+        return;
+    }
+    let (starting, workers) = (Arc::clone(starting), Arc::downgrade(workers));
+    tokio::spawn(async move {
+        if let Some(workers) = workers.upgrade() {
+            // Who sees to it already looks again before he is done.
+            if std::mem::replace(&mut workers.lock().await.is_refilled, true) {
+                return;
+            }
+        }
+        for _ in 0..WORKER_SPARE_STARTS_MAX {
+            // Who has a call to make goes before.
+            tokio::time::sleep(WORKER_PAUSE).await;
+            if !lacks_spare(&starting, &workers).await {
+                return;
+            }
+            let Ok(spare) = begin(&starting).await else { continue };
+            spare.prepare().await;
+            let Some(workers) = workers.upgrade() else { return };
+            workers.lock().await.spare.push(spare);
+        }
+        if let Some(workers) = workers.upgrade() {
+            workers.lock().await.is_refilled = false;
+        }
+    });
 }
 
 async fn lacks_spare(starting: &Starting, workers: &Weak<Mutex<Workers>>) -> bool {
@@ -437,7 +461,7 @@ async fn start(starting: &Arc<Starting>) -> Result<(Working, Abilities), String>
         let line = serve(line);
         lanes.push(Lane { http, line, calls: Arc::default() });
     }
-    let log = Arc::clone(log);
+    let (log, missed) = (Arc::clone(log), Arc::clone(&starting.missed));
     let (leash, let_go) = oneshot::channel();
     let looked_after = lanes.clone();
     let (resting, frozen_after) = (Arc::clone(&rest), starting.habits.frozen_after);
@@ -448,7 +472,8 @@ async fn start(starting: &Arc<Starting>) -> Result<(Working, Abilities), String>
             _ = let_go => {
                 // Who is frozen does not end by itself.
                 end(outside, if resting.is_on() { Duration::ZERO } else { WORKER_PAUSE }).await;
-                return;
+                // Nor is it missed, but who looks for that may go.
+                return missed.notify_one();
             }
             _ = select_all(connections) => {
                 log.line(Level::Error, &last_words(stderr, &end(outside, WORKER_PAUSE).await).await);
@@ -459,6 +484,7 @@ async fn start(starting: &Arc<Starting>) -> Result<(Working, Abilities), String>
                 log.line(Level::Error, &text);
             }
         }
+        missed.notify_one();
         // They end by themselves, and tell those who wait for an answer.
         let _ = timeout(WORKER_PAUSE, async { while serving.join_next().await.is_some() {} }).await;
     });

@@ -7,15 +7,14 @@ use std::process::Command;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, Weak};
 use std::thread;
-use std::time::Instant;
 
 use engine::sealed::{self, Blank, Error, Outside, Plan};
-use futures_util::FutureExt;
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
-use crate::limits::{SWEEPS_MAX, WORKER_PAUSE, ZYGOTE_PAUSE_MAX};
+use super::missed::Missed;
+use crate::limits::{SWEEPS_MAX, WORKER_PAUSE};
 
 /// Starts of a zygote for one process: one that died meanwhile is replaced.
 const STARTS_MAX: usize = 3;
@@ -84,7 +83,7 @@ impl Zygote {
     pub(super) fn stand_by(&self) {
         self.0.stand_by();
         self.0.kept.call_once(|| {
-            tokio::spawn(keep(Arc::downgrade(&self.0), Arc::clone(&self.0.missed)));
+            tokio::spawn(keep(Arc::downgrade(&self.0), Missed::new(Arc::clone(&self.0.missed))));
             tokio::spawn(sweep());
         });
     }
@@ -194,20 +193,10 @@ fn watch(blank: &Blank, makers: Weak<Makers>) -> io::Result<PipeWriter> {
     Ok(watch)
 }
 
-/// Replaces the zygote, and the process that stands by, when one of them has died. Where each of them dies, that takes longer
-/// and longer.
-async fn keep(makers: Weak<Makers>, missed: Arc<Notify>) {
-    let mut pause = WORKER_PAUSE;
+/// Replaces the zygote, and the process that stands by, when one of them has died.
+async fn keep(makers: Weak<Makers>, mut missed: Missed) {
     loop {
-        let since = Instant::now();
-        missed.notified().await;
-        if since.elapsed() > ZYGOTE_PAUSE_MAX {
-            pause = WORKER_PAUSE;
-        }
-        sleep(pause).await;
-        pause = (pause * 2).min(ZYGOTE_PAUSE_MAX);
-        // Whatever died meanwhile is replaced with the first.
-        let _ = missed.notified().now_or_never();
+        missed.wait().await;
         let Some(makers) = makers.upgrade() else { return };
         // It does not panic.
         let _ = spawn_blocking(move || makers.stand_by()).await;

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::ops::RangeInclusive;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -47,9 +46,6 @@ const FUNCTIONS: [&str; 3] = ["/first", "/second", "/third"];
 
 /// The zygote, a process for each function, the one of a function that stands by, and the one that does so for all.
 const PROCESSES: usize = 6;
-
-/// Of them the one of a function that stands by may be gone for long: it is missed, and replaced, when the one that works dies.
-const MISSED_LATER: usize = 1;
 
 /// How long nothing changes when all are there.
 const STEADY: Duration = Duration::from_secs(1);
@@ -150,10 +146,10 @@ fn count(served: &Served, path: &str, stopped: &AtomicBool) -> (usize, usize) {
 
 /// Waits until so many processes are there again, and each function answers.
 #[track_caller]
-fn settle(served: &Served, processes: RangeInclusive<usize>) {
+fn settle(served: &Served) {
     let begun = Instant::now();
     let answers = |path: &&str| served.get(path).status == 200;
-    while !FUNCTIONS.iter().all(answers) || !processes.contains(&served.all_descendants().len()) {
+    while !FUNCTIONS.iter().all(answers) || served.all_descendants().len() != PROCESSES {
         assert!(
             begun.elapsed() < WAIT,
             "{:?}, {:?}: {}",
@@ -171,7 +167,7 @@ fn steady(served: &Served) -> Had {
     let begun = Instant::now();
     let (mut had, mut since) = (Had::of(served), begun);
     while since.elapsed() < STEADY {
-        settle(served, PROCESSES..=PROCESSES);
+        settle(served);
         let now = Had::of(served);
         if now.groups != had.groups || now.kinds != had.kinds {
             (had, since) = (now, Instant::now());
@@ -215,18 +211,18 @@ fn processes_die_at_random_and_nothing_is_lost_or_left_behind() {
     // What belonged to the last that died is put away a moment after its death.
     let begun = Instant::now();
     let after = loop {
-        settle(&served, PROCESSES - MISSED_LATER..=PROCESSES);
+        settle(&served);
         let after = Had::of(&served);
         let is_put_away = after.descriptors <= before.descriptors + DESCRIPTORS_MORE
             && after.mounts == before.mounts
-            && after.groups <= before.groups;
+            && after.groups == before.groups;
         if is_put_away || begun.elapsed() >= WAIT {
             break after;
         }
         thread::yield_now();
     };
     assert!(after.descriptors <= before.descriptors + DESCRIPTORS_MORE, "{before:?}, then {after:?}");
-    let is_put_away = after.mounts == before.mounts && after.groups <= before.groups;
+    let is_put_away = after.mounts == before.mounts && after.groups == before.groups;
     assert!(is_put_away, "{before:?}, then {after:?}, after {deaths} deaths");
     let more = served.resident_bytes().saturating_sub(bytes);
     assert!(more <= MEMORY_MORE_BYTES, "{more} bytes more after {deaths} deaths");
