@@ -34,7 +34,16 @@ const EXPECTED: [(&str, &[&str]); 50] = [
     ("a read of a key, in the guest's eyes", APART),
     ("HTTP hello, warm, one connection: p50", APART),
     (
-        "the next answer of a sealed function whose process died",
+        "from a request to the first instruction of its program, on a node that is awake",
+        &[
+            "sampan dense",
+            "sampan sealed",
+            "sampan sealed, its process died, one stands by",
+            "sampan sealed, its process died",
+        ],
+    ),
+    (
+        "the next answer of a sealed function whose process died, after a pause",
         &[
             "sampan dense, nothing died",
             "sampan sealed, nothing died",
