@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Every benchmark of `--check`, and who must take part in it on any machine.
-const EXPECTED: [(&str, &[&str]); 50] = [
+const EXPECTED: [(&str, &[&str]); 51] = [
     ("hello, cached", &["native", "sampan dense", "sampan portable", "sampan sealed"]),
     ("hello, cold", &["sampan dense", "sampan portable"]),
     ("hello component, cached", &["native", "sampan dense", "sampan portable"]),
