@@ -50,6 +50,10 @@ const PROCESSES: usize = 6;
 /// How long nothing changes when all are there.
 const STEADY: Duration = Duration::from_secs(1);
 
+/// Time from one look at what there is to the next: the kernel may take very long to put away a process whose files others read
+/// all the time.
+const LOOK: Duration = Duration::from_millis(50);
+
 /// Deaths that there are at least.
 const DEATHS_MIN: usize = 8;
 
@@ -157,7 +161,7 @@ fn settle(served: &Served) {
             served.makers(),
             served.said()
         );
-        thread::yield_now();
+        thread::sleep(LOOK);
     }
 }
 
@@ -173,7 +177,7 @@ fn steady(served: &Served) -> Had {
             (had, since) = (now, Instant::now());
         }
         assert!(begun.elapsed() < WAIT, "{had:?}");
-        thread::sleep(STEADY / 20);
+        thread::sleep(LOOK);
     }
     had
 }
@@ -219,7 +223,7 @@ fn processes_die_at_random_and_nothing_is_lost_or_left_behind() {
         if is_put_away || begun.elapsed() >= WAIT {
             break after;
         }
-        thread::yield_now();
+        thread::sleep(LOOK);
     };
     assert!(after.descriptors <= before.descriptors + DESCRIPTORS_MORE, "{before:?}, then {after:?}");
     let is_put_away = after.mounts == before.mounts && after.groups == before.groups;
