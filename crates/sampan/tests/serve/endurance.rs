@@ -168,16 +168,17 @@ fn settle(served: &Served) {
 /// What a node has when all processes are there, and none is being made any more.
 #[track_caller]
 fn steady(served: &Served) -> Had {
+    // Nobody is asked from then on: connections come and go, too.
+    settle(served);
     let begun = Instant::now();
     let (mut had, mut since) = (Had::of(served), begun);
     while since.elapsed() < STEADY {
-        settle(served);
+        thread::sleep(LOOK);
         let now = Had::of(served);
         if now.groups != had.groups || now.kinds != had.kinds {
             (had, since) = (now, Instant::now());
         }
         assert!(begun.elapsed() < WAIT, "{had:?}");
-        thread::sleep(LOOK);
     }
     had
 }
