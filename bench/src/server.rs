@@ -93,8 +93,8 @@ impl Running {
         let mut all = vec![self.child.id()];
         let mut next = 0;
         while let Some(process) = all.get(next) {
-            for thread in fs::read_dir(format!("/proc/{process}/task"))? {
-                let children = fs::read_to_string(thread?.path().join("children"))?;
+            for thread in fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten() {
+                let children = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
                 all.extend(children.split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
             }
             next += 1;
@@ -107,7 +107,8 @@ impl Running {
     pub(crate) fn private_bytes_below(&self) -> Result<f64> {
         let mut kilobytes = 0.0;
         for process in self.below()? {
-            let rollup = fs::read_to_string(format!("/proc/{process}/smaps_rollup"))?;
+            // One that has ended meanwhile, since another one was as quick, holds nothing.
+            let rollup = fs::read_to_string(format!("/proc/{process}/smaps_rollup")).unwrap_or_default();
             let private = rollup.lines().filter(|line| line.starts_with("Private_"));
             kilobytes +=
                 private.filter_map(|line| line.split_whitespace().nth(1)?.parse::<f64>().ok()).sum::<f64>();
