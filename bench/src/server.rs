@@ -2,8 +2,9 @@
 
 use std::cell::OnceCell;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -12,6 +13,9 @@ use anyhow::{Context, Result, ensure};
 
 /// Ticks of the clock that `/proc` counts processor time in, for each second. The same on every Linux (`getconf CLK_TCK`).
 const TICKS: f64 = 100.0;
+
+/// The error of a file of a process that has ended (`ESRCH`).
+const NO_SUCH_PROCESS: i32 = 3;
 
 /// How long a server has to end.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -94,7 +98,7 @@ impl Running {
         let mut next = 0;
         while let Some(process) = all.get(next) {
             for thread in fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten() {
-                let children = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+                let children = of_process(&thread.path().join("children"))?;
                 all.extend(children.split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
             }
             next += 1;
@@ -107,8 +111,7 @@ impl Running {
     pub(crate) fn private_bytes_below(&self) -> Result<f64> {
         let mut kilobytes = 0.0;
         for process in self.below()? {
-            // One that has ended meanwhile, since another one was as quick, holds nothing.
-            let rollup = fs::read_to_string(format!("/proc/{process}/smaps_rollup")).unwrap_or_default();
+            let rollup = of_process(Path::new(&format!("/proc/{process}/smaps_rollup")))?;
             let private = rollup.lines().filter(|line| line.starts_with("Private_"));
             kilobytes +=
                 private.filter_map(|line| line.split_whitespace().nth(1)?.parse::<f64>().ok()).sum::<f64>();
@@ -130,6 +133,19 @@ impl Running {
         stream.read_to_string(&mut answer)?;
         ensure!(answer.split(' ').nth(1) == Some("200"), "`{path}` was answered with {answer}");
         Ok(answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
+    }
+}
+
+/// What a file of `/proc` says of a process; nothing if that has ended meanwhile, as one that stands by does when another one
+/// was as quick.
+fn of_process(path: &Path) -> Result<String> {
+    match fs::read_to_string(path) {
+        Err(error)
+            if error.kind() == ErrorKind::NotFound || error.raw_os_error() == Some(NO_SUCH_PROCESS) =>
+        {
+            Ok(String::new())
+        }
+        read => read.with_context(|| format!("cannot read `{}`", path.display())),
     }
 }
 
