@@ -23,6 +23,14 @@ pub const TABLE_ELEMENT_BYTES: usize = 8;
 /// Bytes of host stack beyond the guest's own that a call is given, for host functions.
 pub const HOST_STACK_BYTES: usize = 1 << 20;
 
+/// Attempts to make a control group, and the time between two, where others look just then whether it is nobody's.
+pub(crate) const CGROUP_MAKES_MAX: usize = 100;
+/// See [`CGROUP_MAKES_MAX`].
+pub(crate) const CGROUP_MAKE_PAUSE: Duration = Duration::from_millis(1);
+
+/// Control groups beside the own one in which others that were left behind are looked for.
+pub(crate) const CGROUPS_BESIDE_MAX: usize = 4_096;
+
 /// Bytes of a processor's name.
 pub const CPU_NAME_BYTES_MAX: usize = 64;
 

@@ -10,13 +10,14 @@ use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
-use std::time::Duration;
 
 use super::layer::{Layer, State, plain};
 use super::{Plan, THREADS_MAX};
+use crate::limits::{CGROUP_MAKE_PAUSE, CGROUP_MAKES_MAX, CGROUPS_BESIDE_MAX};
 
 /// How the names of the groups begin; the supervisor's process number follows, and which of its groups it is.
 const PREFIX: &str = "sampan-";
@@ -30,14 +31,6 @@ const MOUNTS: &str = "/proc/self/mountinfo";
 const TEXT_BYTES: usize = 16 << 10;
 /// In which groups this process is.
 const OWN: &str = "/proc/self/cgroup";
-
-/// Attempts to make a group, and the time between two, where others look just then whether it is nobody's.
-const MAKES_MAX: usize = 100;
-/// See [`MAKES_MAX`].
-const MAKE_PAUSE: Duration = Duration::from_millis(1);
-
-/// Groups beside the own one in which others that were left behind are looked for.
-const BESIDE_MAX: usize = 4_096;
 
 /// The groups of one sealed process. They are removed when this is dropped, which should be when it has ended.
 pub(super) struct Cgroup {
@@ -235,7 +228,7 @@ impl Tree {
     /// have had another one for the last.
     fn places(&self) -> impl Iterator<Item = PathBuf> {
         let beside =
-            self.above.iter().filter_map(|above| fs::read_dir(above).ok()).flatten().take(BESIDE_MAX);
+            self.above.iter().filter_map(|above| fs::read_dir(above).ok()).flatten().take(CGROUPS_BESIDE_MAX);
         let beside = beside.filter_map(|entry| Some(entry.ok()?.path())).filter(|place| *place != self.own);
         [Some(self.own.clone()), self.above.clone()].into_iter().flatten().chain(beside)
     }
@@ -324,7 +317,7 @@ fn listed(group: &Path, file: &str, controller: &str) -> bool {
 
 fn new_group(parent: &Path, name: &str, controller: &'static str, unified: bool) -> io::Result<Group> {
     let directory = parent.join(name);
-    for _ in 0..MAKES_MAX {
+    for _ in 0..CGROUP_MAKES_MAX {
         match fs::create_dir(&directory) {
             // Another controller of the same tree was first.
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
@@ -334,7 +327,7 @@ fn new_group(parent: &Path, name: &str, controller: &'static str, unified: bool)
             Ok(held) => return Ok(Group { directory, unified, controller, _held: held }),
             // Somebody found it to be nobody's before it was held.
             Err(error) if [ErrorKind::NotFound, ErrorKind::ResourceBusy].contains(&error.kind()) => {
-                sleep(MAKE_PAUSE);
+                sleep(CGROUP_MAKE_PAUSE);
             }
             Err(error) => return Err(error),
         }
@@ -348,8 +341,15 @@ fn hold(directory: &Path) -> io::Result<File> {
     match held.try_lock_shared() {
         Err(TryLockError::WouldBlock) => Err(ErrorKind::ResourceBusy.into()),
         // Where there are no locks, nobody finds that it is nobody's.
-        _ => fs::metadata(directory).map(|_| held),
+        _ if is_at(&held, directory)? => Ok(held),
+        _ => Err(ErrorKind::NotFound.into()),
     }
+}
+
+/// Whether a directory that was opened is the one that is there now: meanwhile it may have been removed, and another made.
+fn is_at(opened: &File, directory: &Path) -> io::Result<bool> {
+    let (opened, there) = (opened.metadata()?, fs::metadata(directory)?);
+    Ok((opened.dev(), opened.ino()) == (there.dev(), there.ino()))
 }
 
 /// Removes the groups that supervisors left behind which were killed. Whether there are others whose processes have not ended
@@ -370,6 +370,7 @@ fn sweep_in(place: &Path) -> bool {
         if entry.file_name().to_str().is_some_and(is_name)
             && let Ok(held) = File::open(&directory)
             && held.try_lock().is_ok()
+            && matches!(is_at(&held, &directory), Ok(true))
             && let Err(error) = fs::remove_dir(&directory)
         {
             // One with a process in it is not removed; one that another user left, that one removes.
@@ -484,7 +485,7 @@ mod tests {
                 let group = new_group(place.path(), "sampan-1-0", "memory", true)?;
                 fs::remove_dir(&group.directory)
             };
-            let failed = (0..500).find_map(|_| make().err());
+            let failed = (0..5_000).find_map(|_| make().err());
             is_over.store(true, Ordering::Relaxed);
             failed
         });
