@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use image::Manifest;
+use engine::Form;
+use image::limits::NAME_BYTES_MAX;
+use image::{Manifest, Name};
 
 use crate::report::Report;
 
@@ -14,6 +16,8 @@ pub(crate) struct Found {
     pub(crate) path: PathBuf,
     /// What is in it.
     pub(crate) manifest: Manifest,
+    /// Whether there is no manifest, and the file is the app's program.
+    pub(crate) is_program: bool,
 }
 
 /// Whether `path` is a directory or a file that could be an app, and no program.
@@ -34,7 +38,40 @@ pub(crate) fn read(path: &Path) -> Result<Found, Report> {
         report.hint("name a directory with a `sampan.toml`; `sampan new` writes one")
     })?;
     let manifest = Manifest::parse(&text, &shown).map_err(Report::usage)?;
-    Ok(Found { path, manifest })
+    Ok(Found { path, manifest, is_program: false })
+}
+
+/// The same; but a program stands for an app of one function, which answers all requests and may touch nothing.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn read_or_program(path: &Path) -> Result<Found, Report> {
+    let is_program = !is_app(path) && engine::read(path).is_ok_and(|bytes| Form::detect(&bytes).is_ok());
+    let Some(file) = path.file_name().filter(|_| is_program) else {
+        return read(path);
+    };
+    let shown = path.display().to_string();
+    let name = name_of(path);
+    // Both know a text by the same signs.
+    let program =
+        serde_json::Value::from(file.to_str().ok_or_else(|| {
+            Report::usage(format!("cannot serve `{shown}`")).cause("its name is not in UTF-8")
+        })?);
+    let text = format!(
+        "[app]\nname = \"{name}\"\nversion = \"0.0.0\"\n[functions.{name}]\nprogram = {program}\n\
+         [[routes]]\npath = \"/{{*rest}}\"\nfunction = \"{name}\"\n"
+    );
+    let manifest = Manifest::parse(&text, &shown).map_err(Report::usage)?;
+    Ok(Found { path: path.to_owned(), manifest, is_program })
+}
+
+/// What the app of a program is called: as its file, as far as that is a name.
+fn name_of(program: &Path) -> String {
+    let stem = program.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
+    let from = stem.find(|c: char| c.is_ascii_lowercase()).unwrap_or(stem.len());
+    let harmless = |c: char| if c.is_ascii_lowercase() || c.is_ascii_digit() { c } else { '-' };
+    let name: String = stem[from..].chars().map(harmless).take(NAME_BYTES_MAX).collect();
+    Name::try_from(name).map_or_else(|_| "program".to_owned(), |name| name.to_string())
 }
 
 impl Found {

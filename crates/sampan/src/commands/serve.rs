@@ -1,9 +1,9 @@
-//! `sampan serve`: serves the app of a manifest until it is told to stop.
+//! `sampan serve`: serves the app of a manifest, or a program, until it is told to stop.
 
 mod watch;
 
 use std::io;
-use std::net::{AddrParseError, IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::str::FromStr;
@@ -14,7 +14,7 @@ use clap::{Args, ValueHint};
 use host::Authorities;
 use node::sealed::Zygote;
 use node::{App, Console, Current, Error, Exporting, Line, Machine, Node, Server, Telemetry};
-use state::{Embedded, Store};
+use state::{Embedded, Memory, Store};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
@@ -28,21 +28,22 @@ use crate::report::Report;
 use crate::table::printable;
 use crate::{authorities, collector, home, manifest, trust_list};
 
-/// Serve an app: the functions, routes and buckets of a `sampan.toml`
+/// Serve an app: the functions, routes and buckets of a `sampan.toml`, or a program
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   sampan serve                                serve the app of this directory
   sampan serve examples/shop                  serve another
+  sampan serve hello.wasm                     serve a program, which may touch nothing
   sampan serve --watch                        build and load again what changes
   sampan serve --listen 0.0.0.0:80 shop.toml  let others reach it")]
 pub(crate) struct Serve {
-    /// The app: a manifest, or a directory with a `sampan.toml`
+    /// The app: a directory with a `sampan.toml`, a manifest, or a program that answers all requests
     #[arg(default_value = ".", value_hint = ValueHint::AnyPath)]
     app: PathBuf,
 
     /// Answer requests on this address
-    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080", value_parser = address)]
     listen: SocketAddr,
 
     /// Show the node on this address, or not at all with `off` [default: 127.0.0.1:8081, or another port where that
@@ -72,14 +73,20 @@ pub(crate) struct Serve {
 struct ConsoleAddress(Option<SocketAddr>);
 
 impl FromStr for ConsoleAddress {
-    type Err = AddrParseError;
+    type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
             "off" => Ok(Self(None)),
-            text => text.parse().map(|address| Self(Some(address))),
+            text => address(text).map(|address| Self(Some(address))),
         }
     }
+}
+
+/// Where to listen; what is no address may be a name of this machine, such as `localhost`.
+fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    let mut addresses = text.to_socket_addrs().ok().into_iter().flatten();
+    addresses.next().ok_or("expected `ADDR:PORT`, such as `127.0.0.1:8080` or `[::1]:8080`")
 }
 
 /// Where the console listens unless told otherwise.
@@ -101,7 +108,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 
 impl Serve {
     pub(crate) fn execute(self) -> Result<i32, Report> {
-        let found = manifest::read(&self.app)?;
+        let found = manifest::read_or_program(&self.app)?;
         let encryption = self.encryption()?;
         build_missing(&found)?;
         // Dropped last: who waits for the node's end may open its store.
@@ -115,9 +122,12 @@ impl Serve {
         outlive_full_files(&runtime)?;
         let (path, dir) = (found.path.clone(), found.dir().to_owned());
         let state = self.state.clone().unwrap_or_else(|| found.state());
-        let store: Arc<dyn Store> = Arc::new(
-            Embedded::open(&state, Arc::new(SystemTime::now)).map_err(|error| unstored(&error, &path))?,
-        );
+        let now = || Arc::new(SystemTime::now);
+        let store: Arc<dyn Store> = match found.is_program {
+            // It has no buckets.
+            true => Arc::new(Memory::new(now())),
+            false => Arc::new(Embedded::open(&state, now()).map_err(|error| unstored(&error, &path))?),
+        };
         let zygote = Zygote::new(commands::worker::command)
             .map_err(|error| Report::failure("cannot start").cause(error))?;
         let (telemetry, exporter) = collector::from_environment()?.map(Telemetry::new).unzip();

@@ -19,6 +19,8 @@ const START: Duration = Duration::from_secs(600);
 /// An app that can be served, again and again.
 pub(crate) struct App {
     dir: TempDir,
+    /// What is served, in the directory.
+    what: PathBuf,
     env: Vec<(String, String)>,
     flags: Vec<String>,
 }
@@ -48,7 +50,7 @@ impl App {
 
     fn at(dir: TempDir) -> Self {
         let flags = ["--console", "off"].map(str::to_owned).to_vec();
-        Self { dir, env: Vec::new(), flags }
+        Self { dir, what: PathBuf::new(), env: Vec::new(), flags }
     }
 
     /// Gives it another manifest, of this version.
@@ -81,6 +83,14 @@ impl App {
             }
         }
         Self::at(dir)
+    }
+
+    /// A program without a manifest, called so.
+    pub(crate) fn of_program(built: &str, name: &str) -> Self {
+        let guests = std::env::var("SAMPAN_GUESTS").expect("$SAMPAN_GUESTS is set: run `cargo xtask test`");
+        let app = Self::at(tempfile::tempdir().expect("a directory is made"));
+        std::fs::copy(Path::new(&guests).join(built), app.path(name)).expect("it was built");
+        Self { what: name.into(), ..app }
     }
 
     /// With a file in its directory.
@@ -144,7 +154,7 @@ impl App {
         let elsewhere = self.flags.iter().any(|flag| flag == "--listen");
         command
             .arg("serve")
-            .arg(self.dir.path())
+            .arg(self.dir.path().join(&self.what))
             .args(if elsewhere { &[][..] } else { &["--listen", "127.0.0.1:0"] })
             .args(&self.flags)
             .env("XDG_CACHE_HOME", home.join("cache"))

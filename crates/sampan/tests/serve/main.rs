@@ -20,6 +20,7 @@ mod manifest;
 mod middleware;
 mod native;
 mod neighbour;
+mod program;
 mod sealed;
 mod shared;
 mod state;
@@ -32,3 +33,5 @@ use std::time::Duration;
 
 /// No wait of a test takes longer, on however busy a machine: a hang fails instead of stopping all.
 const WAIT: Duration = Duration::from_secs(90);
+/// The time between two looks at what is waited for.
+const PAUSE: Duration = Duration::from_millis(2);

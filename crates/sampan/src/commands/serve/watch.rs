@@ -149,7 +149,7 @@ async fn again(path: PathBuf, current: &Current, changed: &mpsc::Sender<PathBuf>
 
 async fn replace(path: PathBuf, current: &Current) -> Result<Found, Report> {
     let reading = tokio::task::spawn_blocking(move || {
-        let found = manifest::read(&path)?;
+        let found = manifest::read_or_program(&path)?;
         build_missing(&found)?;
         Ok(found)
     });
