@@ -20,6 +20,7 @@
 //! ```
 
 mod anatomy;
+mod backtrace;
 mod cache;
 mod code;
 mod compiler;
@@ -47,6 +48,7 @@ mod ticker;
 mod unfold;
 
 pub use anatomy::{Anatomy, Item};
+pub use backtrace::backtrace;
 pub use cache::{CACHE_BYTES_MAX, CodeCache};
 pub use compiler::give_way;
 pub use engine::{Engine, Settings};
@@ -59,7 +61,7 @@ pub use profile::Profile;
 pub use program::{Compiled, Program, binary, bounded, read};
 pub use sampler::Sampler;
 pub use seal::Seal;
-pub use shim::{NativeBacktrace, NativeFunction, is_shim};
-pub use signal::{Interruptible, Interrupts, is_interruption, run_alone};
+pub use shim::{NativeBacktrace, NativeFunction};
+pub use signal::{Interruptible, Interrupts, run_alone};
 pub use ticker::Busy;
 pub use wasmtime;

@@ -17,6 +17,6 @@ pub(crate) use guest::Guests;
 pub(crate) use link::{link, link_component};
 
 /// Whether a frame of a backtrace is only there because the program is native code.
-pub fn is_shim(frame: &wasmtime::FrameInfo) -> bool {
+pub(crate) fn is_shim(frame: &wasmtime::FrameInfo) -> bool {
     frame.func_name() == Some(module::DOOR)
 }

@@ -141,7 +141,7 @@ pub fn run_alone() {
 }
 
 /// Whether a frame of a backtrace is only there because the program was interrupted.
-pub fn is_interruption(frame: &FrameInfo) -> bool {
+pub(crate) fn is_interruption(frame: &FrameInfo) -> bool {
     frame.module().name() == Some("sampan") && frame.func_name() == Some("interrupted")
 }
 

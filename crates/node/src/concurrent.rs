@@ -21,7 +21,7 @@ use wasmtime_wasi_http::handler::{
 use wasmtime_wasi_http::{WasiBody, WasiHttpView};
 
 use crate::function::{Function, Http};
-use crate::instance::{Entered, Failure};
+use crate::instance::{Entered, Failure, explain};
 use crate::limits::WARM_IDLE;
 use crate::store::InstanceStore;
 
@@ -86,7 +86,7 @@ impl Concurrent {
                 return Failure::Trapped(error);
             }
             match error.downcast::<InstantiationError<Call>>() {
-                Ok(error) => function.trapped(wasmtime::format_err!("{:#}", error.error)),
+                Ok(error) => function.trapped(wasmtime::Error::msg(explain(&error.error))),
                 Err(error) => function.trapped(error),
             }
         })?;

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Instant;
 
-use engine::Busy;
 use engine::wasmtime::component::{self, ComponentNamedList, Lift, Lower};
-use engine::wasmtime::{self, Store, WasmBacktrace};
+use engine::wasmtime::{self, Store, Trap};
+use engine::{Busy, backtrace};
 use host::Host;
 use host::bindings::{Call, CallError, Level, Next, Payload};
 use http::{Request, Response};
@@ -453,13 +453,13 @@ impl Function {
     }
 }
 
-/// A trap with the functions of WebAssembly that were running, and nothing of the host.
-fn explain(error: &wasmtime::Error) -> String {
-    let cause = error.root_cause();
-    match error.downcast_ref::<WasmBacktrace>() {
-        Some(trace) if !trace.frames().is_empty() => format!("{cause}\n{trace}"),
-        _ => cause.to_string(),
-    }
+/// A trap, and the functions that were running.
+pub(crate) fn explain(error: &wasmtime::Error) -> String {
+    let cause = match error.downcast_ref::<Trap>() {
+        Some(trap) => trap.to_string(),
+        None => error.root_cause().to_string(),
+    };
+    backtrace(error).into_iter().fold(cause, |text, line| text + "\n  " + &line)
 }
 
 impl Instance {

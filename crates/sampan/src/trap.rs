@@ -1,14 +1,11 @@
 //! What a user reads when a program did not come to its own end.
 
-use engine::wasmtime::{self, FrameInfo, FrameSymbol, Trap, WasmBacktrace};
-use engine::{Limit, NativeBacktrace, Settings, is_interruption, is_shim};
+use engine::wasmtime::{self, Trap};
+use engine::{Limit, Settings, backtrace};
 use host::{Denial, Denials, Error};
 
 use crate::report::Report;
 use crate::table::printable;
-
-/// Wasm frames that Wasmtime keeps of a backtrace, from the innermost.
-const FRAMES_MAX: usize = 20;
 
 /// Explains why `program` did not run to its end.
 pub(crate) fn explain(program: &str, error: &Error, settings: &Settings, denials: &Denials) -> Report {
@@ -115,70 +112,9 @@ fn reason(error: &wasmtime::Error) -> String {
     }
 }
 
-/// Adds the Wasm functions that were running, innermost first.
-fn frames(mut report: Report, error: &wasmtime::Error) -> Report {
-    let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else {
-        return report;
-    };
-    let of_program = backtrace.frames().iter().filter(|frame| !is_interruption(frame) && !is_shim(frame));
-    let mut lines: Vec<String> = of_program.flat_map(functions).collect();
-    if let Some(NativeBacktrace { functions, is_whole }) = error.downcast_ref() {
-        let names = functions.iter().map(|function| named(function.name.as_deref(), function.number));
-        report = listed_once(report, &names.collect::<Vec<_>>());
-        if *is_whole {
-            // What Wasmtime knows of native code is the export through which it was entered.
-            lines.drain(..1.min(lines.len()));
-        } else {
-            report = report.note("…");
-        }
-    }
-    report = listed_once(report, &lines);
-    if backtrace.frames().len() >= FRAMES_MAX {
-        report = report.note("…");
-    }
-    report
-}
-
-/// Adds functions, those of a recursion once.
-fn listed_once(mut report: Report, functions: &[String]) -> Report {
-    for same in functions.chunk_by(|one, next| one == next) {
-        report = match same.len() {
-            1 => report.note(format!("at {}", same[0])),
-            times => report.note(format!("at {} ({times} times)", same[0])),
-        };
-    }
-    report
-}
-
-/// A function's name as its programmer wrote it, if it is one that a Rust or C++ compiler mangled.
-fn demangled(name: &str) -> String {
-    if let Ok(rust) = rustc_demangle::try_demangle(name) {
-        return format!("{rust:#}");
-    }
-    let cpp = cpp_demangle::Symbol::new(name).ok().and_then(|symbol| symbol.demangle().ok());
-    cpp.unwrap_or_else(|| name.to_owned())
-}
-
-/// What a function is called that may have a name.
-fn named(name: Option<&str>, number: u32) -> String {
-    name.map_or_else(|| format!("function {number}"), demangled)
-}
-
-/// The functions of one frame of machine code: several where some were inlined. With the lines of their source where
-/// the program has them.
-fn functions(frame: &FrameInfo) -> Vec<String> {
-    let unnamed = || named(frame.func_name(), frame.func_index());
-    if frame.symbols().is_empty() {
-        return vec![unnamed()];
-    }
-    let shown = |symbol: &FrameSymbol| {
-        let name = symbol.name().map_or_else(unnamed, demangled);
-        match (symbol.file(), symbol.line()) {
-            (Some(file), Some(line)) => format!("{name} ({file}:{line})"),
-            _ => name,
-        }
-    };
-    frame.symbols().iter().map(shown).collect()
+/// Adds the functions of the program that were running, the innermost first.
+fn frames(report: Report, error: &wasmtime::Error) -> Report {
+    backtrace(error).into_iter().fold(report, Report::note)
 }
 
 fn not_a_command(exports: &[String]) -> String {
@@ -186,7 +122,7 @@ fn not_a_command(exports: &[String]) -> String {
         export.starts_with("wasi:http/incoming-handler") || export.starts_with("wasi:http/handler")
     });
     match exports {
-        _ if serves => "it serves HTTP requests, and `sampan serve` is not built yet".to_owned(),
+        _ if serves => "it answers HTTP requests: `sampan serve` serves it".to_owned(),
         [] => "it exports no function at all".to_owned(),
         exports => format!("`--invoke NAME` calls one function; it exports {}", listed(exports)),
     }

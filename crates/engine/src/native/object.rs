@@ -1,11 +1,13 @@
 //! Shared objects in this process.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::slice;
 use std::sync::Arc;
 
 use super::elf::Image;
 use super::error::Error;
 use super::frames::StackPart;
+use crate::limits::FUNCTION_NAME_BYTES_MAX;
 use rt::Stopped;
 use rt::abi::{self, List};
 
@@ -66,20 +68,24 @@ impl Module {
         (own, is_whole)
     }
 
-    /// What a function is called, if it has a name, as `aot` has put it down for guests.
-    pub(crate) fn name_of(&self, function: u32) -> Option<String> {
-        let mut at = self.object.0.address(&format!("sampan_names_{}", self.name))?;
+    /// What those of these functions are called that have a name, as `aot` has put it down for guests.
+    pub(crate) fn names_of(&self, functions: &[u32]) -> BTreeMap<u32, String> {
+        let wanted: BTreeSet<u32> = functions.iter().copied().collect();
+        let mut names = BTreeMap::new();
+        let Some(mut at) = self.object.0.address(&format!("sampan_names_{}", self.name)) else {
+            return names;
+        };
         loop {
             // SAFETY: the object is as `aot` and clang made it: entries, and one that has the largest number and nothing else.
             unsafe {
                 let number = at.cast::<u32>().read_unaligned();
                 if number == u32::MAX {
-                    return None;
+                    return names;
                 }
                 let len = at.add(4).cast::<u32>().read_unaligned() as usize;
-                if number == function {
-                    let name = slice::from_raw_parts(at.add(8), len);
-                    return Some(String::from_utf8_lossy(name).into_owned());
+                if wanted.contains(&number) {
+                    let name = slice::from_raw_parts(at.add(8), len.min(FUNCTION_NAME_BYTES_MAX));
+                    names.entry(number).or_insert_with(|| String::from_utf8_lossy(name).into_owned());
                 }
                 at = at.add(8 + len);
             }

@@ -132,7 +132,8 @@ impl Code {
     /// The functions that were running when a trap stopped them; none if it is not known.
     pub(super) fn backtrace(&self, at: &Stopped, stack: &StackPart<'_>) -> Option<NativeBacktrace> {
         let (numbers, is_whole) = self.module.running(at, stack, NATIVE_FRAMES_MAX);
-        let function = |number| NativeFunction { number, name: self.module.name_of(number) };
+        let names = self.module.names_of(&numbers);
+        let function = |number| NativeFunction { number, name: names.get(&number).cloned() };
         let functions: Vec<_> = numbers.into_iter().map(function).collect();
         (!functions.is_empty()).then_some(NativeBacktrace { functions, is_whole })
     }

@@ -101,6 +101,11 @@ fn other_code_answers_until_native_code_is_made() {
         served.says(&format!("{name} | runs as native code from now on\n"));
     }
     well();
+    // Both kinds of code say where they trapped.
+    let said = served.said();
+    let says_where = "lab | wasm trap: wasm `unreachable` instruction executed\nlab |   at abort\n";
+    assert_eq!(said.matches(says_where).count(), 2, "{said}");
+    assert_eq!(said.matches("lab |   at lab::trap\n").count(), 2, "{said}");
     drop(served);
 
     // The code was kept: without a compiler there is nothing to say.

@@ -63,7 +63,7 @@ fn one_that_does_not_end_is_stopped_and_the_next_is_answered() {
         assert_eq!((late.status, late.text().as_str()), (504, "function `hasty` did not answer in time\n"));
     }
     assert_eq!(served.get("/trap").status, 500);
-    served.says("shared | wasm trap");
+    served.says("shared |   at std::process::abort\n");
     assert_eq!(served.get("/wait?0").well(), "1");
 }
 
