@@ -270,8 +270,8 @@ impl Outside {
             let left = ends_at.saturating_duration_since(Instant::now());
             let [ended, said, _] = wait_for([self.process.as_raw_fd(), self.speaks(), -1], Some(left))?;
             if said && self.messages < MESSAGES_MAX {
-                // Nobody is asked for anything any more.
-                let _ = self.hear(None);
+                // Nobody is asked for anything any more, and who talks nonsense is not heard any more.
+                self.is_closed |= !matches!(self.hear(None), Ok(Heard::Nothing | Heard::Begins(_)));
             } else if ended {
                 return self.reap();
             } else if said {

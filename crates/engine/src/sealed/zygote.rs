@@ -25,6 +25,9 @@ use super::{Birth, Error, Newborn, Plan, bear, leave, threads};
 /// Standard streams.
 const STREAMS: i32 = 3;
 
+/// A zygote that does not answer for so long is stopped, or hangs, and is replaced.
+const ZYGOTE_ANSWER_MAX: Duration = Duration::from_secs(10);
+
 /// A zygote, as its node sees it. It is ended when this is dropped.
 pub struct Zygote {
     socket: OwnedFd,
@@ -41,7 +44,7 @@ impl Zygote {
         let (socket, theirs) = pair()?;
         // What stops the node from a terminal lets requests come to their end first.
         let child = command.stdin(Stdio::from(theirs)).stdout(Stdio::null()).process_group(0).spawn()?;
-        let process = pidfd(child.id() as i32)?;
+        let process = pidfd(child.id() as i32).inspect_err(|_| give_up(child.id() as i32))?;
         Ok((Self { socket, process }, child))
     }
 
@@ -69,6 +72,10 @@ impl Zygote {
         drop(inside);
         // While it is being made.
         let cgroup = cgroup::create(limits_processors);
+        let [answers, _] = wait_for([outside.as_raw_fd(), -1], Some(ZYGOTE_ANSWER_MAX))?;
+        if !answers {
+            return Err(Error::Zygote);
+        }
         // Both tell of it: either may die before it has, and who is born must be waited for.
         let pid = match outside.receive_first() {
             Ok(Some((pid, Message { tag: Tag::Born, .. }))) => pid,
@@ -82,11 +89,20 @@ impl Zygote {
             _ => return Err(Error::Zygote),
         };
         // Its number is its own until this process, whose child it is, has waited for its end.
-        let process = pidfd(pid)?;
+        let process = pidfd(pid).inspect_err(|_| give_up(pid))?;
         let entrance = cgroup.entrance();
         let outside = Outside::new(pid, process, outside, cgroup);
         outside.channel().send(Tag::Groups, &entrance.to_bytes(), None)?;
         Ok(Blank(outside))
+    }
+}
+
+/// Ends a child that nobody can be told of, and waits for its end.
+fn give_up(child: i32) {
+    // SAFETY: it takes numbers, and a place for a status that nobody asks for; nobody else waits for this child.
+    unsafe {
+        libc::kill(child, libc::SIGKILL);
+        libc::waitpid(child, std::ptr::null_mut(), 0);
     }
 }
 
@@ -141,7 +157,7 @@ impl Blank {
 pub struct Death(OwnedFd);
 
 impl Death {
-    /// Waits until it has come, or the other end of `leash` is closed: whether it has.
+    /// Waits until it has come, or the other end of `leash` is closed: whether it has come, and nobody let go of it.
     ///
     /// # Errors
     /// When the system does not tell.
@@ -149,7 +165,7 @@ impl Death {
         loop {
             let [has_come, let_go] = wait_for([self.0.as_raw_fd(), leash.as_raw_fd()], None)?;
             if has_come || let_go {
-                return Ok(has_come);
+                return Ok(has_come && !let_go);
             }
         }
     }

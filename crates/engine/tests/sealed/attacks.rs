@@ -3,12 +3,16 @@
 use std::ffi::CStr;
 use std::io;
 use std::sync::atomic::Ordering;
+use std::thread;
 
 use libc::{c_int, c_long};
 
 use crate::attempt::{Host, LEFT_OPEN, VARIABLE_AT};
 use crate::egress;
 use crate::scene::SECRET;
+
+/// The attack on a supervisor that only waits for the process to end.
+pub(crate) const OUTLAST: &str = "outlast its supervisor";
 
 /// One attack.
 pub(crate) struct Attack {
@@ -300,6 +304,8 @@ pub(crate) const ATTACKS: &[Attack] = &[
     // The supervisor.
     attack("flood the supervisor", "sends it messages without end", Nothing, |_| flood(b"W"), &["ended: Nonsense"]),
     attack("send nonsense", "sends what is no message", Nothing, |_| flood(b"?"), &["ended: Nonsense"]),
+    attack(OUTLAST, "talks to a supervisor that waits for its end, and does not end", Nothing, |_| chatter(),
+        &["ended: signal 9"]),
     attack("send code that nobody wants", "has the supervisor keep code of another program", Nothing, |_| flood(b"M"),
         &["ended: Nonsense"]),
 ];
@@ -517,6 +523,17 @@ fn old_call() -> String {
     // SAFETY: the number is that of `getpid` there, which does nothing.
     unsafe { std::arch::asm!("int 0x80", inlateout("eax") 20 => returned, options(nostack)) };
     format!("reached: {returned}")
+}
+
+/// Sends what is no message for as long as it lives.
+fn chatter() -> String {
+    loop {
+        // SAFETY: the byte is there.
+        let sent = unsafe { libc::write(3, b"?".as_ptr().cast(), 1) };
+        if sent < 0 {
+            thread::yield_now();
+        }
+    }
 }
 
 /// Sends the same message until the supervisor has enough.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use engine::sealed::{Dir, Ending, Network, Plan, Side, split};
 use engine::{Profile, Settings};
 
-use crate::attacks::{ATTACKS, Grant, Phase};
+use crate::attacks::{ATTACKS, Grant, OUTLAST, Phase};
 use crate::egress::OnePeer;
 use crate::scene::VARIABLE;
 
@@ -20,6 +20,9 @@ pub(crate) const LEFT_OPEN: i32 = 57;
 
 /// Nothing here takes nearly as long.
 const TIME_MAX: Duration = Duration::from_secs(60);
+
+/// How long a process may take to end by itself, where its end is waited for.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// The memory that the program may hold; its process may hold more.
 const MEMORY_BYTES_MAX: usize = 16 << 20;
@@ -65,7 +68,10 @@ pub(crate) fn run(name: &str, phase: &str, dir: &Path) {
         }
         Ok(Side::Outside(outside)) => {
             outside.layers().iter().for_each(|layer| eprintln!("{layer}"));
-            let ending = outside.supervise(None, Some(TIME_MAX), None).expect("it can be supervised");
+            let ending = match attack.name {
+                OUTLAST => outside.finish(PATIENCE).expect("its end can be waited for"),
+                _ => outside.supervise(None, Some(TIME_MAX), None).expect("it can be supervised"),
+            };
             match ending {
                 // It has said by itself what happened.
                 Ending::Exited(0) => {}

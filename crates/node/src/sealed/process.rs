@@ -367,6 +367,8 @@ fn refill(starting: &Arc<Starting>, workers: &Arc<Mutex<Workers>>) {
         }
         if let Some(workers) = workers.upgrade() {
             workers.lock().await.is_refilled = false;
+            // Whoever replaces what dies tries again later.
+            starting.missed.notify_one();
         }
     });
 }

@@ -36,9 +36,9 @@ struct Makers {
 }
 
 struct StandingBy {
-    blank: Blank,
-    /// Its end is waited for until this is dropped.
+    /// Its end is waited for until this is dropped, which is before it is put away.
     _watch: PipeWriter,
+    blank: Blank,
 }
 
 impl Zygote {
@@ -69,10 +69,11 @@ impl Zygote {
     ) -> Result<Outside, Error> {
         let limits_processors = plan.processors.is_some();
         let standing_by = if limits_processors { None } else { self.0.blank().take() };
-        if let Some(StandingBy { blank, .. }) = standing_by {
+        if let Some(StandingBy { blank, _watch }) = standing_by {
+            drop(_watch);
             match blank.tell(plan, order, streams, &mut meanwhile) {
-                // It has died meanwhile.
-                Err(Error::Process(_)) => {}
+                // It has died meanwhile, or lacks what could not be had when it was made.
+                Err(Error::Process(_) | Error::Refused(_)) => {}
                 told => return told,
             }
         }
@@ -104,8 +105,12 @@ impl Makers {
 
     fn put_by(self: &Arc<Self>) -> Result<(), Error> {
         let blank = self.bear_blank(false)?;
-        let _watch = watch(&blank, Arc::downgrade(self))?;
-        let other = self.blank().replace(StandingBy { blank, _watch });
+        let other = {
+            // Whoever buries it finds it there.
+            let mut place = self.blank();
+            let _watch = watch(&blank, Arc::downgrade(self))?;
+            place.replace(StandingBy { _watch, blank })
+        };
         // Somebody else was as quick.
         drop(other);
         Ok(())
