@@ -259,6 +259,9 @@ impl Clang {
             // What cannot be read is not passed on.
             let _ = said.rewind().and_then(|()| said.take(MESSAGE_BYTES_MAX).read_to_end(&mut message));
             let message = String::from_utf8_lossy(&message);
+            if FULL.iter().any(|full| message.contains(full)) {
+                return Err(run(ErrorKind::StorageFull.into()));
+            }
             let message = if message.is_empty() { ended.to_string() } else { message.into_owned() };
             return Err(Error::Clang { program: self.program.display().to_string(), message });
         }
@@ -278,6 +281,9 @@ impl Clang {
         Error::Run { program: self.program.display().to_string(), source }
     }
 }
+
+/// What clang says where there is no room for what it writes, which is no fault of the program.
+const FULL: [&str; 2] = ["No space left on device", "IO failure on output stream"];
 
 /// All that is in a file which was written just now.
 fn whole(file: &mut File) -> io::Result<Vec<u8>> {

@@ -38,6 +38,9 @@ const INSTALLED: [&str; 9] = [
 /// Optimizing as much as clang can.
 const LEVEL: u8 = 3;
 
+/// The kernel counts the time of a processor by ticks of its clock, of which the first may be short.
+const CLOCK_TICK: Duration = Duration::from_millis(10);
+
 /// The compiler of native code, held to the time that the settings give it.
 pub(crate) fn clang(settings: &Settings) -> Result<Clang, Error> {
     let run: Run = if settings.profile == Profile::Sealed { run_in_any_case_shut_in } else { run };
@@ -131,7 +134,9 @@ fn run_within(
     match ended.signal() {
         Some(libc::SIGALRM) => Err(ErrorKind::TimedOut.into()),
         // So a limit ends it, and so does the kernel when it is out of memory.
-        Some(libc::SIGKILL) if begun.elapsed().as_secs() >= seconds => Err(ErrorKind::TimedOut.into()),
+        Some(libc::SIGKILL) if begun.elapsed() + CLOCK_TICK >= Duration::from_secs(seconds) => {
+            Err(ErrorKind::TimedOut.into())
+        }
         // It was asked to end, and has not failed by itself.
         Some(signal @ (libc::SIGHUP | libc::SIGINT | libc::SIGQUIT | libc::SIGTERM | libc::SIGKILL)) => {
             Err(io::Error::other(format!("it was ended by signal {signal}")))
