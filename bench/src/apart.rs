@@ -213,6 +213,7 @@ fn idle(peers: &Peers, count: usize) -> Result<Benchmark> {
         let begun = Instant::now();
         let running = Running::start(command()?)?;
         let time_ns = begun.elapsed().as_nanos() as f64 / count as f64;
+        sleep(PAUSE);
         let memory_bytes = Some(running.private_bytes_below()? / count as f64);
         Ok(Sample { time_ns, cpu_ns: None, memory_bytes })
     };

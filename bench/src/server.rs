@@ -107,12 +107,13 @@ impl Running {
         Ok(all)
     }
 
-    /// Bytes of memory that are nobody else's, of all processes below it.
+    /// Bytes of memory that are nobody else's, of all processes below it: what they wrote. What they read of files is the
+    /// kernel's, whoever is the only one to read it.
     pub(crate) fn private_bytes_below(&self) -> Result<f64> {
         let mut kilobytes = 0.0;
         for process in self.below()? {
             let rollup = of_process(Path::new(&format!("/proc/{process}/smaps_rollup")))?;
-            let private = rollup.lines().filter(|line| line.starts_with("Private_"));
+            let private = rollup.lines().filter(|line| line.starts_with("Private_Dirty:"));
             kilobytes +=
                 private.filter_map(|line| line.split_whitespace().nth(1)?.parse::<f64>().ok()).sum::<f64>();
         }
