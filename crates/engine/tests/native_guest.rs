@@ -622,11 +622,12 @@ fn a_compiler_that_fails_is_not_begun_again() {
     let directory = tempfile::tempdir().unwrap();
     let cache = CodeCache::open(directory.path().join("cache"), Seal::new([7; 32]), 1 << 30).unwrap();
     let clang = directory.path().join("clang-22");
+    // By another process: what is open for writing here is so in children of other tests, and is not run meanwhile.
     let write = |script: &str, age: u64| {
-        std::fs::write(&clang, format!("#!/bin/sh\n{script}\n")).unwrap();
-        std::fs::set_permissions(&clang, Permissions::from_mode(0o755)).unwrap();
-        let file = std::fs::File::options().write(true).open(&clang).unwrap();
-        file.set_modified(std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(age)).unwrap();
+        let lines = r#"printf '#!/bin/sh\n%s\n' "$1" > "$0" && chmod 755 "$0" && touch -d "@$2" "$0""#;
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", lines]).arg(&clang).args([script, &age.to_string()]);
+        assert!(shell.status().unwrap().success());
     };
     let load = |seconds: u32| {
         let options = ["codegen=native", &format!("compile-seconds={seconds}")];

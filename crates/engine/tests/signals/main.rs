@@ -175,10 +175,11 @@ fn nobody_wakes_a_thread_without_a_program() {
         line.unwrap().trim().parse().unwrap()
     };
     let before = slept();
-    std::thread::sleep(Duration::from_millis(50));
-    // Once for the sleep, and once for the tick after the last program.
+    std::thread::sleep(Duration::from_millis(200));
+    // Once for the sleep, and once for the tick after the last program; a few times it may wait for memory. A timer would
+    // wake it two hundred times.
     let times = slept() - before;
-    assert!(times <= 3, "it fell asleep {times} times");
+    assert!(times <= 10, "it fell asleep {times} times");
 }
 
 /// A program that waits for another one in the same thread: each is interrupted for itself.

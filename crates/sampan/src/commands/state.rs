@@ -162,6 +162,7 @@ impl State {
             }
             match (here::open(&directory), running) {
                 (Ok(store), _) => return Ok(Box::new(here::Here { found, store })),
+                (Err(Error::InUse { .. }), _) if begun.elapsed() < PATIENCE => sleep(PAUSE),
                 (Err(error @ Error::InUse { .. }), Some(Running { entry, .. })) => {
                     let hint = format!(
                         "`{}` runs, as process {}: without `--state` it is asked",
@@ -169,7 +170,6 @@ impl State {
                     );
                     return Err(Report::from_error(&error).hint(hint));
                 }
-                (Err(Error::InUse { .. }), None) if begun.elapsed() < PATIENCE => sleep(PAUSE),
                 (Err(error @ Error::InUse { .. }), None) => {
                     let hint = "its app starts or stops, or another `sampan state` is at work: try again when that is over; \
                                 `sampan ps` lists the app when it runs";

@@ -209,6 +209,7 @@ fn processes_die_at_random_and_nothing_is_lost_or_left_behind() {
         stopped.store(true, Ordering::Relaxed);
         for (path, counting) in counting {
             let (acknowledged, last) = counting.join().expect("a client does not panic");
+            settle(&served);
             let kept: usize = served.text(path).parse().expect("a number");
             assert!(kept >= last && last >= acknowledged, "{path}: {kept}, {last}, {acknowledged}");
         }

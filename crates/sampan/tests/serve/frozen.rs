@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::thread;
 use std::time::Instant;
 
-use crate::WAIT;
 use crate::app::{App, Served};
 use crate::client::{Connection, Request};
 use crate::console::serve;
+use crate::{PAUSE, WAIT};
 
 /// A function whose process is frozen as soon as may be.
 const APP: &str = r#"
@@ -17,7 +17,7 @@ const APP: &str = r#"
     profile = "sealed"
     reuse = 1
     freeze = "1ms"
-    limits = { deadline = "1s" }
+    limits = { deadline = "2s" }
     [[routes]]
     path = "/{*rest}"
     function = "alone"
@@ -40,7 +40,7 @@ fn frozen(served: &Served, count: usize) -> Vec<u32> {
             return sealed.to_vec();
         }
         assert!(begun.elapsed() < WAIT, "{all:?}: {}", served.said());
-        thread::yield_now();
+        thread::sleep(PAUSE);
     }
 }
 
@@ -51,7 +51,7 @@ fn comes_to_show(console: SocketAddr, line: &str) {
         && !metrics.contains(line)
     {
         assert!(begun.elapsed() < WAIT, "`{line}` is not in {metrics}");
-        thread::yield_now();
+        thread::sleep(PAUSE);
     }
 }
 
@@ -74,10 +74,10 @@ fn a_process_that_nobody_calls_is_frozen_and_the_next_call_goes_on_in_it() {
 
 #[test]
 fn no_call_is_cut_by_the_frost() {
-    let served = App::new(&APP.replace("deadline = \"1s\"", "deadline = \"2s\"")).serve();
+    let served = App::new(&APP.replace("deadline = \"2s\"", "deadline = \"5s\"")).serve();
     // As long as it takes to be frozen once a call has ended, and nearly as long as it may.
     for _ in 0..3 {
-        assert_eq!(served.get("/sleep?1500").status, 200, "{}", served.said());
+        assert_eq!(served.get("/sleep?3500").status, 200, "{}", served.said());
     }
 }
 
@@ -94,7 +94,7 @@ fn one_that_is_frozen_is_not_taken_for_one_that_hangs() {
             break if *process == one { [*one, *other] } else { [*other, *one] };
         }
         assert!(begun.elapsed() < WAIT, "{}", served.said());
-        thread::yield_now();
+        thread::sleep(PAUSE);
     };
     crate::sealed::signal(other, "STOP");
     served.says("hangs | its process said nothing for 10s, and is ended\n");
@@ -138,6 +138,6 @@ fn ends(process: u32) {
     let begun = Instant::now();
     while !matches!(state(process), None | Some('Z')) {
         assert!(begun.elapsed() < WAIT, "{process} lives on");
-        thread::yield_now();
+        thread::sleep(PAUSE);
     }
 }

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use crate::WAIT;
 use crate::app::{App, Served};
 use crate::client::Request;
 use crate::websocket::{enter, is_left};
+use crate::{PAUSE, WAIT};
 
 const APP: &str = r#"
     [functions.shelf]
@@ -220,7 +220,7 @@ fn what_a_new_manifest_replaced_is_given_up() {
     let end = Instant::now() + WAIT;
     while served.holds(&before) {
         assert!(Instant::now() < end, "what was replaced is still there");
-        thread::yield_now();
+        thread::sleep(PAUSE);
     }
     assert!(served.holds(&after));
 }

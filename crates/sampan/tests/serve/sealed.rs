@@ -6,11 +6,11 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::WAIT;
 use crate::app::{App, Served};
 use crate::client::{Answer, Connection, Request};
 use crate::console::serve;
 use crate::endurance::groups_of;
+use crate::{PAUSE, WAIT};
 
 /// The same functions, by the name of a host.
 const APP: &str = r#"
@@ -158,7 +158,7 @@ fn its_instances_are_counted() {
             && !lines.iter().all(|line| metrics.contains(line))
         {
             assert!(Instant::now() < end, "{lines:?} are not in {metrics}");
-            thread::yield_now();
+            thread::sleep(PAUSE);
         }
     };
     counted(0, 0);
@@ -194,12 +194,11 @@ fn a_process_that_dies_is_told_of_and_replaced() {
     let served = App::new(ALONE).serve();
     let first = sealed_process(&served);
     // While it has something to do.
-    let answering = thread::scope(|scope| {
-        let answering = scope.spawn(|| served.get("/sleep?60000"));
-        served.get("/remember?a").well();
-        signal(first, "KILL");
-        answering.join().expect("a client does not panic")
-    });
+    let mut waiting = served.connect();
+    waiting.send(&Request::new("GET", "/sleep?60000").bytes());
+    served.get("/remember?a").well();
+    signal(first, "KILL");
+    let answering = waiting.answer();
     assert_eq!(answering.status, 500, "{answering:?}");
     served.says("alone | its process was ended by signal 9\n");
     answers_again(&served);
@@ -228,8 +227,9 @@ fn what_processes_are_copies_of_may_die() {
     served.get("/remember?a").well();
     assert!(served.descendants().contains(&sealed));
     // The first to follow may have been there already.
-    for _ in 0..2 {
-        signal(*served.descendants().last().expect("a sealed process"), "KILL");
+    for round in 0..2 {
+        let last = *served.descendants().last().expect("a sealed process");
+        signal(if round == 0 { sealed } else { last }, "KILL");
         answers_again(&served);
     }
     let begun = Instant::now();
@@ -237,7 +237,7 @@ fn what_processes_are_copies_of_may_die() {
         && (others.len() != 2 || others.contains(&zygote) || others.contains(&sealed))
     {
         assert!(begun.elapsed() < WAIT, "{others:?}");
-        thread::yield_now();
+        thread::sleep(PAUSE);
     }
 }
 
@@ -252,10 +252,13 @@ fn the_process_that_stands_by_for_all_may_die() {
                 break blank;
             }
             assert!(begun.elapsed() < WAIT, "{}", served.said());
-            thread::yield_now();
+            thread::sleep(PAUSE);
         };
         for process in [blank, sealed_process(&served)] {
-            signal(process, "KILL");
+            // Of two that were begun at once, one may have ended by itself.
+            let kill =
+                Command::new("kill").args(["-KILL", &process.to_string()]).stderr(Stdio::null()).status();
+            kill.expect("`kill` runs");
         }
         answers_again(&served);
     }
@@ -270,7 +273,7 @@ fn makers(served: &Served, should: impl Fn((u32, u32)) -> bool) -> (u32, u32) {
             return makers;
         }
         assert!(begun.elapsed() < WAIT, "{:?}: {}", served.all_descendants(), served.said());
-        thread::yield_now();
+        thread::sleep(PAUSE);
     }
 }
 
@@ -278,7 +281,7 @@ fn makers(served: &Served, should: impl Fn((u32, u32)) -> bool) -> (u32, u32) {
 fn what_makes_processes_is_replaced_though_nobody_asks() {
     let served = App::new(ALONE).serve();
     let (zygote, blank) = makers(&served, |_| true);
-    let (works, groups) = (sealed_process(&served), groups_of(served.pid()));
+    let works = sealed_process(&served);
     signal(blank, "KILL");
     let (same, blank) = makers(&served, |(_, other)| other != blank);
     assert_eq!(same, zygote);
@@ -291,7 +294,8 @@ fn what_makes_processes_is_replaced_though_nobody_asks() {
     let mut expected = [zygote, works, blank];
     expected.sort_unstable();
     assert_eq!(all, expected);
-    assert_eq!(groups_of(served.pid()).len(), groups.len());
+    // One of each process that runs something, or is to.
+    assert!(groups_of(served.pid()).len() <= 2, "{:?}", groups_of(served.pid()));
     // A new process is a copy of the new zygote, and the one that works is the same.
     signal(works, "KILL");
     answers_again(&served);
@@ -330,13 +334,13 @@ fn the_next_node_puts_away_what_one_left_that_was_killed() {
     let begun = Instant::now();
     while all.iter().any(lives) {
         assert!(begun.elapsed() < WAIT, "{all:?} live on");
-        thread::yield_now();
+        thread::sleep(PAUSE);
     }
     let (next, another) = (app.serve(), App::new(ALONE).serve());
     let begun = Instant::now();
     while !groups_of(node).is_empty() {
         assert!(begun.elapsed() < WAIT, "{:?}", groups_of(node));
-        thread::yield_now();
+        thread::sleep(PAUSE);
     }
     // Those of nodes that live are theirs.
     assert!(!groups_of(next.pid()).is_empty() && !groups_of(another.pid()).is_empty());
@@ -357,7 +361,7 @@ fn all_three(served: &Served) -> Vec<u32> {
             return all;
         }
         assert!(begun.elapsed() < WAIT, "{all:?}");
-        thread::yield_now();
+        thread::sleep(PAUSE);
     }
 }
 
@@ -373,7 +377,7 @@ fn of_a_process_and_one_that_stands_by_either_may_die() {
             let begun = Instant::now();
             while lives(one) {
                 assert!(begun.elapsed() < WAIT, "{one} lives on");
-                thread::yield_now();
+                thread::sleep(PAUSE);
             }
             answers_again(&served);
         }
@@ -404,7 +408,7 @@ fn no_process_outlives_its_node() {
         let begun = Instant::now();
         while all.iter().any(lives) {
             assert!(begun.elapsed() < WAIT, "{by}: {all:?} live on");
-            thread::yield_now();
+            thread::sleep(PAUSE);
         }
     }
 }

@@ -6,14 +6,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::WAIT;
 use crate::app::App;
 use crate::client::{Connection, Request};
+use crate::{PAUSE, WAIT};
 
 const MANIFEST: &str = r#"
     [functions.lab]
@@ -248,6 +248,7 @@ fn what_functions_say_is_shown_and_followed() {
     let served = user.app(MANIFEST).serve();
     served.text("/say?one");
     served.text("/say?two");
+    served.says("lab | complained two\n");
     assert_eq!(
         user.well(&["logs"]),
         "lab | said one\nlab | complained one\nlab | said two\nlab | complained two\n"
@@ -354,12 +355,14 @@ fn state_that_another_has_is_waited_for_but_not_long() {
         // The file is there when it is open.
         while !app.path(".sampan").is_dir() {
             assert!(begun.elapsed() < WAIT);
-            thread::yield_now();
+            thread::sleep(PAUSE);
         }
         (importing, lines)
     };
     let (mut importing, lines) = import();
+    let begun = Instant::now();
     let used = loop {
+        assert!(begun.elapsed() < WAIT, "`import` does not have it");
         let ended = user.run(&["state", "--app", &directory, "ls"]);
         // Whoever is first has it.
         if ended.code != Some(0) {
@@ -372,12 +375,15 @@ fn state_that_another_has_is_waited_for_but_not_long() {
         "{}",
         used.stderr
     );
+    let begun = Instant::now();
     let waiting =
         user.command(&["state", "--app", &directory, "get", "visits", "k"]).stdout(Stdio::piped()).spawn();
     drop(lines);
     assert!(importing.wait().expect("it is waited for").success());
+    // Where the disk is so slow, it is not waited for.
+    let is_slow = begun.elapsed() > Duration::from_secs(1);
     let got = waiting.and_then(Child::wait_with_output).expect("it is waited for");
-    assert_eq!((got.status.code(), got.stdout), (Some(0), b"v".to_vec()));
+    assert!(is_slow || (got.status.code(), &*got.stdout) == (Some(0), b"v"), "{got:?}");
 }
 
 #[test]
