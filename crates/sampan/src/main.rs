@@ -25,7 +25,7 @@ use std::path::Path;
 use std::process::exit;
 
 use appended::Appended;
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use report::Report;
 
 /// Run WebAssembly programs, each with as much isolation as it chooses to pay for
@@ -72,11 +72,11 @@ fn main() {
         Some(appended) => arguments_for(appended),
         None => arguments(),
     };
-    let cli = match Cli::try_parse_from(arguments) {
-        Ok(cli) => cli,
+    let command = match parse(&arguments) {
+        Ok(command) => command,
         Err(error) => usage::end(&error),
     };
-    let ended = match cli.command {
+    let ended = match command {
         Command::Run(run) => run.with(appended).execute(),
         Command::Serve(serve) => serve.execute(),
         Command::New(new) => new.execute().map(|()| 0),
@@ -99,6 +99,24 @@ fn main() {
     }
 }
 
+/// The command that is meant. Of those that are to start at once only that one is made: to make all of them takes a
+/// millisecond. What is wrong with it, or asked of it, all of them together tell.
+fn parse(arguments: &[OsString]) -> Result<Command, clap::Error> {
+    let alone = match arguments.get(1).and_then(|name| name.to_str()) {
+        Some("run") => parse_alone(arguments).map(Command::Run),
+        Some("serve") => parse_alone(arguments).map(Command::Serve),
+        Some("worker") => parse_alone(arguments).map(Command::Worker),
+        _ => None,
+    };
+    alone.map_or_else(|| Cli::try_parse_from(arguments).map(|cli| cli.command), Ok)
+}
+
+fn parse_alone<T: Args>(arguments: &[OsString]) -> Option<T> {
+    let command = T::augment_args(clap::Command::new("sampan"));
+    let matches = command.try_get_matches_from(arguments.get(1..)?).ok()?;
+    T::from_arg_matches(&matches).ok()
+}
+
 /// How `run` is called for what is appended to this program: all arguments of the process go to that.
 fn arguments_for(appended: &Appended) -> Vec<OsString> {
     let run = ["sampan", "run"].into_iter().chain(appended.flags.iter().map(String::as_str)).chain(["--"]);
@@ -119,7 +137,7 @@ fn arguments() -> Vec<OsString> {
 /// Whether the first argument can only be meant as a program: no command, and it looks like a file or is one.
 fn is_program(first: &OsString) -> bool {
     let text = first.to_string_lossy();
-    let is_command = Cli::command().find_subcommand(&*text).is_some() || text == "help";
-    let is_path = text.contains(['.', '/']) || Path::new(first).is_file();
-    text == "-" || (!is_command && !text.starts_with('-') && is_path)
+    let is_command = || Cli::command().find_subcommand(&*text).is_some() || text == "help";
+    let is_path = || text.contains(['.', '/']) || Path::new(first).is_file();
+    text == "-" || (!text.starts_with('-') && is_path() && !is_command())
 }

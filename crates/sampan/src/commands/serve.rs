@@ -168,27 +168,17 @@ impl Serve {
             let signals = signals().map_err(|error| Report::failure("cannot start").cause(error))?;
             let begun = entry(&path, &current.app(), &url, node.as_deref());
             _registered = registry::announce(&begun);
-            eprintln!("sampan: {} {} on {url}", begun.app, begun.version);
-            let showing = Showing::begin(&current.app());
-            let exporting = exporter.map(|exporter| exporter.begin(Arc::clone(&current)));
+            let stopped = stopped(node.clone(), signals);
+            // Where connections are served, so that no thread has to wake another one for each; and before anybody is told.
+            let serving = tokio::spawn(server.serve(stopped));
+            let mut told = format!("sampan: {} {} on {url}\n", begun.app, begun.version);
             if let (Some(console), Some(node)) = (console, &node) {
-                eprintln!("sampan: console on {}", login(node));
+                told += &format!("sampan: console on {}\n", login(node));
                 tokio::spawn(console.serve(Arc::clone(node)));
             }
-            let stopped = async move {
-                let asked = async {
-                    match &node {
-                        Some(node) => node.stopped().await,
-                        None => std::future::pending().await,
-                    }
-                };
-                tokio::select! {
-                    () = signalled(signals) => {}
-                    () = asked => {}
-                }
-            };
-            // Where connections are served, so that no thread has to wake another one for each.
-            let serving = tokio::spawn(server.serve(stopped));
+            eprint!("{told}");
+            let showing = Showing::begin(&current.app());
+            let exporting = exporter.map(|exporter| exporter.begin(Arc::clone(&current)));
             serving.await.map_err(|error| Report::failure("cannot serve any more").cause(error))?;
             showing.finish().await;
             finish(exporting).await;
@@ -308,6 +298,20 @@ async fn patiently<T>(loading: impl Future<Output = T>) -> T {
 /// The signals by which somebody wants the node to stop, from now on.
 fn signals() -> io::Result<[Signal; 2]> {
     Ok([signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?])
+}
+
+/// Comes when the node is to stop.
+async fn stopped(node: Option<Arc<Node>>, signals: [Signal; 2]) {
+    let asked = async {
+        match &node {
+            Some(node) => node.stopped().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = signalled(signals) => {}
+        () = asked => {}
+    }
 }
 
 /// Comes when one of them has.
