@@ -78,6 +78,10 @@ impl Error {
                 Some("a manifest declares one with `[buckets.NAME]`".to_owned())
             }
             Error::NoBucket { known, .. } => Some(format!("it has `{}`", known.join("`, `"))),
+            Error::NoEntry { .. } => Some(
+                "it is to be a command, or to export `wasi:http/handler` or `sampan:chain/handler`"
+                    .to_owned(),
+            ),
             Error::Worker { source, .. } => source.hint.clone(),
             _ => None,
         }

@@ -1,5 +1,6 @@
 //! Finds the manifest of an app, and reads it.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use engine::Form;
@@ -46,23 +47,39 @@ pub(crate) fn read(path: &Path) -> Result<Found, Report> {
 /// # Errors
 /// As [`read`].
 pub(crate) fn read_or_program(path: &Path) -> Result<Found, Report> {
-    let is_program = !is_app(path) && engine::read(path).is_ok_and(|bytes| Form::detect(&bytes).is_ok());
-    let Some(file) = path.file_name().filter(|_| is_program) else {
+    if is_app(path) || !holds_program(path)? {
         return read(path);
-    };
+    }
     let shown = path.display().to_string();
+    let file = path
+        .file_name()
+        .and_then(OsStr::to_str)
+        .ok_or_else(|| Report::usage(format!("cannot serve `{shown}`")).cause("its name is not in UTF-8"))?;
     let name = name_of(path);
     // Both know a text by the same signs.
-    let program =
-        serde_json::Value::from(file.to_str().ok_or_else(|| {
-            Report::usage(format!("cannot serve `{shown}`")).cause("its name is not in UTF-8")
-        })?);
+    let program = serde_json::Value::from(file);
     let text = format!(
         "[app]\nname = \"{name}\"\nversion = \"0.0.0\"\n[functions.{name}]\nprogram = {program}\n\
          [[routes]]\npath = \"/{{*rest}}\"\nfunction = \"{name}\"\n"
     );
     let manifest = Manifest::parse(&text, &shown).map_err(Report::usage)?;
-    Ok(Found { path: path.to_owned(), manifest, is_program })
+    Ok(Found { path: path.to_owned(), manifest, is_program: true })
+}
+
+/// Whether a file is a program, and no text that may be a manifest; of one that cannot be read, its reader tells more.
+///
+/// # Errors
+/// When it is neither.
+fn holds_program(path: &Path) -> Result<bool, Report> {
+    let Ok(bytes) = engine::read(path) else { return Ok(false) };
+    match Form::detect(&bytes) {
+        Ok(_) => Ok(true),
+        Err(seems) if bytes.contains(&0) => {
+            let report = Report::usage(format!("cannot serve `{}`", path.display()));
+            Err(report.cause(seems).hint("name a directory with a `sampan.toml`, or a program"))
+        }
+        Err(_) => Ok(false),
+    }
 }
 
 /// What the app of a program is called: as its file, as far as that is a name.
