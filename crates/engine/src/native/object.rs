@@ -7,7 +7,6 @@ use std::sync::Arc;
 use super::elf::Image;
 use super::error::Error;
 use super::frames::StackPart;
-use crate::limits::FUNCTION_NAME_BYTES_MAX;
 use rt::Stopped;
 use rt::abi::{self, List};
 
@@ -68,8 +67,9 @@ impl Module {
         (own, is_whole)
     }
 
-    /// What those of these functions are called that have a name, as `aot` has put it down for guests.
-    pub(crate) fn names_of(&self, functions: &[u32]) -> BTreeMap<u32, String> {
+    /// What those of these functions are called that have a name, as `aot` has put it down for guests; of each so many
+    /// bytes at most.
+    pub(crate) fn names_of(&self, functions: &[u32], bytes_max: usize) -> BTreeMap<u32, String> {
         let wanted: BTreeSet<u32> = functions.iter().copied().collect();
         let mut names = BTreeMap::new();
         let Some(mut at) = self.object.0.address(&format!("sampan_names_{}", self.name)) else {
@@ -84,7 +84,7 @@ impl Module {
                 }
                 let len = at.add(4).cast::<u32>().read_unaligned() as usize;
                 if wanted.contains(&number) {
-                    let name = slice::from_raw_parts(at.add(8), len.min(FUNCTION_NAME_BYTES_MAX));
+                    let name = slice::from_raw_parts(at.add(8), len.min(bytes_max));
                     names.entry(number).or_insert_with(|| String::from_utf8_lossy(name).into_owned());
                 }
                 at = at.add(8 + len);

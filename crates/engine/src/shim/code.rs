@@ -9,7 +9,10 @@ use rt::Stopped;
 use rt::abi::{ABI_VERSION, Kind};
 use rt::linux::Linux;
 
-use crate::limits::{NATIVE_FRAMES_MAX, NATIVE_STACK_BYTES, NATIVE_STACKS_KEPT_MAX, NATIVE_TRACE_BYTES};
+use crate::limits::{
+    FUNCTION_NAME_BYTES_MAX, NATIVE_FRAMES_MAX, NATIVE_STACK_BYTES, NATIVE_STACKS_KEPT_MAX,
+    NATIVE_TRACE_BYTES,
+};
 use crate::native::{Error, Module, Object, StackPart, slots_of};
 use crate::signal;
 
@@ -132,7 +135,7 @@ impl Code {
     /// The functions that were running when a trap stopped them; none if it is not known.
     pub(super) fn backtrace(&self, at: &Stopped, stack: &StackPart<'_>) -> Option<NativeBacktrace> {
         let (numbers, is_whole) = self.module.running(at, stack, NATIVE_FRAMES_MAX);
-        let names = self.module.names_of(&numbers);
+        let names = self.module.names_of(&numbers, FUNCTION_NAME_BYTES_MAX);
         let function = |number| NativeFunction { number, name: names.get(&number).cloned() };
         let functions: Vec<_> = numbers.into_iter().map(function).collect();
         (!functions.is_empty()).then_some(NativeBacktrace { functions, is_whole })

@@ -182,6 +182,7 @@ const OPEN: &[(&str, &str)] = &[
     ("sealed::the_process_that_stands_by_for_all_may_die", "the same"),
     ("sealed::no_process_outlives_its_node", "the same"),
     ("sealed::what_makes_processes_is_replaced_though_nobody_asks", "the same"),
+    ("sealed::what_makes_processes_and_does_not_answer_is_replaced", "the same"),
     ("sealed::what_dies_each_time_is_replaced_ever_more_seldom", "the same"),
     ("sealed::the_next_node_puts_away_what_one_left_that_was_killed", "the same"),
 ];

@@ -277,6 +277,19 @@ fn makers(served: &Served, should: impl Fn((u32, u32)) -> bool) -> (u32, u32) {
     }
 }
 
+/// One that was stopped by somebody, or hangs, would keep all waiting.
+#[test]
+fn what_makes_processes_and_does_not_answer_is_replaced() {
+    let served = App::new(ALONE).serve();
+    let (zygote, blank) = makers(&served, |_| true);
+    signal(zygote, "STOP");
+    for process in [blank, sealed_process(&served)] {
+        signal(process, "KILL");
+    }
+    answers_again(&served);
+    makers(&served, |(other, _)| other != zygote);
+}
+
 #[test]
 fn what_makes_processes_is_replaced_though_nobody_asks() {
     let served = App::new(ALONE).serve();
