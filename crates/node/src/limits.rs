@@ -11,6 +11,9 @@ pub const RANDOM_IDS: usize = 64;
 /// Connections that are open at once; more of them wait to be accepted.
 pub const CONNECTIONS_MAX: usize = 20_000;
 
+/// Connections that wait to be accepted, at most: a client whose connection finds no room tries again after a second.
+pub const BACKLOG: u32 = 4_096;
+
 /// The longest that a request may take, whatever the functions that answer it may take.
 pub const DEADLINE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 

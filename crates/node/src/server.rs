@@ -1,5 +1,6 @@
 //! Accepts connections and answers their requests, until it is told to stop.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -9,13 +10,13 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
 use crate::Error;
 use crate::current::Current;
-use crate::limits::{CONNECTIONS_MAX, GRACE, HEAD_BYTES_MAX, HEAD_WAIT, HEADERS_MAX, WARM_IDLE};
+use crate::limits::{BACKLOG, CONNECTIONS_MAX, GRACE, HEAD_BYTES_MAX, HEAD_WAIT, HEADERS_MAX, WARM_IDLE};
 use crate::respond::respond;
 
 /// A server of one app.
@@ -23,6 +24,15 @@ pub struct Server {
     current: Arc<Current>,
     listener: TcpListener,
     encryption: Option<TlsAcceptor>,
+}
+
+/// As [`TcpListener::bind`] does, with room for many clients that come at once.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // The port may have been somebody's a moment ago.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 impl Server {
@@ -36,7 +46,7 @@ impl Server {
         encryption: Option<Arc<rustls::ServerConfig>>,
     ) -> Result<Self, Error> {
         let failed = |source| Error::Listen { address, source };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let listener = listen(address).map_err(failed)?;
         Ok(Self { current, listener, encryption: encryption.map(TlsAcceptor::from) })
     }
 

@@ -1,6 +1,8 @@
 //! Clients that do what they should not: too much, too slowly, in a wrong form, or in the middle of it nothing more.
 
+use std::net::TcpStream;
 use std::process::Command;
+use std::time::Duration;
 
 use crate::app::{App, Served};
 use crate::client::{Connection, Request};
@@ -190,4 +192,22 @@ fn many_idle_connections_are_kept_while_others_are_answered() {
     for connection in idle.iter_mut().step_by(97) {
         assert_eq!(connection.ask(&Request::new("GET", "/length")).well(), "0");
     }
+}
+
+/// Clients that come while nobody accepts.
+const AT_ONCE: usize = 500;
+
+#[test]
+fn many_who_come_at_once_are_not_sent_away() {
+    let most =
+        std::fs::read_to_string("/proc/sys/net/core/somaxconn").expect("the kernel says what it takes");
+    let most = most.trim().parse().map_or(AT_ONCE, |most: usize| AT_ONCE.min(most));
+    let served = App::new(NARROW).serve();
+    served.signal("STOP");
+    // Whose connection is not taken tries again for longer than that.
+    let come = |_| TcpStream::connect_timeout(&served.address, Duration::from_millis(900));
+    let waiting: Result<Vec<_>, _> = (0..most).map(come).collect();
+    served.signal("CONT");
+    assert_eq!(waiting.expect("all are taken").len(), most);
+    assert_eq!(served.ask(&Request::new("GET", "/length")).well(), "0");
 }
