@@ -79,7 +79,7 @@ impl Error {
             }
             Error::NoBucket { known, .. } => Some(format!("it has `{}`", known.join("`, `"))),
             Error::NoEntry { .. } => Some(
-                "it is to be a command, or to export `wasi:http/handler` or `sampan:chain/handler`"
+                "it is to be a command, or to export a handler, as of `wasi:http` or `sampan:chain`"
                     .to_owned(),
             ),
             Error::Worker { source, .. } => source.hint.clone(),

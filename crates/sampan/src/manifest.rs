@@ -71,7 +71,8 @@ pub(crate) fn read_or_program(path: &Path) -> Result<Found, Report> {
 /// # Errors
 /// When it is neither.
 fn holds_program(path: &Path) -> Result<bool, Report> {
-    let Ok(bytes) = engine::read(path) else { return Ok(false) };
+    // What is no file may be read only once.
+    let Some(bytes) = path.is_file().then(|| engine::read(path).ok()).flatten() else { return Ok(false) };
     match Form::detect(&bytes) {
         Ok(_) => Ok(true),
         Err(seems) if bytes.contains(&0) => {

@@ -104,7 +104,8 @@ struct Task {
     grants: Grants,
 }
 
-fn local_address(text: &str) -> Result<SocketAddr, &'static str> {
+/// Where to listen: an address, for what a name means is for others to say.
+pub(super) fn local_address(text: &str) -> Result<SocketAddr, &'static str> {
     text.parse().map_err(|_| "expected `ADDR:PORT`, such as `127.0.0.1:8080` or `[::1]:8080`")
 }
 

@@ -3,7 +3,7 @@
 mod watch;
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::str::FromStr;
@@ -23,6 +23,7 @@ use tokio::task::JoinHandle;
 
 use crate::commands;
 use crate::commands::build::build_missing;
+use crate::commands::run::local_address;
 use crate::registry::{self, Entry};
 use crate::report::Report;
 use crate::table::printable;
@@ -43,7 +44,7 @@ pub(crate) struct Serve {
     app: PathBuf,
 
     /// Answer requests on this address
-    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080", value_parser = address)]
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080", value_parser = local_address)]
     listen: SocketAddr,
 
     /// Show the node on this address, or not at all with `off` [default: 127.0.0.1:8081, or another port where that
@@ -78,15 +79,9 @@ impl FromStr for ConsoleAddress {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
             "off" => Ok(Self(None)),
-            text => address(text).map(|address| Self(Some(address))),
+            text => local_address(text).map(|address| Self(Some(address))),
         }
     }
-}
-
-/// Where to listen; what is no address may be a name of this machine, such as `localhost`.
-fn address(text: &str) -> Result<SocketAddr, &'static str> {
-    let mut addresses = text.to_socket_addrs().ok().into_iter().flatten();
-    addresses.next().ok_or("expected `ADDR:PORT`, such as `127.0.0.1:8080` or `[::1]:8080`")
 }
 
 /// Where the console listens unless told otherwise.
