@@ -31,6 +31,9 @@ pub(crate) const CGROUP_MAKE_PAUSE: Duration = Duration::from_millis(1);
 /// Control groups beside the own one in which others that were left behind are looked for.
 pub(crate) const CGROUPS_BESIDE_MAX: usize = 4_096;
 
+/// A zygote that does not answer for so long is stopped, or hangs, and is replaced.
+pub(crate) const ZYGOTE_ANSWER_MAX: Duration = Duration::from_secs(10);
+
 /// Bytes of the name of a function, as a trap tells it.
 pub(crate) const FUNCTION_NAME_BYTES_MAX: usize = 4 << 10;
 

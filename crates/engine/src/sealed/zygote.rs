@@ -21,12 +21,10 @@ use super::namespaces::Ids;
 use super::supervisor::Outside;
 use super::system::{checked, file_in_memory, pair, pidfd, send_signal, wait_for};
 use super::{Birth, Error, Newborn, Plan, bear, leave, threads};
+use crate::limits::ZYGOTE_ANSWER_MAX;
 
 /// Standard streams.
 const STREAMS: i32 = 3;
-
-/// A zygote that does not answer for so long is stopped, or hangs, and is replaced.
-const ZYGOTE_ANSWER_MAX: Duration = Duration::from_secs(10);
 
 /// A zygote, as its node sees it. It is ended when this is dropped.
 pub struct Zygote {
@@ -88,6 +86,10 @@ impl Zygote {
             }
             _ => return Err(Error::Zygote),
         };
+        // A number that is none would mean many processes, or all.
+        if pid <= 0 {
+            return Err(Error::Zygote);
+        }
         // Its number is its own until this process, whose child it is, has waited for its end.
         let process = pidfd(pid).inspect_err(|_| give_up(pid))?;
         let entrance = cgroup.entrance();

@@ -37,7 +37,7 @@ struct Makers {
 
 struct StandingBy {
     /// Its end is waited for until this is dropped, which is before it is put away.
-    _watch: PipeWriter,
+    watch: PipeWriter,
     blank: Blank,
 }
 
@@ -69,11 +69,11 @@ impl Zygote {
     ) -> Result<Outside, Error> {
         let limits_processors = plan.processors.is_some();
         let standing_by = if limits_processors { None } else { self.0.blank().take() };
-        if let Some(StandingBy { blank, _watch }) = standing_by {
-            drop(_watch);
+        if let Some(StandingBy { blank, watch }) = standing_by {
+            drop(watch);
             match blank.tell(plan, order, streams, &mut meanwhile) {
                 // It has died meanwhile, or lacks what could not be had when it was made.
-                Err(Error::Process(_) | Error::Refused(_)) => {}
+                Err(Error::Process(_) | Error::Refused(_)) => self.0.missed.notify_one(),
                 told => return told,
             }
         }
@@ -108,8 +108,8 @@ impl Makers {
         let other = {
             // Whoever buries it finds it there.
             let mut place = self.blank();
-            let _watch = watch(&blank, Arc::downgrade(self))?;
-            place.replace(StandingBy { _watch, blank })
+            let watch = watch(&blank, Arc::downgrade(self))?;
+            place.replace(StandingBy { watch, blank })
         };
         // Somebody else was as quick.
         drop(other);
