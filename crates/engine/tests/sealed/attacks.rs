@@ -3,7 +3,6 @@
 use std::ffi::CStr;
 use std::io;
 use std::sync::atomic::Ordering;
-use std::thread;
 
 use libc::{c_int, c_long};
 
@@ -304,7 +303,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
     // The supervisor.
     attack("flood the supervisor", "sends it messages without end", Nothing, |_| flood(b"W"), &["ended: Nonsense"]),
     attack("send nonsense", "sends what is no message", Nothing, |_| flood(b"?"), &["ended: Nonsense"]),
-    attack(OUTLAST, "talks to a supervisor that waits for its end, and does not end", Nothing, |_| chatter(),
+    attack(OUTLAST, "talks to a supervisor that waits for its end, and does not end", Nothing, |_| flood(b"?"),
         &["ended: signal 9"]),
     attack("send code that nobody wants", "has the supervisor keep code of another program", Nothing, |_| flood(b"M"),
         &["ended: Nonsense"]),
@@ -523,17 +522,6 @@ fn old_call() -> String {
     // SAFETY: the number is that of `getpid` there, which does nothing.
     unsafe { std::arch::asm!("int 0x80", inlateout("eax") 20 => returned, options(nostack)) };
     format!("reached: {returned}")
-}
-
-/// Sends what is no message for as long as it lives.
-fn chatter() -> String {
-    loop {
-        // SAFETY: the byte is there.
-        let sent = unsafe { libc::write(3, b"?".as_ptr().cast(), 1) };
-        if sent < 0 {
-            thread::yield_now();
-        }
-    }
 }
 
 /// Sends the same message until the supervisor has enough.

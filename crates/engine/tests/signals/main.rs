@@ -177,7 +177,7 @@ fn nobody_wakes_a_thread_without_a_program() {
     let before = slept();
     std::thread::sleep(Duration::from_millis(200));
     // Once for the sleep, and once for the tick after the last program; a few times it may wait for memory. A timer would
-    // wake it two hundred times.
+    // wake it fifty times at the least.
     let times = slept() - before;
     assert!(times <= 10, "it fell asleep {times} times");
 }
