@@ -112,6 +112,14 @@ pub const PROCESSORS_MAX: f64 = 4_096.0;
 /// How many milliseconds a connection may take for a sealed process that waits for it. One that does not is not waited for.
 pub const SEALED_CONNECT_MS_MAX: i32 = 30_000;
 
+/// The least and the most bytes a second that a sealed process can be held to send.
+pub const EGRESS_RATE_MIN: u64 = 16 << 10;
+/// See [`EGRESS_RATE_MIN`].
+pub const EGRESS_RATE_MAX: u64 = 64 << 30;
+
+/// How long a connection that was closed may take to send what it has, where the process is held to a rate.
+pub const SEALED_CLOSING_MAX: Duration = Duration::from_secs(60);
+
 /// Bytes of a datagram that a sealed process sends.
 pub const SEALED_DATAGRAM_BYTES_MAX: usize = 65_535;
 

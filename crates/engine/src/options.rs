@@ -1,8 +1,9 @@
 //! The fine print under a profile: `-O key=value`.
 
 use crate::limits::{
-    COMPILE_SECONDS, COMPILE_SECONDS_MAX, COMPILE_SECONDS_MIN, CPU_NAME_BYTES_MAX, HANDLES_MAX, HANDLES_MIN,
-    POOL_SLOTS_MAX, PROCESSORS_MAX, PROCESSORS_MIN, STACK_BYTES_MAX, STACK_BYTES_MIN, parse_bytes,
+    COMPILE_SECONDS, COMPILE_SECONDS_MAX, COMPILE_SECONDS_MIN, CPU_NAME_BYTES_MAX, EGRESS_RATE_MAX,
+    EGRESS_RATE_MIN, HANDLES_MAX, HANDLES_MIN, POOL_SLOTS_MAX, PROCESSORS_MAX, PROCESSORS_MIN,
+    STACK_BYTES_MAX, STACK_BYTES_MIN, parse_bytes,
 };
 use crate::{Error, Profile, Settings, shim, signal};
 
@@ -106,6 +107,8 @@ pub struct Options {
     pub seal: Seal,
     /// `processors`: those whose time a sealed process may use.
     pub processors: Option<f64>,
+    /// `egress-rate`: bytes a second that a sealed process may send to the network.
+    pub egress_rate: Option<u64>,
 }
 
 /// One line of `-O help`.
@@ -120,7 +123,7 @@ pub struct Help {
 }
 
 /// Every option, in the order in which help lists them.
-pub const HELP: [Help; 13] = [
+pub const HELP: [Help; 14] = [
     Help {
         key: "codegen",
         values: "cranelift | native | pulley",
@@ -172,6 +175,11 @@ pub const HELP: [Help; 13] = [
         values: "COUNT, such as 1.5",
         summary: "sealed: processors whose time it may use (all)",
     },
+    Help {
+        key: "egress-rate",
+        values: "SIZE from 16K to 64G",
+        summary: "sealed: bytes a second that it may send to the network (any)",
+    },
     Help { key: "stack", values: "SIZE from 64K to 256M", summary: "WebAssembly stack of the program (1M)" },
     Help {
         key: "handles",
@@ -200,6 +208,7 @@ impl Options {
             compile_seconds: COMPILE_SECONDS,
             seal: Seal::Required,
             processors: None,
+            egress_rate: None,
         }
     }
 }
@@ -325,7 +334,7 @@ impl Settings {
             ("deterministic", "no") => options.deterministic = false,
             ("precompiled", "sealed") => options.precompiled = Precompiled::Sealed,
             ("precompiled", "any") => options.precompiled = Precompiled::Any,
-            ("seal" | "processors", _) if self.profile != Profile::Sealed => {
+            ("seal" | "processors" | "egress-rate", _) if self.profile != Profile::Sealed => {
                 return Err(refuse(
                     "only a program under profile `sealed` has a process of its own".to_owned(),
                 ));
@@ -336,6 +345,10 @@ impl Settings {
                 Ok(count) if (PROCESSORS_MIN..=PROCESSORS_MAX).contains(&count) => {
                     options.processors = Some(count)
                 }
+                _ => return Err(malformed()),
+            },
+            ("egress-rate", size) => match parse_bytes(size).map(|bytes| bytes as u64) {
+                Some(rate @ EGRESS_RATE_MIN..=EGRESS_RATE_MAX) => options.egress_rate = Some(rate),
                 _ => return Err(malformed()),
             },
             ("stack", size) => match parse_bytes(size) {

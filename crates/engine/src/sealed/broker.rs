@@ -10,15 +10,16 @@ use std::mem;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use libc::{c_int, sa_family_t, sockaddr, sockaddr_in, sockaddr_in6, sockaddr_storage};
+use libc::{c_int, sockaddr_in, sockaddr_storage};
 
 use super::egress::{Egress, Protocol, SOCKETS_MAX};
 use super::notify::{Call, Listener};
-use super::system::{check, checked, made};
+use super::pace::{PERIOD, Pace};
+use super::socket::{Answer, Socket, number_of};
+use super::system::checked;
 use crate::limits::{SEALED_CONNECT_MS_MAX, SEALED_DATAGRAM_BYTES_MAX};
 
 /// Threads that answer the calls of one process: some may wait for a name server, or a connection.
@@ -30,22 +31,13 @@ pub(super) struct Broker {
     /// Of the process.
     memory: File,
     egress: Arc<dyn Egress>,
-    /// The first number that a socket has in the process.
+    /// How fast the process may send, if that is limited.
+    pace: Option<Pace>,
+    /// The first number that a socket has in the process: one of TCP, and [`SOCKETS_MAX`] after it one of UDP.
     first: u32,
     /// By their numbers in the process, as far as it is honest about them.
     sockets: Mutex<BTreeMap<u32, Arc<Socket>>>,
 }
-
-/// A socket of the process: the supervisor's copy.
-struct Socket {
-    fd: OwnedFd,
-    protocol: Protocol,
-    /// Whether it is at an address to which others may come.
-    listens: AtomicBool,
-}
-
-/// What a call comes to: what it returns, or the number of an error.
-type Answer = Result<i64, c_int>;
 
 impl Broker {
     /// Answers until the process has ended.
@@ -53,10 +45,11 @@ impl Broker {
         calls: OwnedFd,
         memory: OwnedFd,
         first: u32,
-        egress: Arc<dyn Egress>,
+        (egress, bytes_per_second): (Arc<dyn Egress>, Option<u64>),
     ) -> io::Result<()> {
         let (calls, memory) = (Listener::new(calls), File::from(memory));
-        let broker = Arc::new(Self { calls, memory, egress, first, sockets: Mutex::default() });
+        let (pace, sockets) = (bytes_per_second.map(Pace::new), Mutex::default());
+        let broker = Arc::new(Self { calls, memory, egress, pace, first, sockets });
         for _ in 0..THREADS {
             let broker = Arc::clone(&broker);
             thread::Builder::new().name("egress".to_owned()).spawn(move || {
@@ -64,18 +57,22 @@ impl Broker {
                 while let Some(call) = broker.calls.next() {
                     broker.see_to(&call);
                 }
+                broker.end();
             })?;
         }
         Ok(())
     }
 
-    fn see_to(&self, call: &Call) {
+    fn see_to(self: &Arc<Self>, call: &Call) {
         match call.number {
             // It says so itself when it succeeds.
             libc::SYS_socket => self.socket(call).unwrap_or_else(|error| self.calls.answer(call, Err(error))),
             libc::SYS_close => {
                 // Before the process does: only then is the connection at its end.
-                self.sockets().remove(&(call.arguments[0] as u32));
+                let closed = self.sockets().remove(&(call.arguments[0] as u32));
+                if let (Some(pace), Some(socket)) = (&self.pace, closed) {
+                    pace.close(socket);
+                }
                 self.calls.go_on(call);
             }
             _ => self.calls.answer(call, self.known(call).and_then(|socket| self.act(&socket, call))),
@@ -102,51 +99,104 @@ impl Broker {
     }
 
     /// Makes a socket of TCP or UDP, and gives it to the process.
-    fn socket(&self, call: &Call) -> Result<(), c_int> {
+    fn socket(self: &Arc<Self>, call: &Call) -> Result<(), c_int> {
         let [family, kind, protocol, ..] = call.arguments.map(|argument| argument as c_int);
         if ![libc::AF_INET, libc::AF_INET6].contains(&family) {
             return Err(libc::EAFNOSUPPORT);
         }
         let flags = kind & (libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC);
-        let (protocol, kind) = match (kind & !flags, protocol) {
-            (libc::SOCK_STREAM, 0 | libc::IPPROTO_TCP) => (Protocol::Tcp, libc::SOCK_STREAM),
-            (libc::SOCK_DGRAM, 0 | libc::IPPROTO_UDP) => (Protocol::Udp, libc::SOCK_DGRAM),
+        let (protocol, first) = match (kind & !flags, protocol) {
+            (libc::SOCK_STREAM, 0 | libc::IPPROTO_TCP) => (Protocol::Tcp, self.first),
+            (libc::SOCK_DGRAM, 0 | libc::IPPROTO_UDP) => {
+                (Protocol::Udp, self.first.saturating_add(SOCKETS_MAX))
+            }
             _ => return Err(libc::EPROTONOSUPPORT),
         };
         let mut sockets = self.sockets();
-        let mut numbers = self.first..self.first.saturating_add(SOCKETS_MAX);
+        let closing = match (&self.pace, protocol) {
+            (Some(pace), Protocol::Tcp) => pace.closing_count() as u32,
+            _ => 0,
+        };
+        let mut numbers = first..first.saturating_add(SOCKETS_MAX.saturating_sub(closing));
         let number = numbers.find(|number| !sockets.contains_key(number)).ok_or(libc::EMFILE)?;
-        let kind = kind | flags | libc::SOCK_CLOEXEC;
-        // SAFETY: it takes numbers only.
-        let fd = made(unsafe { libc::socket(family, kind, 0) }.into()).map_err(number_of)?;
-        self.calls.give(call, fd.as_fd(), number).map_err(number_of)?;
-        sockets.insert(number, Arc::new(Socket { fd, protocol, listens: AtomicBool::new(false) }));
+        let socket = Arc::new(Socket::new(family, protocol, flags).map_err(number_of)?);
+        if let (Some(pace), Protocol::Tcp) = (&self.pace, protocol) {
+            // It has its part before it is the process's; where that cannot be, it is nobody's.
+            socket.set_rate(1).map_err(number_of)?;
+            self.keep_pace(pace).map_err(number_of)?;
+            pace.share(sockets.values().chain([&socket]));
+        }
+        self.calls.give(call, socket.fd.as_fd(), number).map_err(number_of)?;
+        sockets.insert(number, socket);
         Ok(())
     }
 
+    /// Has the rate shared anew, again and again, as long as there is a connection.
+    fn keep_pace(self: &Arc<Self>, pace: &Pace) -> io::Result<()> {
+        if pace.set_shared(true) {
+            return Ok(());
+        }
+        let broker = Arc::clone(self);
+        let shared = thread::Builder::new().name("egress rate".to_owned()).spawn(move || {
+            leave_signals_to_others();
+            while let Some(pace) = &broker.pace {
+                thread::sleep(PERIOD);
+                let sockets = broker.sockets();
+                if !pace.share(sockets.values()) {
+                    // Whoever opens another one waits for what is known of sockets.
+                    pace.set_shared(false);
+                    return;
+                }
+            }
+        });
+        shared.map(drop).inspect_err(|_| {
+            pace.set_shared(false);
+        })
+    }
+
+    /// The process has ended: nothing is kept for it.
+    fn end(&self) {
+        self.sockets().clear();
+        self.pace.iter().for_each(Pace::end);
+    }
+
     fn connect(&self, socket: &Socket, call: &Call) -> Answer {
-        let Some(to) = self.address(call.arguments[1], call.arguments[2])? else {
-            // An address of no family: datagrams go nowhere by themselves any more.
-            let nowhere = sockaddr { sa_family: libc::AF_UNSPEC as sa_family_t, sa_data: [0; 14] };
-            return match socket.protocol {
-                Protocol::Udp => socket.connect(&raw const nowhere, size_of::<sockaddr>()),
-                Protocol::Tcp => Err(libc::EACCES),
-            };
+        let is_datagram = socket.protocol == Protocol::Udp;
+        let to = match self.address(call.arguments[1], call.arguments[2])? {
+            Some(to) if self.egress.reaches(to, socket.protocol) => to,
+            None if is_datagram && self.pace.is_some() => {
+                socket.set_peer(None);
+                return Ok(0);
+            }
+            None if is_datagram => return socket.disconnect(),
+            _ => return Err(libc::EACCES),
         };
-        if !self.egress.reaches(to, socket.protocol) {
-            return Err(libc::EACCES);
+        if is_datagram && self.pace.is_some() {
+            // The kernel would send without a word to anybody.
+            socket.set_peer(Some(to));
+            return Ok(0);
         }
-        let (address, len) = raw(to);
-        match socket.protocol {
-            Protocol::Tcp if !socket.is_nonblocking()? => self.wait_for(socket, &address, len),
-            _ => socket.connect((&raw const address).cast(), len),
+        if let (Some(pace), Protocol::Tcp) = (&self.pace, socket.protocol) {
+            self.wait_until_paid(pace)?;
         }
+        if is_datagram || socket.is_nonblocking()? { socket.connect(to) } else { self.wait_for(socket, to) }
+    }
+
+    /// Waits until no more was sent than may be, but no longer than the process lives.
+    fn wait_until_paid(&self, pace: &Pace) -> Result<(), c_int> {
+        pace.share(self.sockets().values());
+        let wait = pace.wait().as_millis().min(SEALED_CONNECT_MS_MAX as u128) as c_int;
+        // Of the calls only their end is looked at.
+        let mut calls = libc::pollfd { fd: self.calls.as_raw_fd(), events: 0, revents: 0 };
+        // SAFETY: there is one entry.
+        let ended = if wait > 0 { unsafe { libc::poll(&mut calls, 1, wait) } } else { 0 };
+        if ended == 0 && pace.wait() < PERIOD { Ok(()) } else { Err(libc::ETIMEDOUT) }
     }
 
     /// Connects for a process that waits for it, but no longer than it lives.
-    fn wait_for(&self, socket: &Socket, address: &sockaddr_storage, len: usize) -> Answer {
+    fn wait_for(&self, socket: &Socket, to: SocketAddr) -> Answer {
         socket.set_nonblocking(true)?;
-        let mut connected = socket.connect(ptr(address), len);
+        let mut connected = socket.connect(to);
         if connected == Err(libc::EINPROGRESS) {
             let wait = |fd, events| libc::pollfd { fd, events, revents: 0 };
             // Of the calls only their end is looked at.
@@ -169,12 +219,11 @@ impl Broker {
         if !listens && at.port() != 0 {
             return Err(libc::EACCES);
         }
-        let (address, len) = raw(at);
-        // SAFETY: the address is as long as it says.
-        let bound = checked(unsafe { libc::bind(socket.fd.as_raw_fd(), ptr(&address), len as u32) });
-        bound.map_err(number_of)?;
-        socket.listens.store(listens, Ordering::Relaxed);
-        Ok(0)
+        // Who comes would have connections that nobody counts.
+        if listens && self.pace.is_some() {
+            return Err(libc::EACCES);
+        }
+        socket.bind(at, listens)
     }
 
     /// Sends a datagram. Where others may come, they are answered, whoever they are: the process has their addresses.
@@ -187,20 +236,19 @@ impl Broker {
             .ok()
             .filter(|len| *len <= SEALED_DATAGRAM_BYTES_MAX)
             .ok_or(libc::EMSGSIZE)?;
-        let to = self.address(at, at_len)?.ok_or(libc::EAFNOSUPPORT)?;
-        if !socket.listens.load(Ordering::Relaxed) && !self.egress.reaches(to, Protocol::Udp) {
+        let to = match at {
+            0 => socket.peer().ok_or(libc::EDESTADDRREQ)?,
+            at => self.address(at, at_len)?.ok_or(libc::EAFNOSUPPORT)?,
+        };
+        if !socket.listens() && !self.egress.reaches(to, Protocol::Udp) {
             return Err(libc::EACCES);
         }
         let mut datagram = vec![0; len];
         self.read(bytes, &mut datagram)?;
-        let (address, address_len) = raw(to);
-        let flags = flags as c_int & libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-        // SAFETY: the datagram and the address are as long as they say.
-        let sent = check(unsafe {
-            let (at, len) = (datagram.as_ptr().cast(), datagram.len());
-            libc::sendto(socket.fd.as_raw_fd(), at, len, flags, ptr(&address), address_len as u32)
-        } as i64);
-        sent.map_err(number_of)
+        if self.pace.as_ref().is_some_and(|pace| !pace.lets(len)) {
+            return Ok(len as i64);
+        }
+        socket.send(&datagram, flags as c_int & libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL, to)
     }
 
     /// Copies an address out of the process. `None` for one of no family.
@@ -233,55 +281,6 @@ impl Broker {
     }
 }
 
-impl Socket {
-    fn connect(&self, address: *const sockaddr, len: usize) -> Answer {
-        // SAFETY: whoever calls this has an address that is so long.
-        let connected = checked(unsafe { libc::connect(self.fd.as_raw_fd(), address, len as u32) });
-        connected.map(|_| 0).map_err(number_of)
-    }
-
-    /// A socket that was bound to nothing would be bound to any address by it.
-    fn listen(&self, backlog: c_int) -> Answer {
-        if self.protocol != Protocol::Tcp || !self.listens.load(Ordering::Relaxed) {
-            return Err(libc::EACCES);
-        }
-        // SAFETY: it takes numbers only.
-        checked(unsafe { libc::listen(self.fd.as_raw_fd(), backlog) }).map(|_| 0).map_err(number_of)
-    }
-
-    fn flags(&self) -> Result<c_int, c_int> {
-        // SAFETY: it takes numbers only.
-        checked(unsafe { libc::fcntl(self.fd.as_raw_fd(), libc::F_GETFL) }).map_err(number_of)
-    }
-
-    fn is_nonblocking(&self) -> Result<bool, c_int> {
-        self.flags().map(|flags| flags & libc::O_NONBLOCK != 0)
-    }
-
-    fn set_nonblocking(&self, nonblocking: bool) -> Result<(), c_int> {
-        let others = self.flags()? & !libc::O_NONBLOCK;
-        let flags = if nonblocking { others | libc::O_NONBLOCK } else { others };
-        // SAFETY: it takes numbers only.
-        checked(unsafe { libc::fcntl(self.fd.as_raw_fd(), libc::F_SETFL, flags) })
-            .map(drop)
-            .map_err(number_of)
-    }
-
-    /// What became of a connection.
-    fn error(&self) -> Answer {
-        let (mut error, mut len) = (0, size_of::<c_int>() as u32);
-        // SAFETY: the number and its length live until the call returns.
-        let asked = checked(unsafe {
-            let into = (&raw mut error).cast();
-            libc::getsockopt(self.fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_ERROR, into, &mut len)
-        });
-        match (asked.map_err(number_of)?, error) {
-            (_, 0) => Ok(0),
-            (_, error) => Err(error),
-        }
-    }
-}
-
 /// The supervisor waits for signals; one that came to a thread that does not would end it on the spot.
 fn leave_signals_to_others() {
     // SAFETY: the set is plain data, and lives until the calls return.
@@ -292,41 +291,7 @@ fn leave_signals_to_others() {
     }
 }
 
-fn number_of(error: io::Error) -> c_int {
-    error.raw_os_error().unwrap_or(libc::EIO)
-}
-
 /// Bytes that are as many.
 fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
     bytes.try_into().unwrap_or([0; N])
-}
-
-fn ptr(address: &sockaddr_storage) -> *const sockaddr {
-    (&raw const *address).cast()
-}
-
-/// An address as the kernel takes it, and its length.
-fn raw(address: SocketAddr) -> (sockaddr_storage, usize) {
-    // SAFETY: plain data for which zero is a value, and room for addresses of any family.
-    unsafe {
-        let mut storage: sockaddr_storage = mem::zeroed();
-        let len = match address {
-            SocketAddr::V4(address) => {
-                let raw = &mut *(&raw mut storage).cast::<sockaddr_in>();
-                raw.sin_family = libc::AF_INET as sa_family_t;
-                raw.sin_port = address.port().to_be();
-                raw.sin_addr.s_addr = u32::from_ne_bytes(address.ip().octets());
-                size_of::<sockaddr_in>()
-            }
-            SocketAddr::V6(address) => {
-                let raw = &mut *(&raw mut storage).cast::<sockaddr_in6>();
-                raw.sin6_family = libc::AF_INET6 as sa_family_t;
-                raw.sin6_port = address.port().to_be();
-                raw.sin6_addr.s6_addr = address.ip().octets();
-                raw.sin6_scope_id = address.scope_id();
-                size_of::<sockaddr_in6>()
-            }
-        };
-        (storage, len)
-    }
 }

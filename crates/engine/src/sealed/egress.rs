@@ -22,7 +22,7 @@ use super::notify;
 /// What this layer is called.
 pub(super) const LAYER: &str = "egress";
 
-/// Sockets that a process may have at once. Its supervisor has a copy of each.
+/// Sockets of TCP that a process may have at once, and of UDP as many. Its supervisor has a copy of each.
 pub(super) const SOCKETS_MAX: u32 = 256;
 
 /// What a sealed process may use of the host's network. It is asked by its supervisor, and may take its time.
@@ -57,13 +57,21 @@ pub(super) struct WayOut {
 }
 
 impl WayOut {
-    /// Has the calls of this process that concern the network answered, and says so in `layers`.
-    pub(super) fn open(memory: io::Result<File>, first: u32, layers: &mut Vec<Layer>) -> Option<Self> {
+    /// Has the calls of this process that concern the network answered, and says so in `layers`. Where its rate is limited,
+    /// those by which it sends datagrams, too.
+    pub(super) fn open(
+        memory: io::Result<File>,
+        first: u32,
+        is_limited: bool,
+        layers: &mut Vec<Layer>,
+    ) -> Option<Self> {
         // Two questions in one message would be a message with an address for each, which nobody takes.
         // SAFETY: this process has one thread.
         unsafe { std::env::set_var("RES_OPTIONS", "single-request") };
         let opened = memory.and_then(|memory| {
-            let calls = notify::intercept(&mut filter(first))?;
+            // Of UDP, by the numbers that they have; a connection keeps its rate by itself.
+            let datagrams = if is_limited { first.saturating_add(SOCKETS_MAX) } else { u32::MAX };
+            let calls = notify::intercept(&mut filter(first, datagrams))?;
             Ok(Self { memory, calls, first })
         });
         let (held, way_out) = match opened {
@@ -81,18 +89,20 @@ impl WayOut {
     }
 }
 
-/// Picks out the calls that the supervisor answers: all that make a socket or say an address, and those that close one. The
-/// kernel does the others. What this compares are halves of arguments, since such a program has 32 bits.
-fn filter(first: u32) -> Vec<sock_filter> {
+/// Picks out the calls that the supervisor answers: all that make a socket or say an address, those that close one, and those
+/// that send without an address on sockets from `datagrams` on. The kernel does the others. What this compares are halves of
+/// arguments, since such a program has 32 bits.
+fn filter(first: u32, datagrams: u32) -> Vec<sock_filter> {
     const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
     const EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
     const AT_LEAST: u16 = (libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K) as u16;
     const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
     // Places in the program.
     const SAYS_ADDRESS: u8 = 7;
-    const CLOSES: u8 = 11;
-    const LET: u8 = 13;
-    const ASK: u8 = 14;
+    const SAYS_NONE: u8 = 11;
+    const CLOSES: u8 = 13;
+    const LET: u8 = 15;
+    const ASK: u8 = 16;
     let load = |at: usize| sock_filter { code: LOAD, jt: 0, jf: 0, k: at as u32 };
     let argument = |index: usize| offset_of!(seccomp_data, args) + index * size_of::<u64>();
     // A jump says how many places it leaves out.
@@ -116,10 +126,12 @@ fn filter(first: u32) -> Vec<sock_filter> {
         load(argument(4)),
         jump(8, EQUAL, 0, 9, ASK),
         load(argument(4) + size_of::<u32>()),
-        jump(10, EQUAL, 0, LET, ASK),
+        jump(10, EQUAL, 0, SAYS_NONE, ASK),
         // Of a descriptor the kernel, too, looks at the low half only.
         load(argument(0)),
-        jump(12, AT_LEAST, first, ASK, LET),
+        jump(12, AT_LEAST, datagrams, ASK, LET),
+        load(argument(0)),
+        jump(14, AT_LEAST, first, ASK, LET),
         result(libc::SECCOMP_RET_ALLOW),
         result(libc::SECCOMP_RET_USER_NOTIF),
     ]

@@ -14,7 +14,7 @@ const DESCRIPTORS_OWN: u64 = 64;
 
 /// Sets what holds from the beginning. The supervisor's sockets get numbers above all others: from which one on.
 pub(super) fn set(plan: &Plan) -> (Layer, u32) {
-    let sockets = if plan.network.is_granted() { u64::from(SOCKETS_MAX) } else { 0 };
+    let sockets = if plan.network.is_granted() { u64::from(SOCKETS_MAX) * 2 } else { 0 };
     let descriptors = plan.descriptors_max.saturating_add(DESCRIPTORS_OWN).saturating_add(sockets);
     let descriptors = descriptors.min(most_descriptors());
     let sockets_at = u32::try_from(descriptors - sockets.min(descriptors / 2)).unwrap_or(u32::MAX);

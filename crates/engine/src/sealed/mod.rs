@@ -25,9 +25,11 @@ mod limits;
 pub(crate) mod mapped;
 mod namespaces;
 mod notify;
+mod pace;
 mod root;
 mod seccomp;
 mod shared;
+mod socket;
 mod supervisor;
 mod system;
 mod zygote;
@@ -76,6 +78,8 @@ pub struct Plan {
     pub memory_bytes_max: u64,
     /// Processors whose time it may use; any number where there is none.
     pub processors: Option<f64>,
+    /// Bytes a second that it may send to the network; any number where there is none.
+    pub egress_rate: Option<u64>,
     /// Descriptors that the program may hold open.
     pub descriptors_max: u64,
 }
@@ -113,6 +117,7 @@ impl Plan {
             network: Network::None,
             memory_bytes_max: settings.limits.memory_bytes_max as u64,
             processors: settings.options.processors,
+            egress_rate: settings.options.egress_rate,
             descriptors_max: settings.limits.handles_max as u64,
         }
     }
@@ -243,7 +248,8 @@ impl Inside {
         layers.push(landlock::restrict(&plan));
         layers.push(Layer::from_result("no dumps", control(libc::PR_SET_DUMPABLE, 0)));
         layers.push(seccomp::set_up(plan.network.is_granted()));
-        let way_out = memory.and_then(|memory| WayOut::open(memory, sockets_at, &mut layers));
+        let way_out = memory
+            .and_then(|memory| WayOut::open(memory, sockets_at, plan.egress_rate.is_some(), &mut layers));
         // A change of capabilities may have made it forget.
         control(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64)?;
         channel.send(Tag::Layers, &layer::to_bytes(&layers), None)?;

@@ -126,7 +126,7 @@ impl Outside {
         if let Network::Granted(egress) = &plan.network
             && !self.layers.iter().any(|layer| layer.name == egress::LAYER && layer.is_refused())
         {
-            self.broker(Arc::clone(egress))?;
+            self.broker((Arc::clone(egress), plan.egress_rate))?;
         }
         if !self.cgroup.holds_memory() {
             limits::limit_data(self.pid, self.process_bytes_max)?;
@@ -152,12 +152,12 @@ impl Outside {
         &self.channel
     }
 
-    /// Makes the connections of the process from now on.
-    fn broker(&self, egress: Arc<dyn Egress>) -> io::Result<()> {
+    /// Makes the connections of the process from now on, as they are granted, and at this rate.
+    fn broker(&self, granted: (Arc<dyn Egress>, Option<u64>)) -> io::Result<()> {
         let (memory, calls) = (self.expect(Tag::Memory)?, self.expect(Tag::Calls)?);
         match (memory.content.try_into(), memory.file, calls.file) {
             (Ok(first), Some(memory), Some(calls)) => {
-                Broker::start(calls, memory, u32::from_le_bytes(first), egress)
+                Broker::start(calls, memory, u32::from_le_bytes(first), granted)
             }
             _ => Err(io::ErrorKind::InvalidData.into()),
         }

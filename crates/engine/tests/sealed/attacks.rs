@@ -8,6 +8,7 @@ use libc::{c_int, c_long};
 
 use crate::attempt::{Host, LEFT_OPEN, VARIABLE_AT};
 use crate::egress;
+use crate::rate;
 use crate::scene::SECRET;
 
 /// The attack on a supervisor that only waits for the process to end.
@@ -33,6 +34,8 @@ pub(crate) enum Grant {
     Dirs,
     /// To connect and send to one port of the host.
     OnePeer,
+    /// The same, at a [rate](crate::rate::RATE).
+    OnePeerSlowly,
 }
 
 /// What was taken over.
@@ -67,6 +70,11 @@ const fn attack(
     Attack { name, tries, grant, phases: BOTH, attempt, must }
 }
 
+/// An attack on the rate at which it may send: its supervisor says how fast it was.
+const fn at_rate(name: &'static str, tries: &'static str, attempt: fn(&Host) -> String) -> Attack {
+    Attack { phases: RUNNING, ..attack(name, tries, OnePeerSlowly, attempt, &[rate::KEPT]) }
+}
+
 /// A system call that no such process makes, with these arguments.
 macro_rules! call {
     ($name:literal, $tries:literal, $number:ident $(, $argument:expr)*) => {
@@ -91,7 +99,7 @@ macro_rules! ask {
 const NO_PATH: &[&str] = &["failed: ENOENT", "failed: EACCES"];
 const NO_WRITE: &[&str] = &["failed: EROFS", "failed: EACCES"];
 
-use Grant::{Dirs, Nothing, OnePeer};
+use Grant::{Dirs, Nothing, OnePeer, OnePeerSlowly};
 
 #[rustfmt::skip]
 pub(crate) const ATTACKS: &[Attack] = &[
@@ -227,6 +235,17 @@ pub(crate) const ATTACKS: &[Attack] = &[
         &["failed: EACCES"]),
     attack("sockets without end", "uses up the descriptors of its supervisor", OnePeer, |_| egress::sockets(),
         &["failed: EMFILE"]),
+    at_rate("send all it can", "sends faster than it may", |host| rate::one_connection(host.granted)),
+    at_rate("send by many connections", "has a rate for each", |host| rate::many_connections(host.granted)),
+    at_rate("connect again and again", "sends before its connection has a rate", |host| rate::again_and_again(host.granted)),
+    at_rate("close and go on", "sends on what the supervisor believes to be closed", |host| rate::closed(host.granted)),
+    at_rate("send datagrams without end", "has them sent faster than it may", |host| rate::datagrams(host.granted, false)),
+    at_rate("send datagrams without an address", "sends past who counts them",
+        |host| rate::datagrams(host.granted, true)),
+    Attack {
+        phases: RUNNING,
+        ..attack("set its own rate", "sends faster than it may", OnePeerSlowly, |_| rate::raise(), &["failed: EPERM"])
+    },
     attack("ping", "sends what is neither TCP nor UDP", OnePeer,
         |_| egress::protocol(libc::SOCK_DGRAM, libc::IPPROTO_ICMP), &["failed: EPROTONOSUPPORT"]),
     attack("TCP by several paths", "adds addresses to a connection", OnePeer,

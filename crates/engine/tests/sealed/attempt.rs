@@ -13,6 +13,7 @@ use engine::{Profile, Settings};
 
 use crate::attacks::{ATTACKS, Grant, OUTLAST, Phase};
 use crate::egress::OnePeer;
+use crate::rate;
 use crate::scene::VARIABLE;
 
 /// The number of a descriptor that is left open, as a careless program does.
@@ -57,7 +58,13 @@ pub(crate) fn run(name: &str, phase: &str, dir: &Path) {
             plan.dirs = vec![dir("granted", false), dir("read-only", true)];
         }
         Grant::OnePeer => plan.network = Network::Granted(Arc::new(OnePeer(host.granted))),
+        Grant::OnePeerSlowly => {
+            plan.network = Network::Granted(Arc::new(OnePeer(host.granted)));
+            plan.egress_rate = Some(rate::RATE);
+        }
     }
+    let [_, peer] = listeners;
+    let peer = rate::Peer::new(peer).expect("a port of UDP, too");
     match split(plan) {
         Ok(Side::Inside(inside)) => {
             if phase == Phase::Running.name() {
@@ -68,11 +75,16 @@ pub(crate) fn run(name: &str, phase: &str, dir: &Path) {
         }
         Ok(Side::Outside(outside)) => {
             outside.layers().iter().for_each(|layer| eprintln!("{layer}"));
+            // Whom nobody counts is still there.
+            let counting = if attack.must == [rate::KEPT] { Some(peer.count()) } else { None };
             let ending = match attack.name {
                 OUTLAST => outside.finish(PATIENCE).expect("its end can be waited for"),
                 _ => outside.supervise(None, Some(TIME_MAX), None).expect("it can be supervised"),
             };
             match ending {
+                Ending::Exited(0) if counting.is_some() => {
+                    println!("{}", counting.map(rate::Counting::verdict).unwrap_or_default())
+                }
                 // It has said by itself what happened.
                 Ending::Exited(0) => {}
                 Ending::Memory(_) => println!("ended: memory"),

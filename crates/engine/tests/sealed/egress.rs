@@ -25,17 +25,17 @@ impl Egress for OnePeer {
     }
 }
 
-const HERE: [u8; 4] = [127, 0, 0, 1];
+pub(crate) const HERE: [u8; 4] = [127, 0, 0, 1];
 
 /// The number of the channel to the supervisor.
 const CHANNEL: c_int = 3;
 
-fn made(kind: c_int) -> c_int {
+pub(crate) fn made(kind: c_int) -> c_int {
     // SAFETY: it takes numbers only.
     unsafe { libc::socket(libc::AF_INET, kind, 0) }
 }
 
-fn connect(socket: c_int, to: &sockaddr_in) -> c_long {
+pub(crate) fn connect(socket: c_int, to: &sockaddr_in) -> c_long {
     // SAFETY: the address is as long as it says.
     unsafe { libc::connect(socket, (&raw const *to).cast(), size_of_val(to) as u32) }.into()
 }

@@ -17,6 +17,8 @@ mod calls;
 #[cfg(target_os = "linux")]
 mod egress;
 #[cfg(target_os = "linux")]
+mod rate;
+#[cfg(target_os = "linux")]
 mod scene;
 
 #[cfg(target_os = "linux")]

@@ -12,8 +12,10 @@ mod place;
 
 use std::fs::{self, Permissions};
 use std::io::Read;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use child::{Ended, guest, sampan, shell};
@@ -305,7 +307,38 @@ fn its_options_are_its_own() {
     place.run(&["-O", "seal=required"]).fails(2, "cannot use `-O seal=required`");
     sealed(&place, &["-O", "processors=0.5"]).well();
     sealed(&place, &["-O", "processors=0"]).fails(2, "cannot use `-O processors=0`");
+    place.run(&["-O", "egress-rate=1M"]).fails(2, "cannot use `-O egress-rate=1M`");
+    sealed(&place, &["-O", "egress-rate=1M"]).well();
+    sealed(&place, &["-O", "egress-rate=1K"]).fails(2, "cannot use `-O egress-rate=1K`");
+    sealed(&place, &["-O", "egress-rate=1M", "--listen", "127.0.0.1:0"])
+        .fails(2, "cannot use `--listen` with `-O egress-rate`");
     for flag in ["--sample", "--coredump"] {
         sealed(&place, &[flag, "file"]).fails(2, &format!("cannot use `{flag}` under profile `sealed`"));
     }
+}
+
+/// Bytes a second, as they are asked for.
+const RATE: u64 = 1 << 20;
+
+#[test]
+fn a_program_sends_no_faster_than_it_may() {
+    let server = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let peer = server.local_addr().expect("an address");
+    let reading = thread::spawn(move || {
+        let (mut stream, _) = server.accept().expect("it connects");
+        let (begun, mut bytes, mut buffer) = (Instant::now(), 0, vec![0; 1 << 20]);
+        while begun.elapsed() < Duration::from_secs(2) {
+            bytes += stream.read(&mut buffer).expect("it sends") as u64;
+        }
+        (bytes, begun.elapsed())
+    });
+    let (peer, rate) = (peer.to_string(), format!("egress-rate={RATE}"));
+    let flood =
+        sampan(&["run", "--profile", "sealed", "-O", &rate, "--net", &peer]).arg(guest("p2/net.wasm"));
+    assert_eq!(flood.arg("tcp-flood").arg(peer).run().well(), "lost\n");
+    let (bytes, time) = reading.join().expect("it reads to the end");
+    let may = RATE * time.as_millis() as u64 / 1_000;
+    // On this machine a packet has 64 KiB, and the first go out at once.
+    assert!(bytes < may + may / 10 + (512 << 10), "{bytes} in {time:?}");
+    assert!(bytes > may / 4, "{bytes} in {time:?}");
 }

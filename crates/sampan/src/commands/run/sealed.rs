@@ -20,6 +20,11 @@ impl Run {
                 .cause("nobody looks into a sealed process")
                 .hint("`--profile dense` runs the same code where it can be looked at"));
         }
+        if settings.options.egress_rate.is_some() && !task.grants.listen.is_empty() {
+            return Err(Report::usage("cannot use `--listen` with `-O egress-rate`")
+                .cause("what is sent to who comes would count for nothing")
+                .hint("`-O egress-rate` holds what the program sends to where `--net` and `--http` let it"));
+        }
         task.grants.dirs.iter().try_for_each(check)?;
         let plan = plan(settings, &task.grants);
         match sealed::split(plan).map_err(|error| unsealed(&task.shown, &error))? {

@@ -1,0 +1,213 @@
+//! A socket of a sealed process: its supervisor's copy.
+
+use std::io;
+use std::mem;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use libc::{c_int, c_void, sa_family_t, sockaddr, sockaddr_in, sockaddr_in6, sockaddr_storage};
+
+use super::egress::Protocol;
+use super::system::{checked, made};
+
+/// What a call comes to: what it returns, or the number of an error.
+pub(super) type Answer = Result<i64, c_int>;
+
+pub(super) struct Socket {
+    pub(super) fd: OwnedFd,
+    pub(super) protocol: Protocol,
+    /// Whether it is at an address to which others may come.
+    listens: AtomicBool,
+    /// Where its datagrams go, where the kernel is not told.
+    peer: Mutex<Option<SocketAddr>>,
+    /// Bytes sent that were counted.
+    counted: AtomicU64,
+}
+
+impl Socket {
+    /// Of this family, `AF_INET` or `AF_INET6`; `flags` as for `socket(2)`.
+    pub(super) fn new(family: c_int, protocol: Protocol, flags: c_int) -> io::Result<Self> {
+        let kind = match protocol {
+            Protocol::Tcp => libc::SOCK_STREAM,
+            Protocol::Udp => libc::SOCK_DGRAM,
+        };
+        // SAFETY: it takes numbers only.
+        let fd = made(unsafe { libc::socket(family, kind | flags | libc::SOCK_CLOEXEC, 0) }.into())?;
+        let (listens, peer, counted) = (AtomicBool::new(false), Mutex::default(), AtomicU64::new(0));
+        Ok(Self { fd, protocol, listens, peer, counted })
+    }
+
+    pub(super) fn connect(&self, to: SocketAddr) -> Answer {
+        let (address, len) = raw(to);
+        self.connect_raw(ptr(&address), len)
+    }
+
+    /// Has datagrams go nowhere by themselves any more.
+    pub(super) fn disconnect(&self) -> Answer {
+        let nowhere = sockaddr { sa_family: libc::AF_UNSPEC as sa_family_t, sa_data: [0; 14] };
+        self.connect_raw(&raw const nowhere, size_of::<sockaddr>())
+    }
+
+    fn connect_raw(&self, address: *const sockaddr, len: usize) -> Answer {
+        // SAFETY: whoever calls this has an address that is so long.
+        let connected = checked(unsafe { libc::connect(self.fd.as_raw_fd(), address, len as u32) });
+        connected.map(|_| 0).map_err(number_of)
+    }
+
+    /// Where its datagrams go; nowhere by themselves, where it is `None`.
+    pub(super) fn set_peer(&self, peer: Option<SocketAddr>) {
+        *self.peer.lock().unwrap_or_else(PoisonError::into_inner) = peer;
+    }
+
+    pub(super) fn peer(&self) -> Option<SocketAddr> {
+        *self.peer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether others may come from now on, `listens` says.
+    pub(super) fn bind(&self, at: SocketAddr, listens: bool) -> Answer {
+        let (address, len) = raw(at);
+        // SAFETY: the address is as long as it says.
+        let bound = checked(unsafe { libc::bind(self.fd.as_raw_fd(), ptr(&address), len as u32) });
+        bound.map_err(number_of)?;
+        self.listens.store(listens, Ordering::Relaxed);
+        Ok(0)
+    }
+
+    pub(super) fn listens(&self) -> bool {
+        self.listens.load(Ordering::Relaxed)
+    }
+
+    /// A socket that was bound to nothing would be bound to any address by it.
+    pub(super) fn listen(&self, backlog: c_int) -> Answer {
+        if self.protocol != Protocol::Tcp || !self.listens() {
+            return Err(libc::EACCES);
+        }
+        // SAFETY: it takes numbers only.
+        checked(unsafe { libc::listen(self.fd.as_raw_fd(), backlog) }).map(|_| 0).map_err(number_of)
+    }
+
+    /// Sends a datagram.
+    pub(super) fn send(&self, datagram: &[u8], flags: c_int, to: SocketAddr) -> Answer {
+        let (address, address_len) = raw(to);
+        // SAFETY: the datagram and the address are as long as they say.
+        let sent = unsafe {
+            let (at, len) = (datagram.as_ptr().cast(), datagram.len());
+            libc::sendto(self.fd.as_raw_fd(), at, len, flags, ptr(&address), address_len as u32)
+        };
+        if sent < 0 { Err(number_of(io::Error::last_os_error())) } else { Ok(sent as i64) }
+    }
+
+    fn flags(&self) -> Result<c_int, c_int> {
+        // SAFETY: it takes numbers only.
+        checked(unsafe { libc::fcntl(self.fd.as_raw_fd(), libc::F_GETFL) }).map_err(number_of)
+    }
+
+    pub(super) fn is_nonblocking(&self) -> Result<bool, c_int> {
+        self.flags().map(|flags| flags & libc::O_NONBLOCK != 0)
+    }
+
+    pub(super) fn set_nonblocking(&self, nonblocking: bool) -> Result<(), c_int> {
+        let others = self.flags()? & !libc::O_NONBLOCK;
+        let flags = if nonblocking { others | libc::O_NONBLOCK } else { others };
+        // SAFETY: it takes numbers only.
+        checked(unsafe { libc::fcntl(self.fd.as_raw_fd(), libc::F_SETFL, flags) })
+            .map(drop)
+            .map_err(number_of)
+    }
+
+    /// What became of a connection.
+    pub(super) fn error(&self) -> Answer {
+        let (mut error, mut len) = (0, size_of::<c_int>() as u32);
+        // SAFETY: the number and its length live until the call returns.
+        let asked = checked(unsafe {
+            let into = (&raw mut error).cast();
+            libc::getsockopt(self.fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_ERROR, into, &mut len)
+        });
+        match (asked.map_err(number_of)?, error) {
+            (_, 0) => Ok(0),
+            (_, error) => Err(error),
+        }
+    }
+
+    /// Has the kernel send no more than so many bytes a second of this connection.
+    pub(super) fn set_rate(&self, bytes_per_second: u64) -> io::Result<()> {
+        self.set_option(libc::SO_MAX_PACING_RATE, &bytes_per_second)
+    }
+
+    /// Whether bytes wait to be sent on, or to be acknowledged by, this connection.
+    pub(super) fn has_unsent(&self) -> bool {
+        let mut bytes: c_int = 0;
+        // SAFETY: the number lives until the call returns, which fails where there is no connection.
+        let asked = unsafe { libc::ioctl(self.fd.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+        asked == 0 && bytes > 0
+    }
+
+    /// Bytes that this connection has sent since this was last asked: also those that it sent again.
+    pub(super) fn newly_sent(&self) -> u64 {
+        /// Where `tcpi_bytes_sent` is in `struct tcp_info` of linux/tcp.h; since 4.19.
+        const BYTES_SENT: usize = 200;
+        let (mut info, mut len) = ([0_u8; BYTES_SENT + size_of::<u64>()], 0);
+        len += info.len() as u32;
+        // SAFETY: the information and its length live until the call returns.
+        let asked = unsafe {
+            let into = info.as_mut_ptr().cast();
+            libc::getsockopt(self.fd.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, into, &mut len)
+        };
+        let sent = info.last_chunk().filter(|_| asked == 0).map_or(0, |sent| u64::from_ne_bytes(*sent));
+        sent.saturating_sub(self.counted.fetch_max(sent, Ordering::Relaxed))
+    }
+
+    /// Takes nothing more to send, whoever else has the socket.
+    pub(super) fn shut(&self) {
+        // SAFETY: it takes numbers only. It fails where there is no connection.
+        unsafe { libc::shutdown(self.fd.as_raw_fd(), libc::SHUT_WR) };
+    }
+
+    /// Has what was not sent thrown away when the socket is closed.
+    pub(super) fn forget_unsent(&self) {
+        // Where that fails, the kernel waits as long as it waits for anybody.
+        let _ = self.set_option(libc::SO_LINGER, &libc::linger { l_onoff: 1, l_linger: 0 });
+    }
+
+    fn set_option<T>(&self, option: c_int, value: &T) -> io::Result<()> {
+        let (at, len) = ((&raw const *value).cast::<c_void>(), size_of::<T>() as u32);
+        // SAFETY: the value is as long as it says, and lives until the call returns.
+        checked(unsafe { libc::setsockopt(self.fd.as_raw_fd(), libc::SOL_SOCKET, option, at, len) }).map(drop)
+    }
+}
+
+pub(super) fn number_of(error: io::Error) -> c_int {
+    error.raw_os_error().unwrap_or(libc::EIO)
+}
+
+fn ptr(address: &sockaddr_storage) -> *const sockaddr {
+    (&raw const *address).cast()
+}
+
+/// An address as the kernel takes it, and its length.
+fn raw(address: SocketAddr) -> (sockaddr_storage, usize) {
+    // SAFETY: plain data for which zero is a value, and room for addresses of any family.
+    unsafe {
+        let mut storage: sockaddr_storage = mem::zeroed();
+        let len = match address {
+            SocketAddr::V4(address) => {
+                let raw = &mut *(&raw mut storage).cast::<sockaddr_in>();
+                raw.sin_family = libc::AF_INET as sa_family_t;
+                raw.sin_port = address.port().to_be();
+                raw.sin_addr.s_addr = u32::from_ne_bytes(address.ip().octets());
+                size_of::<sockaddr_in>()
+            }
+            SocketAddr::V6(address) => {
+                let raw = &mut *(&raw mut storage).cast::<sockaddr_in6>();
+                raw.sin6_family = libc::AF_INET6 as sa_family_t;
+                raw.sin6_port = address.port().to_be();
+                raw.sin6_addr.s6_addr = address.ip().octets();
+                raw.sin6_scope_id = address.scope_id();
+                size_of::<sockaddr_in6>()
+            }
+        };
+        (storage, len)
+    }
+}
