@@ -11,6 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 
+use crate::container;
 use crate::contest::{Benchmark, Contestant, Sample};
 use crate::peers::Peers;
 use crate::server::{Running, Server};
@@ -92,7 +93,10 @@ pub(crate) fn benchmarks(peers: &Peers, check: bool) -> Result<Vec<Benchmark>> {
                 true,
             )?,
             begun(peers, "sampan sealed, its process died", "profile = \"sealed\"\n", true)?,
-        ],
+        ]
+        .into_iter()
+        .chain(container::begun(peers)?)
+        .collect(),
     });
     benchmarks.push(Benchmark {
         name: "the next answer of a sealed function whose process died, after a pause".to_owned(),

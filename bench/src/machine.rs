@@ -25,6 +25,7 @@ pub(crate) fn header(peers: &Peers) -> Result<Vec<(&'static str, String)>> {
         ("Wasmtime", version(peers.wasmtime.as_deref())?),
         ("Node", version(peers.node.as_deref())?),
         ("workerd", version(peers.workerd.as_deref())?),
+        ("runc", version(peers.runc.as_deref())?),
     ])
 }
 
@@ -40,7 +41,7 @@ fn processor(cpuinfo: &str) -> String {
 fn version(program: &Path) -> Result<String> {
     let output = Command::new(program).arg("--version").output();
     let output = output.with_context(|| format!("cannot start `{}`", program.display()))?;
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    Ok(String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned())
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod apart;
 mod calls;
 mod compile;
 mod compute;
+mod container;
 mod contest;
 mod crowd;
 mod durable;

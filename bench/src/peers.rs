@@ -13,6 +13,7 @@ pub(crate) struct Peers {
     pub(crate) wasmtime: Option<PathBuf>,
     pub(crate) node: Option<PathBuf>,
     pub(crate) workerd: Option<PathBuf>,
+    pub(crate) runc: Option<PathBuf>,
     guests: PathBuf,
     programs: Option<PathBuf>,
     /// The home of every contestant: their caches live from one run to the next.
@@ -47,6 +48,7 @@ impl Peers {
             wasmtime: variable("SAMPAN_WASMTIME"),
             node: in_path("node"),
             workerd: variable("SAMPAN_WORKERD"),
+            runc: in_path("runc"),
             guests,
             programs: variable("SAMPAN_PROGRAMS"),
             state,
