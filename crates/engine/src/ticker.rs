@@ -79,7 +79,8 @@ impl Clock {
     }
 
     fn run(&self) {
-        while (!self.rests || self.rest()) && self.tick() {}
+        // Whoever starts a clock has something to do soon, and to wake it takes a while.
+        while self.tick() && self.rest() {}
     }
 
     /// Ticks until there is reason to rest; `false` at the end.

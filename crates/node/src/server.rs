@@ -95,21 +95,27 @@ impl Server {
             };
             let encryption = self.encryption.clone();
             let mut ended = ended.clone();
-            tokio::spawn(async move {
+            let serving = async move {
                 match encryption {
                     None => connection.serve(stream).await,
-                    Some(encryption) => tokio::select! {
-                        shaking = tokio::time::timeout(HEAD_WAIT, encryption.accept(stream)) => {
-                            if let Ok(Ok(stream)) = shaking {
-                                connection.serve(stream).await;
+                    // It is larger by far than what is not encrypted.
+                    Some(encryption) => Box::pin(async move {
+                        tokio::select! {
+                            shaking = tokio::time::timeout(HEAD_WAIT, encryption.accept(stream)) => {
+                                if let Ok(Ok(stream)) = shaking {
+                                    connection.serve(stream).await;
+                                }
                             }
+                            // Who has asked for nothing yet is not waited for.
+                            _ = ended.changed() => {}
                         }
-                        // Who has asked for nothing yet is not waited for.
-                        _ = ended.changed() => {}
-                    },
+                    })
+                    .await,
                 }
                 drop(place);
-            });
+            };
+            // Who spawns moves what he is given several times.
+            tokio::spawn(Box::pin(serving));
         }
         shrinking.abort();
         drop((self.listener, running));

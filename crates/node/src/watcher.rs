@@ -142,7 +142,8 @@ impl Telling {
             };
             value = Some(entry.value);
         }
-        let told = function.changed(call, name, key, value).await;
+        // What waits for changes need not have room for it.
+        let told = Box::pin(function.changed(call, name, key, value)).await;
         told.map_err(|failure| function.call_error(failure))
     }
 }
