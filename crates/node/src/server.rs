@@ -99,18 +99,20 @@ impl Server {
                 match encryption {
                     None => connection.serve(stream).await,
                     // It is larger by far than what is not encrypted.
-                    Some(encryption) => Box::pin(async move {
-                        tokio::select! {
-                            shaking = tokio::time::timeout(HEAD_WAIT, encryption.accept(stream)) => {
-                                if let Ok(Ok(stream)) = shaking {
-                                    connection.serve(stream).await;
+                    Some(encryption) => {
+                        Box::pin(async move {
+                            tokio::select! {
+                                shaking = tokio::time::timeout(HEAD_WAIT, encryption.accept(stream)) => {
+                                    if let Ok(Ok(stream)) = shaking {
+                                        connection.serve(stream).await;
+                                    }
                                 }
+                                // Who has asked for nothing yet is not waited for.
+                                _ = ended.changed() => {}
                             }
-                            // Who has asked for nothing yet is not waited for.
-                            _ = ended.changed() => {}
-                        }
-                    })
-                    .await,
+                        })
+                        .await
+                    }
                 }
                 drop(place);
             };

@@ -12,6 +12,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use libc::{c_int, sockaddr_in, sockaddr_storage};
 
@@ -121,8 +122,7 @@ impl Broker {
         let number = numbers.find(|number| !sockets.contains_key(number)).ok_or(libc::EMFILE)?;
         let socket = Arc::new(Socket::new(family, protocol, flags).map_err(number_of)?);
         if let (Some(pace), Protocol::Tcp) = (&self.pace, protocol) {
-            // It has its part before it is the process's; where that cannot be, it is nobody's.
-            socket.set_rate(1).map_err(number_of)?;
+            pace.hold(&socket).map_err(number_of)?;
             self.keep_pace(pace).map_err(number_of)?;
             pace.share(sockets.values().chain([&socket]));
         }
@@ -182,15 +182,27 @@ impl Broker {
         if is_datagram || socket.is_nonblocking()? { socket.connect(to) } else { self.wait_for(socket, to) }
     }
 
-    /// Waits until no more was sent than may be, but no longer than the process lives.
+    /// Waits until not too much was sent, but no longer than the process lives.
     fn wait_until_paid(&self, pace: &Pace) -> Result<(), c_int> {
-        pace.share(self.sockets().values());
-        let wait = pace.wait().as_millis().min(SEALED_CONNECT_MS_MAX as u128) as c_int;
-        // Of the calls only their end is looked at.
-        let mut calls = libc::pollfd { fd: self.calls.as_raw_fd(), events: 0, revents: 0 };
-        // SAFETY: there is one entry.
-        let ended = if wait > 0 { unsafe { libc::poll(&mut calls, 1, wait) } } else { 0 };
-        if ended == 0 && pace.wait() < PERIOD { Ok(()) } else { Err(libc::ETIMEDOUT) }
+        let begun = Instant::now();
+        loop {
+            pace.share(self.sockets().values());
+            let wait = pace.wait();
+            if wait.is_zero() {
+                return Ok(());
+            }
+            let left = Duration::from_millis(SEALED_CONNECT_MS_MAX as u64).saturating_sub(begun.elapsed());
+            if left.is_zero() {
+                return Err(libc::ETIMEDOUT);
+            }
+            let wait = wait.min(left).as_millis() as c_int + 1;
+            // Of the calls only their end is looked at.
+            let mut calls = libc::pollfd { fd: self.calls.as_raw_fd(), events: 0, revents: 0 };
+            // SAFETY: there is one entry.
+            if checked(unsafe { libc::poll(&mut calls, 1, wait) }).map_err(number_of)? > 0 {
+                return Err(libc::ECONNABORTED);
+            }
+        }
     }
 
     /// Connects for a process that waits for it, but no longer than it lives.

@@ -6,6 +6,7 @@
 //! to wait. A connection that was closed keeps a part as long as it sends. Datagrams go through the supervisor, and those that
 //! are too many are lost, as in any queue that is full.
 
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -22,6 +23,9 @@ const PARTS_WAITING: u64 = 8;
 
 /// The least rate of a connection, in bytes a second. With none at all it would not be held to any.
 const RATE_MIN: u64 = EGRESS_RATE_MIN / 256;
+
+/// Bytes of a packet, as in most networks. Two go out at once; on the loopback interface these would be 128 KiB.
+const PACKET_BYTES: i32 = 1_400;
 
 /// The rate of one process.
 pub(super) struct Pace {
@@ -52,9 +56,15 @@ impl Pace {
         self.account().take(bytes as u64, Instant::now())
     }
 
-    /// How long whoever connects has to wait, since more was sent than may be.
+    /// How long whoever connects has to wait, since so much more was sent than may be.
     pub(super) fn wait(&self) -> Duration {
         self.account().wait(Instant::now())
+    }
+
+    /// Holds a new socket to the rate, before it is the process's.
+    pub(super) fn hold(&self, socket: &Socket) -> io::Result<()> {
+        socket.set_packet_bytes(PACKET_BYTES)?;
+        socket.set_rate(self.bytes_per_second)
     }
 
     /// Counts what was sent, and gives each connection its part. Whether there is any.
@@ -80,7 +90,7 @@ impl Pace {
         // A little less, until all is paid for.
         let rate = if is_overdrawn { self.bytes_per_second / 8 * 7 } else { self.bytes_per_second };
         for (socket, rate) in connections.iter().zip(parts(rate, &waiting)) {
-            // A new one is held before it is anybody's; one that was goes on as it did.
+            // All are held to the whole rate at least.
             let _ = socket.set_rate(rate);
         }
         !connections.is_empty()
@@ -163,11 +173,11 @@ impl Account {
         self.bytes < 0
     }
 
-    /// How long it takes until something may be sent.
+    /// How long it takes until no more is to be paid than half a second brings.
     fn wait(&mut self, now: Instant) -> Duration {
         self.fill(now);
-        let micros =
-            u128::from(self.bytes.min(0).unsigned_abs()) * 1_000_000 / u128::from(self.bytes_per_second);
+        let paid = self.bytes.saturating_add_unsigned(self.bytes_per_second / 2);
+        let micros = u128::from(paid.min(0).unsigned_abs()) * 1_000_000 / u128::from(self.bytes_per_second);
         Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
     }
 }
@@ -214,6 +224,8 @@ mod tests {
         let begun = Instant::now();
         let mut account = Account::new(1_000_000, begun);
         assert!(!account.count(100_000, begun));
+        assert_eq!(account.wait(begun), Duration::ZERO);
+        assert!(account.count(500_000, begun));
         assert_eq!(account.wait(begun), Duration::ZERO);
         assert!(account.count(2_000_000, begun));
         assert_eq!(account.wait(begun), Duration::from_secs(2));

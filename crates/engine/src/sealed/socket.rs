@@ -133,7 +133,12 @@ impl Socket {
 
     /// Has the kernel send no more than so many bytes a second of this connection.
     pub(super) fn set_rate(&self, bytes_per_second: u64) -> io::Result<()> {
-        self.set_option(libc::SO_MAX_PACING_RATE, &bytes_per_second)
+        self.set_option(libc::SOL_SOCKET, libc::SO_MAX_PACING_RATE, &bytes_per_second)
+    }
+
+    /// Has the packets of this connection have no more bytes than that, on whichever network.
+    pub(super) fn set_packet_bytes(&self, bytes: c_int) -> io::Result<()> {
+        self.set_option(libc::IPPROTO_TCP, libc::TCP_MAXSEG, &bytes)
     }
 
     /// Whether bytes wait to be sent on, or to be acknowledged by, this connection.
@@ -168,13 +173,13 @@ impl Socket {
     /// Has what was not sent thrown away when the socket is closed.
     pub(super) fn forget_unsent(&self) {
         // Where that fails, the kernel waits as long as it waits for anybody.
-        let _ = self.set_option(libc::SO_LINGER, &libc::linger { l_onoff: 1, l_linger: 0 });
+        let _ = self.set_option(libc::SOL_SOCKET, libc::SO_LINGER, &libc::linger { l_onoff: 1, l_linger: 0 });
     }
 
-    fn set_option<T>(&self, option: c_int, value: &T) -> io::Result<()> {
+    fn set_option<T>(&self, level: c_int, option: c_int, value: &T) -> io::Result<()> {
         let (at, len) = ((&raw const *value).cast::<c_void>(), size_of::<T>() as u32);
         // SAFETY: the value is as long as it says, and lives until the call returns.
-        checked(unsafe { libc::setsockopt(self.fd.as_raw_fd(), libc::SOL_SOCKET, option, at, len) }).map(drop)
+        checked(unsafe { libc::setsockopt(self.fd.as_raw_fd(), level, option, at, len) }).map(drop)
     }
 }
 

@@ -25,8 +25,8 @@ const TIME: Duration = Duration::from_millis(1_500);
 /// Bytes of a packet: as in most networks, not as on this machine.
 const PACKET_BYTES: c_int = 1_400;
 
-/// What connections have sent before anybody could look, and what is there when nothing was sent.
-const AT_FIRST: u64 = 256 << 10;
+/// What connections have sent before anybody could look, what is there when nothing was sent, and what may be to pay.
+const AT_FIRST: u64 = (256 << 10) + RATE / 2;
 
 /// Who is sent to.
 pub(crate) struct Peer {
