@@ -120,20 +120,51 @@ impl Running {
         Ok(kilobytes * 1024.0)
     }
 
+    /// Asks for this as most clients do, on a connection that stays open, and waits for all of the answer.
+    pub(crate) fn get(&self, path: &str) -> Result<()> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").as_bytes())?;
+        let (mut answer, mut piece) = (Vec::new(), [0; 4_096]);
+        while !is_whole(&answer) {
+            let read = stream.read(&mut piece)?;
+            ensure!(read > 0, "`{path}`: the connection was closed");
+            answer.extend_from_slice(&piece[..read]);
+        }
+        ensure!(
+            answer.starts_with(b"HTTP/1.1 200"),
+            "`{path}` was answered with {}",
+            String::from_utf8_lossy(&answer)
+        );
+        Ok(())
+    }
+
     /// The body of the answer to one request.
     pub(crate) fn ask(&self, method: &str, path: &str, body: &str) -> Result<String> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
         let length = body.len();
-        write!(
-            stream,
-            // Of the older version, whose answers come in one piece.
+        // Of the older version, whose answers come in one piece; and all at once, as clients send it.
+        let request = format!(
             "{method} {path} HTTP/1.0\r\nhost: localhost\r\ncontent-type: application/json\r\n\
              content-length: {length}\r\n\r\n{body}"
-        )?;
+        );
+        stream.write_all(request.as_bytes())?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
         ensure!(answer.split(' ').nth(1) == Some("200"), "`{path}` was answered with {answer}");
         Ok(answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
+    }
+}
+
+/// Whether an answer of HTTP/1.1 has arrived with all of its body.
+fn is_whole(answer: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(answer);
+    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+    let head = head.to_ascii_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
+    match length.and_then(|length| length.trim().parse().ok()) {
+        Some(length) => body.len() >= length,
+        // It comes in chunks, of which the last one has no bytes.
+        None => body.ends_with("0\r\n\r\n"),
     }
 }
 
@@ -201,4 +232,18 @@ fn nanoseconds(text: &str) -> Option<f64> {
         _ => return None,
     };
     Some(number.parse::<f64>().ok()? * factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_whole;
+
+    #[test]
+    fn an_answer_is_whole_when_its_body_is() {
+        let parts = |answer: &str| (0..answer.len()).find(|end| is_whole(&answer.as_bytes()[..*end]));
+        assert_eq!(parts("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok!"), Some(40));
+        assert_eq!(parts("HTTP/1.1 200 OK\r\ncontent-length: 20\r\n\r\nok"), None);
+        let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
+        assert!(parts(chunked).is_none() && is_whole(chunked.as_bytes()));
+    }
 }

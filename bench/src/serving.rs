@@ -169,7 +169,7 @@ pub(crate) fn benchmarks(peers: &Peers, check: bool) -> Result<Vec<Benchmark>> {
         Rc::new(|server| {
             let begun = Instant::now();
             let running = Running::start((server.command)()?)?;
-            running.ask("GET", server.path, "")?;
+            running.get(server.path)?;
             Ok(begun.elapsed().as_nanos() as f64)
         }),
     )?);
@@ -178,7 +178,7 @@ pub(crate) fn benchmarks(peers: &Peers, check: bool) -> Result<Vec<Benchmark>> {
         Rc::new(|server| {
             let running = Running::start((server.command)()?)?;
             let begun = Instant::now();
-            running.ask("GET", server.path, "")?;
+            running.get(server.path)?;
             Ok(begun.elapsed().as_nanos() as f64)
         }),
     )?);
