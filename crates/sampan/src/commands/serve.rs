@@ -112,6 +112,8 @@ impl Serve {
             .enable_all()
             // Functions that use up their time slices must not keep others' requests from being read.
             .event_interval(node::limits::POLLS_BETWEEN_EVENTS)
+            // While the app is loaded, and not with the first request.
+            .on_thread_start(engine::wasmtime::Engine::tls_eager_initialize)
             .build()
             .map_err(|error| Report::failure("cannot start").cause(error))?;
         outlive_full_files(&runtime)?;
