@@ -3,7 +3,7 @@
 use crate::{guests, guests_dir, process, programs, setup};
 use anyhow::Result;
 
-/// What takes hours or has more text than is compiled: compilers, and what all programs are asked.
+/// What takes clang ten minutes, or has more text than it is given: compilers, and what all programs are asked.
 const NOT_BY_ITSELF: [&str; 3] = ["gcc_compiles", "clang_makes", "a_large_program"];
 
 /// The tests of `xtask/programs.toml` once more, where what runs under `dense` is native code. ARGS choose among them; without
