@@ -122,9 +122,9 @@ impl Broker {
         let number = numbers.find(|number| !sockets.contains_key(number)).ok_or(libc::EMFILE)?;
         let socket = Arc::new(Socket::new(family, protocol, flags).map_err(number_of)?);
         if let (Some(pace), Protocol::Tcp) = (&self.pace, protocol) {
-            pace.hold(&socket).map_err(number_of)?;
+            let others = sockets.range(first..first.saturating_add(SOCKETS_MAX)).count();
+            pace.hold(&socket, others).map_err(number_of)?;
             self.keep_pace(pace).map_err(number_of)?;
-            pace.share(sockets.values().chain([&socket]));
         }
         self.calls.give(call, socket.fd.as_fd(), number).map_err(number_of)?;
         sockets.insert(number, socket);
@@ -186,8 +186,7 @@ impl Broker {
     fn wait_until_paid(&self, pace: &Pace) -> Result<(), c_int> {
         let begun = Instant::now();
         loop {
-            pace.share(self.sockets().values());
-            let wait = pace.wait();
+            let wait = pace.wait(self.sockets().values());
             if wait.is_zero() {
                 return Ok(());
             }

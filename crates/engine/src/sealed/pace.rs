@@ -18,8 +18,11 @@ use crate::limits::{EGRESS_RATE_MIN, SEALED_CLOSING_MAX, SEALED_DATAGRAM_BYTES_M
 /// How often it is looked at what connections have sent, and have to send.
 pub(super) const PERIOD: Duration = Duration::from_millis(100);
 
+/// How often at most, by whoever connects again and again: to look takes as many system calls as there are connections.
+const PERIOD_MIN: Duration = Duration::from_millis(10);
+
 /// How many parts a connection has on which something waits, where others have one.
-const PARTS_WAITING: u64 = 8;
+const PARTS_WAITING: u64 = 16;
 
 /// The least rate of a connection, in bytes a second. With none at all it would not be held to any.
 const RATE_MIN: u64 = EGRESS_RATE_MIN / 256;
@@ -33,14 +36,18 @@ pub(super) struct Pace {
     account: Mutex<Account>,
     /// What the process has closed, since when, and what has not sent everything yet.
     closing: Mutex<Vec<(Instant, Arc<Socket>)>>,
-    /// Whether a thread shares it.
+    /// When that was shared last.
+    looked: Mutex<Instant>,
+    /// Whether a thread does it again and again.
     is_shared: AtomicBool,
 }
 
 impl Pace {
     pub(super) fn new(bytes_per_second: u64) -> Self {
-        let account = Mutex::new(Account::new(bytes_per_second, Instant::now()));
-        Self { bytes_per_second, account, closing: Mutex::default(), is_shared: AtomicBool::new(false) }
+        let now = Instant::now();
+        let (account, looked) = (Mutex::new(Account::new(bytes_per_second, now)), Mutex::new(now));
+        let (closing, is_shared) = (Mutex::default(), AtomicBool::new(false));
+        Self { bytes_per_second, account, closing, looked, is_shared }
     }
 
     fn closing(&self) -> MutexGuard<'_, Vec<(Instant, Arc<Socket>)>> {
@@ -56,19 +63,29 @@ impl Pace {
         self.account().take(bytes as u64, Instant::now())
     }
 
+    fn looked(&self) -> MutexGuard<'_, Instant> {
+        self.looked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// How long whoever connects has to wait, since so much more was sent than may be.
-    pub(super) fn wait(&self) -> Duration {
+    pub(super) fn wait<'a>(&self, open: impl Iterator<Item = &'a Arc<Socket>>) -> Duration {
+        let is_old = self.looked().elapsed() >= PERIOD_MIN;
+        if is_old {
+            self.share(open);
+        }
         self.account().wait(Instant::now())
     }
 
-    /// Holds a new socket to the rate, before it is the process's.
-    pub(super) fn hold(&self, socket: &Socket) -> io::Result<()> {
+    /// Holds a new socket to some of the rate, before it is the process's, where so many others are open.
+    pub(super) fn hold(&self, socket: &Socket, others: usize) -> io::Result<()> {
+        let parts = 1 + (others + self.closing().len()) as u64;
         socket.set_packet_bytes(PACKET_BYTES)?;
-        socket.set_rate(self.bytes_per_second)
+        socket.set_rate((self.bytes_per_second / parts).max(RATE_MIN))
     }
 
     /// Counts what was sent, and gives each connection its part. Whether there is any.
     pub(super) fn share<'a>(&self, open: impl Iterator<Item = &'a Arc<Socket>>) -> bool {
+        *self.looked() = Instant::now();
         let mut closing = self.closing();
         let mut sent = 0;
         closing.retain(|(since, socket)| {
@@ -192,7 +209,7 @@ mod tests {
         assert!(parts(1_000_000, &[]).is_empty());
         assert_eq!(parts(1_000_000, &[false]), [1_000_000]);
         assert_eq!(parts(1_000_000, &[true, true]), [500_000; 2]);
-        assert_eq!(parts(1_000_000, &[true, false, false]), [800_000, 100_000, 100_000]);
+        assert_eq!(parts(1_800_000, &[true, false, false]), [1_600_000, 100_000, 100_000]);
         // Nobody has none, for that would be no limit.
         assert!(parts(EGRESS_RATE_MIN, &[false; 5_000]).iter().all(|part| *part == RATE_MIN));
         for open in [1, 7, 256] {
