@@ -66,6 +66,10 @@ impl Launch {
                 };
                 Ok((sample, printed.to_owned()))
             }
+            // What a shell says, too.
+            [127.0, ..] => {
+                bail!("`{}` cannot be started: what is not built, `cargo xtask bench` builds", self.line())
+            }
             _ => bail!("`{}` failed: {stdout}{}", self.line(), String::from_utf8_lossy(&output.stderr)),
         }
     }
