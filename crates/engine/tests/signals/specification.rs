@@ -2,7 +2,7 @@
 //! never were: the same results or trap, and the same in what the module exports. Each module that imports nothing but what
 //! the suite itself provides runs twice, side by side.
 //!
-//! All of it takes minutes: `SAMPAN_STEPS=all`. Otherwise each script has a few of its calls, and of their instructions,
+//! All of it: `SAMPAN_STEPS=all`, which takes hours where a hypervisor sees each single step. Otherwise each script has a few of its calls, and of their instructions,
 //! interrupted, from a seed of its own.
 
 use std::collections::HashMap;
