@@ -161,25 +161,25 @@ impl Broker {
     }
 
     fn connect(&self, socket: &Socket, call: &Call) -> Answer {
-        let is_datagram = socket.protocol == Protocol::Udp;
-        let to = match self.address(call.arguments[1], call.arguments[2])? {
-            Some(to) if self.egress.reaches(to, socket.protocol) => to,
-            None if is_datagram && self.pace.is_some() => {
-                socket.set_peer(None);
-                return Ok(0);
-            }
-            None if is_datagram => return socket.disconnect(),
-            _ => return Err(libc::EACCES),
-        };
-        if is_datagram && self.pace.is_some() {
+        let peer = self.address(call.arguments[1], call.arguments[2])?;
+        if peer.is_some_and(|to| !self.egress.reaches(to, socket.protocol)) {
+            return Err(libc::EACCES);
+        }
+        match (socket.protocol, peer, &self.pace) {
             // The kernel would send without a word to anybody.
-            socket.set_peer(Some(to));
-            return Ok(0);
+            (Protocol::Udp, peer, Some(_)) => {
+                socket.set_peer(peer);
+                Ok(0)
+            }
+            (Protocol::Udp, Some(to), None) => socket.connect(to),
+            // An address of no family: datagrams go nowhere by themselves any more.
+            (Protocol::Udp, None, None) => socket.disconnect(),
+            (Protocol::Tcp, None, _) => Err(libc::EACCES),
+            (Protocol::Tcp, Some(to), pace) => {
+                pace.as_ref().map_or(Ok(()), |pace| self.wait_until_paid(pace))?;
+                if socket.is_nonblocking()? { socket.connect(to) } else { self.wait_for(socket, to) }
+            }
         }
-        if let (Some(pace), Protocol::Tcp) = (&self.pace, socket.protocol) {
-            self.wait_until_paid(pace)?;
-        }
-        if is_datagram || socket.is_nonblocking()? { socket.connect(to) } else { self.wait_for(socket, to) }
     }
 
     /// Waits until not too much was sent, but no longer than the process lives.

@@ -91,7 +91,8 @@ impl Pace {
         closing.retain(|(since, socket)| {
             let is_late = since.elapsed() >= SEALED_CLOSING_MAX;
             if is_late {
-                socket.forget_unsent();
+                // Also where the process has it under another number. It fails where there is no connection any more.
+                let _ = socket.disconnect();
             }
             // What is sent after this was asked would be counted by nobody.
             let stays = !is_late && socket.has_unsent();

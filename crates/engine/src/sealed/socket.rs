@@ -15,6 +15,12 @@ use super::system::{checked, made};
 /// What a call comes to: what it returns, or the number of an error.
 pub(super) type Answer = Result<i64, c_int>;
 
+/// Bytes of `struct tcp_info` (linux/tcp.h) until the end of `tcpi_bytes_sent`, which it has since 4.19.
+const INFORMATION_BYTES: usize = 208;
+
+/// `TCP_CLOSE`, of `tcpi_state`.
+const CLOSED: u8 = 7;
+
 pub(super) struct Socket {
     pub(super) fd: OwnedFd,
     pub(super) protocol: Protocol,
@@ -44,7 +50,8 @@ impl Socket {
         self.connect_raw(ptr(&address), len)
     }
 
-    /// Has datagrams go nowhere by themselves any more.
+    /// Has datagrams go nowhere by themselves any more; a connection is at its end, with all that it has not sent, whoever
+    /// else has the socket.
     pub(super) fn disconnect(&self) -> Answer {
         let nowhere = sockaddr { sa_family: libc::AF_UNSPEC as sa_family_t, sa_data: [0; 14] };
         self.connect_raw(&raw const nowhere, size_of::<sockaddr>())
@@ -144,36 +151,35 @@ impl Socket {
     /// Whether bytes wait to be sent on, or to be acknowledged by, this connection.
     pub(super) fn has_unsent(&self) -> bool {
         let mut bytes: c_int = 0;
-        // SAFETY: the number lives until the call returns, which fails where there is no connection.
+        // SAFETY: the number lives until the call returns.
         let asked = unsafe { libc::ioctl(self.fd.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
-        asked == 0 && bytes > 0
+        // Of a connection that is at its end, the kernel still tells what was left.
+        asked == 0 && bytes > 0 && self.information().is_some_and(|information| information[0] != CLOSED)
     }
 
     /// Bytes that this connection has sent since this was last asked: also those that it sent again.
     pub(super) fn newly_sent(&self) -> u64 {
-        /// Where `tcpi_bytes_sent` is in `struct tcp_info` of linux/tcp.h; since 4.19.
-        const BYTES_SENT: usize = 200;
-        let (mut info, mut len) = ([0_u8; BYTES_SENT + size_of::<u64>()], 0);
-        len += info.len() as u32;
+        let information = self.information();
+        let sent = information.and_then(|information| information.last_chunk().copied());
+        let sent = sent.map_or(0, u64::from_ne_bytes);
+        sent.saturating_sub(self.counted.fetch_max(sent, Ordering::Relaxed))
+    }
+
+    /// What the kernel knows of a connection: its state first, and last what it has sent.
+    fn information(&self) -> Option<[u8; INFORMATION_BYTES]> {
+        let (mut information, mut len) = ([0; INFORMATION_BYTES], INFORMATION_BYTES as u32);
         // SAFETY: the information and its length live until the call returns.
         let asked = unsafe {
-            let into = info.as_mut_ptr().cast();
+            let into = information.as_mut_ptr().cast();
             libc::getsockopt(self.fd.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, into, &mut len)
         };
-        let sent = info.last_chunk().filter(|_| asked == 0).map_or(0, |sent| u64::from_ne_bytes(*sent));
-        sent.saturating_sub(self.counted.fetch_max(sent, Ordering::Relaxed))
+        (asked == 0).then_some(information)
     }
 
     /// Takes nothing more to send, whoever else has the socket.
     pub(super) fn shut(&self) {
         // SAFETY: it takes numbers only. It fails where there is no connection.
         unsafe { libc::shutdown(self.fd.as_raw_fd(), libc::SHUT_WR) };
-    }
-
-    /// Has what was not sent thrown away when the socket is closed.
-    pub(super) fn forget_unsent(&self) {
-        // Where that fails, the kernel waits as long as it waits for anybody.
-        let _ = self.set_option(libc::SOL_SOCKET, libc::SO_LINGER, &libc::linger { l_onoff: 1, l_linger: 0 });
     }
 
     fn set_option<T>(&self, level: c_int, option: c_int, value: &T) -> io::Result<()> {
@@ -214,5 +220,44 @@ fn raw(address: SocketAddr) -> (sockaddr_storage, usize) {
             }
         };
         (storage, len)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{ErrorKind, Read};
+    use std::net::{Ipv4Addr, TcpListener};
+
+    use super::*;
+
+    #[test]
+    fn what_a_connection_sends_is_known_and_ends_with_it() {
+        let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let socket = Socket::new(libc::AF_INET, Protocol::Tcp, 0).expect("a socket");
+        assert_eq!(socket.newly_sent(), 0);
+        assert_eq!(socket.connect(server.local_addr().expect("an address")), Ok(0));
+        socket.set_nonblocking(true).expect("it can be");
+        let other = socket.fd.try_clone().expect("it can be had twice");
+        let send = || {
+            let filler = [7_u8; 60_000];
+            // SAFETY: the bytes are there.
+            unsafe { libc::send(other.as_raw_fd(), filler.as_ptr().cast(), filler.len(), libc::MSG_NOSIGNAL) }
+        };
+        let (mut peer, _) = server.accept().expect("it connects");
+        // Nobody reads.
+        while send() > 0 {}
+        assert!(socket.has_unsent() && socket.newly_sent() > 0);
+        socket.shut();
+        assert!(send() < 0 && socket.has_unsent());
+        socket.disconnect().expect("there is a connection");
+        assert!(send() < 0 && !socket.has_unsent());
+        let ended = peer.read_to_end(&mut Vec::new()).expect_err("not all has arrived");
+        assert_eq!(ended.kind(), ErrorKind::ConnectionReset);
+        // One that was refused waits for nothing.
+        let nobody = server.local_addr().expect("an address");
+        drop(server);
+        let refused = Socket::new(libc::AF_INET, Protocol::Tcp, 0).expect("a socket");
+        assert_eq!(refused.connect(nobody), Err(libc::ECONNREFUSED));
+        assert!(!refused.has_unsent());
     }
 }

@@ -338,7 +338,7 @@ fn a_program_sends_no_faster_than_it_may() {
     assert_eq!(flood.arg("tcp-flood").arg(peer).run().well(), "lost\n");
     let (bytes, time) = reading.join().expect("it reads to the end");
     let may = RATE * time.as_millis() as u64 / 1_000;
-    // On this machine a packet has 64 KiB, and the first go out at once.
-    assert!(bytes < may + may / 10 + (512 << 10), "{bytes} in {time:?}");
+    // The first packets go out at once, and some before the server looks at its clock.
+    assert!(bytes < may + may / 10 + (128 << 10), "{bytes} in {time:?}");
     assert!(bytes > may / 4, "{bytes} in {time:?}");
 }
