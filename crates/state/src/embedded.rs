@@ -11,7 +11,8 @@ use redb::{Database, DatabaseError, StorageBackend};
 
 use crate::apply::Task;
 use crate::frozen::Frozen;
-use crate::limits::CACHE_BYTES_MAX;
+use crate::limits::{CACHE_BYTES_MAX, LOG_BYTES};
+use crate::log;
 use crate::opened::{Mode, Place};
 use crate::room::probe;
 use crate::rows::{key_only, whole};
@@ -231,6 +232,27 @@ impl Place for InDirectory {
         }
     }
 
+    fn log(&self) -> io::Result<Option<Box<dyn StorageBackend>>> {
+        match File::open(log::beside(&self.path)) {
+            Ok(file) => Ok(Some(Box::new(backend(file)?))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn make_log(&self) -> io::Result<Box<dyn StorageBackend>> {
+        let file = backend(private().open(log::beside(&self.path))?)?;
+        sync_directory_of(&self.path)?;
+        Ok(match self.durability {
+            Durability::Disk => Box::new(file),
+            Durability::Os | Durability::Memory => Box::new(Unsynced(file)),
+        })
+    }
+
+    fn log_bytes(&self) -> usize {
+        LOG_BYTES
+    }
+
     fn probe(&self, bytes: usize) -> io::Result<()> {
         probe(&self.path, bytes)
     }
@@ -245,10 +267,16 @@ fn make(path: &Path) -> Result<(), DatabaseError> {
     }
     drop(Database::builder().create_with_backend(FileBackend::new(private().open(&beside)?)?)?);
     fs::rename(&beside, path)?;
-    if let Some(directory) = path.parent() {
-        File::open(directory)?.sync_all()?;
-    }
-    Ok(())
+    Ok(sync_directory_of(path)?)
+}
+
+fn backend(file: File) -> io::Result<FileBackend> {
+    FileBackend::new(file).map_err(io::Error::other)
+}
+
+/// Sees that a file that was made is there after a loss of power.
+fn sync_directory_of(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())
 }
 
 /// A file that is written and not synced: it survives the process, which redb's own `Durability::None` does not, for

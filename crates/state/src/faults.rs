@@ -15,70 +15,89 @@ use crate::opened::{Mode, Place};
 use crate::shelf::Shelf;
 use crate::{Batch, Bucket, BucketSpec, Durability, Error, Expected, Range, Receipt};
 
-/// A disk: what is safe on it, and the writes since the last sync, which a crash may lose.
+/// Bytes of the log: few, so that it is begun again while the tests write.
+const LOG_BYTES: usize = 8 << 10;
+
+/// A disk with two files.
 #[derive(Default)]
 struct Disk {
-    safe: Vec<u8>,
-    seen: Vec<u8>,
-    unsynced: Vec<(usize, Vec<u8>)>,
+    rows: Contents,
+    log: Contents,
     /// Writes and syncs so far, and from which on they fail with what.
     operations: usize,
     fails: Option<(usize, io::ErrorKind)>,
 }
 
-#[derive(Clone, Default)]
-struct Device(Arc<Mutex<Disk>>);
-
-impl std::fmt::Debug for Device {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Device")
-    }
+/// A file: what of it is safe, and the writes since the last sync, which a crash may lose.
+#[derive(Default)]
+struct Contents {
+    safe: Vec<u8>,
+    seen: Vec<u8>,
+    unsynced: Vec<(usize, Vec<u8>)>,
 }
 
-impl Device {
-    fn disk(&self) -> MutexGuard<'_, Disk> {
-        self.0.lock().unwrap()
-    }
-
-    /// The disk, after one more write or sync, if it does not fail.
-    fn operate(&self) -> io::Result<MutexGuard<'_, Disk>> {
-        let mut disk = self.disk();
-        disk.operations += 1;
-        match disk.fails {
-            Some((first, kind)) if disk.operations >= first => Err(kind.into()),
-            _ => Ok(disk),
-        }
-    }
-
-    /// The disk after the power came back: of the writes that were not synced, those are there that `kept` says.
-    fn after_crash(&self, mut kept: impl FnMut(usize) -> bool) -> Device {
-        let disk = self.disk();
-        let mut bytes = disk.safe.clone();
-        for (index, (offset, data)) in disk.unsynced.iter().enumerate() {
-            if kept(index) {
+impl Contents {
+    /// After the power came back: of the writes that were not synced, those are there that `kept` says.
+    fn after_crash(&self, mut kept: impl FnMut() -> bool) -> Contents {
+        let mut bytes = self.safe.clone();
+        for (offset, data) in &self.unsynced {
+            if kept() {
                 let end = offset + data.len();
                 bytes.resize(bytes.len().max(end), 0);
                 bytes[*offset..end].copy_from_slice(data);
             }
         }
         // A file that was grown may have its new length or not; redb needs no more than it was synced with.
-        bytes.resize(bytes.len().max(disk.seen.len()), 0);
-        Device(Arc::new(Mutex::new(Disk { safe: bytes.clone(), seen: bytes, ..Disk::default() })))
+        bytes.resize(bytes.len().max(self.seen.len()), 0);
+        Contents { safe: bytes.clone(), seen: bytes, unsynced: Vec::new() }
+    }
+}
+
+#[derive(Clone, Default)]
+struct Device(Arc<Mutex<Disk>>);
+
+impl Device {
+    fn disk(&self) -> MutexGuard<'_, Disk> {
+        self.0.lock().unwrap()
+    }
+
+    /// The disk after the power came back: `kept` is asked for each write that was not synced.
+    fn after_crash(&self, mut kept: impl FnMut() -> bool) -> Device {
+        let disk = self.disk();
+        let [rows, log] = [&disk.rows, &disk.log].map(|file| file.after_crash(&mut kept));
+        Device(Arc::new(Mutex::new(Disk { rows, log, ..Disk::default() })))
     }
 
     fn open(&self) -> Result<Shelf, Error> {
-        Shelf::open(Path::new("device"), Box::new(self.clone()), Arc::new(|| SystemTime::UNIX_EPOCH))
+        Shelf::open(Path::new("device.redb"), Box::new(self.clone()), Arc::new(|| SystemTime::UNIX_EPOCH))
+    }
+
+    fn file(&self, contents: fn(&mut Disk) -> &mut Contents) -> OnDevice {
+        OnDevice { device: self.clone(), contents }
     }
 }
 
 impl Place for Device {
     fn open(&self, mode: Mode) -> Result<Database, DatabaseError> {
+        let file = self.file(|disk| &mut disk.rows);
         let mut builder = Database::builder();
         builder.set_cache_size(1 << 20);
         match mode {
-            Mode::Writable => builder.create_with_backend(self.clone()),
-            Mode::Frozen => builder.create_with_backend(Frozen::new(self.clone())?),
+            Mode::Writable => builder.create_with_backend(file),
+            Mode::Frozen => builder.create_with_backend(Frozen::new(file)?),
         }
+    }
+
+    fn log(&self) -> io::Result<Option<Box<dyn StorageBackend>>> {
+        if self.disk().log.seen.is_empty() { Ok(None) } else { self.make_log().map(Some) }
+    }
+
+    fn make_log(&self) -> io::Result<Box<dyn StorageBackend>> {
+        Ok(Box::new(self.file(|disk| &mut disk.log)))
+    }
+
+    fn log_bytes(&self) -> usize {
+        LOG_BYTES
     }
 
     fn probe(&self, _bytes: usize) -> io::Result<()> {
@@ -90,40 +109,74 @@ impl Place for Device {
     }
 }
 
-impl StorageBackend for Device {
+/// A file of a device.
+#[derive(Clone)]
+struct OnDevice {
+    device: Device,
+    contents: fn(&mut Disk) -> &mut Contents,
+}
+
+impl std::fmt::Debug for OnDevice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("OnDevice")
+    }
+}
+
+impl OnDevice {
+    fn contents<T>(&self, with: impl FnOnce(&mut Contents) -> T) -> T {
+        with((self.contents)(&mut self.device.disk()))
+    }
+
+    /// The file, after one more write or sync, if that does not fail.
+    fn operate(&self, with: impl FnOnce(&mut Contents) -> io::Result<()>) -> io::Result<()> {
+        let mut disk = self.device.disk();
+        disk.operations += 1;
+        match disk.fails {
+            Some((first, kind)) if disk.operations >= first => Err(kind.into()),
+            _ => with((self.contents)(&mut disk)),
+        }
+    }
+}
+
+impl StorageBackend for OnDevice {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.disk().seen.len() as u64)
+        Ok(self.contents(|file| file.seen.len() as u64))
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let offset = usize::try_from(offset).unwrap();
-        let disk = self.disk();
-        let bytes = disk.seen.get(offset..offset + out.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
-        out.copy_from_slice(bytes);
-        Ok(())
+        self.contents(|file| {
+            let bytes = file.seen.get(offset..offset + out.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
+            out.copy_from_slice(bytes);
+            Ok(())
+        })
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.operate()?.seen.resize(usize::try_from(len).unwrap(), 0);
-        Ok(())
+        self.operate(|file| {
+            file.seen.resize(usize::try_from(len).unwrap(), 0);
+            Ok(())
+        })
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        let mut disk = self.operate()?;
-        disk.safe = disk.seen.clone();
-        disk.unsynced.clear();
-        Ok(())
+        self.operate(|file| {
+            file.safe = file.seen.clone();
+            file.unsynced.clear();
+            Ok(())
+        })
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let offset = usize::try_from(offset).unwrap();
-        let mut disk = self.operate()?;
-        disk.seen
-            .get_mut(offset..offset + data.len())
-            .ok_or(io::ErrorKind::UnexpectedEof)?
-            .copy_from_slice(data);
-        disk.unsynced.push((offset, data.to_vec()));
-        Ok(())
+        self.operate(|file| {
+            file.seen
+                .get_mut(offset..offset + data.len())
+                .ok_or(io::ErrorKind::UnexpectedEof)?
+                .copy_from_slice(data);
+            file.unsynced.push((offset, data.to_vec()));
+            Ok(())
+        })
     }
 }
 
@@ -195,16 +248,20 @@ fn what_was_acknowledged_survives_a_crash_at_every_point() {
     let mut points = 0;
     loop {
         points += 1;
-        let device = formatted.after_crash(|_| true);
+        let device = formatted.after_crash(|| true);
         let Some(acknowledged) = run_until_failure(&device, points, io::ErrorKind::Other) else { break };
         // Of what was not synced, all may be lost, none, or some.
         let mut seed = points as u32;
-        let mut some = |_| {
+        let mut some = || {
             seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             seed >> 31 == 1
         };
-        let kept: [&mut dyn FnMut(usize) -> bool; 4] =
-            [&mut |_| false, &mut |_| true, &mut |index| index % 2 == 0, &mut some];
+        let mut second = false;
+        let mut every_second = || {
+            second = !second;
+            second
+        };
+        let kept: [&mut dyn FnMut() -> bool; 4] = [&mut || false, &mut || true, &mut every_second, &mut some];
         for kept in kept {
             let shelf = device.after_crash(kept).open().unwrap();
             let found = contents(&shelf);
@@ -218,8 +275,10 @@ fn what_was_acknowledged_survives_a_crash_at_every_point() {
             let count: usize = found.get("count").map_or(0, |count| count.parse().unwrap());
             let usage = shelf.usage(&bucket()).unwrap().unwrap();
             assert_eq!(usage.keys, found.len() as u64);
-            // And it goes on from there.
-            write(&shelf, count).unwrap();
+            // And it goes on from there, with a version that no entry has.
+            let entries = shelf.page(&bucket(), Range::default(), crate::rows::whole).unwrap().items;
+            let newest = entries.into_iter().map(|(_, entry)| entry.version).max().unwrap_or_default();
+            assert!(write(&shelf, count).unwrap().version > newest);
             assert_eq!(contents(&shelf), expected(count + 1));
         }
     }
@@ -231,7 +290,7 @@ fn a_disk_that_is_full_at_any_point_loses_nothing_and_is_written_again_when_it_h
     let formatted = formatted();
     for kind in [io::ErrorKind::StorageFull, io::ErrorKind::ReadOnlyFilesystem] {
         for point in 1.. {
-            let device = formatted.after_crash(|_| true);
+            let device = formatted.after_crash(|| true);
             let Ok(shelf) = device.open() else { unreachable!("the disk is well") };
             {
                 let mut disk = device.disk();
@@ -333,4 +392,105 @@ fn a_full_disk_is_not_written_again_and_again() {
     device.disk().fails = None;
     write(&shelf, 1).unwrap();
     assert_eq!(contents(&shelf), expected(2));
+}
+
+/// A disk that lost its power after so many writes, of which the first is in the file, and the others are in the log.
+fn logged(writes: usize) -> Device {
+    let device = formatted();
+    let shelf = device.open().unwrap();
+    (0..writes).for_each(|n| drop(write(&shelf, n).unwrap()));
+    // As it was before the file is closed.
+    device.after_crash(|| true)
+}
+
+/// Where the records of the log begin: what bears the salt of the first.
+fn records(log: &[u8]) -> Vec<usize> {
+    (0..log.len()).step_by(64).filter(|start| log[*start..].starts_with(&log[..16])).collect()
+}
+
+#[test]
+fn of_a_log_only_the_last_record_may_be_torn() {
+    let starts = records(&logged(4).disk().log.seen);
+    assert_eq!(starts.len(), 3);
+    for (number, start) in starts.iter().enumerate() {
+        for byte in [0, 20, 27, 35, 50, 80] {
+            let device = logged(4);
+            device.disk().log.seen[start + byte] ^= 1;
+            match device.open() {
+                // It is as if the power had been lost before it was written.
+                Ok(shelf) => {
+                    assert_eq!(number, 2, "byte {byte} of record {number}");
+                    assert_eq!(contents(&shelf), expected(3));
+                    write(&shelf, 3).unwrap();
+                    assert_eq!(contents(&shelf), expected(4));
+                }
+                Err(Error::Corrupt { path, .. }) => {
+                    assert!(number < 2, "byte {byte} of record {number}");
+                    assert_eq!(path, Path::new("device.log"));
+                }
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+    }
+    let device = logged(4);
+    device.disk().log.seen.truncate(LOG_BYTES / 2);
+    assert!(matches!(device.open(), Err(Error::Corrupt { .. })));
+}
+
+#[test]
+fn who_takes_a_log_away_goes_on_without_it() {
+    let device = logged(4);
+    device.disk().log = Contents::default();
+    assert_eq!(contents(&device.open().unwrap()), expected(1));
+    // What was closed needs none.
+    let device = logged(4);
+    drop(device.open().unwrap());
+    device.disk().log = Contents::default();
+    assert_eq!(contents(&device.open().unwrap()), expected(4));
+}
+
+/// What a sync that failed left on the disk, nobody knows: not even a sync that succeeds later.
+#[test]
+fn a_log_that_failed_is_not_written_again_before_the_file_was() {
+    let device = logged(2);
+    let salt = device.disk().log.seen[..16].to_vec();
+    let shelf = device.open().unwrap();
+    // The record is written, and not synced.
+    let sync = device.disk().operations + 2;
+    device.disk().fails = Some((sync, io::ErrorKind::Other));
+    write(&shelf, 2).unwrap_err();
+    assert_eq!(records(&device.disk().log.seen).len(), 2);
+    device.disk().fails = None;
+    assert_eq!(contents(&shelf), expected(3));
+    write(&shelf, 3).unwrap();
+    let crashed = device.after_crash(|| false);
+    crashed.disk().log = Contents::default();
+    assert_eq!(contents(&crashed.open().unwrap()), expected(4));
+    write(&shelf, 4).unwrap();
+    assert_ne!(device.disk().log.seen[..16], salt);
+    assert_eq!(contents(&device.after_crash(|| false).open().unwrap()), expected(5));
+}
+
+/// Who can write values can write what looks like records, also where a log once had some.
+#[test]
+fn what_a_program_writes_is_never_taken_for_a_record() {
+    let device = logged(4);
+    let old = device.disk().log.seen.clone();
+    let shelf = device.open().unwrap();
+    // The first has no room, so that a new log begins with the second. Old records are left behind it.
+    write(&shelf, 4).unwrap();
+    write(&shelf, 5).unwrap();
+    let crashed = device.after_crash(|| true);
+    let starts = records(&crashed.disk().log.seen);
+    assert_eq!(starts.len(), 1);
+    assert_eq!(contents(&crashed.open().unwrap()), expected(6));
+    // And as a value, at each place that a record may be at.
+    for shift in 0..64 {
+        let value = [vec![0; shift], old[..2_048].to_vec()].concat();
+        shelf.write(&bucket(), Batch::default().put("records", value.clone())).wait().unwrap();
+        let crashed = device.after_crash(|| true).open().unwrap();
+        assert_eq!(crashed.get(&bucket(), b"records").unwrap().unwrap().value, value);
+        shelf.write(&bucket(), Batch::default().delete("records")).wait().unwrap();
+        assert_eq!(contents(&device.after_crash(|| true).open().unwrap()), expected(6));
+    }
 }

@@ -8,12 +8,15 @@
 mod apply;
 pub mod blobs;
 mod commit;
+mod draft;
 mod embedded;
 mod error;
 #[cfg(test)]
 mod faults;
 mod frozen;
+mod layer;
 pub mod limits;
+mod log;
 mod memory;
 mod octets;
 mod opened;
@@ -24,7 +27,9 @@ mod shelf;
 pub mod sql;
 mod store;
 mod sync;
+mod tables;
 pub mod transfer;
+mod view;
 mod watch;
 mod writer;
 

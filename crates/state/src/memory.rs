@@ -46,7 +46,7 @@ impl Memory {
         let maps = self.maps.read().unwrap_or_else(PoisonError::into_inner);
         let walk = |from: Bound<&[u8]>, visit: &mut dyn FnMut(&[u8], RowRef<'_>) -> bool| {
             for (place, row) in maps.rows.range::<[u8], _>((from, Bound::Unbounded)) {
-                if !visit(place, (row.version, row.expires_ms, &row.value)) {
+                if !visit(place, row.as_ref()) {
                     break;
                 }
             }
@@ -111,8 +111,8 @@ impl Store for Memory {
 }
 
 #[derive(Default)]
-struct Maps {
-    rows: BTreeMap<Vec<u8>, Row>,
+pub(crate) struct Maps {
+    pub(crate) rows: BTreeMap<Vec<u8>, Row>,
     expiries: BTreeSet<(u64, Vec<u8>)>,
     usages: BTreeMap<Vec<u8>, Usage>,
     version: u64,

@@ -3,20 +3,31 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
-use redb::{Database, DatabaseError, ReadOnlyTable, ReadableDatabase};
+use redb::{Database, DatabaseError, StorageBackend, StorageError};
 
 use crate::Error;
+use crate::draft::Draft;
+use crate::layer::Layer;
+use crate::log::{self, Log, Record, Salt};
 use crate::room::is_full;
-use crate::rows::RowRef;
-use crate::shelf::{BUCKETS, ROWS};
-use crate::writer::prepare;
+use crate::tables::{Snapshot, prepare, store};
+use crate::view::View;
 
 /// What a file lies on.
 pub(crate) trait Place: Send + Sync {
     /// Opens the file, again after it failed.
     fn open(&self, mode: Mode) -> Result<Database, DatabaseError>;
+
+    /// Opens the log beside it, if there is one, to be read.
+    fn log(&self) -> io::Result<Option<Box<dyn StorageBackend>>>;
+
+    /// Opens the log to be written; made, empty, if it is not there.
+    fn make_log(&self) -> io::Result<Box<dyn StorageBackend>>;
+
+    /// Bytes that the log has once it is written.
+    fn log_bytes(&self) -> usize;
 
     /// Sees whether there is room for so many bytes.
     fn probe(&self, bytes: usize) -> io::Result<()>;
@@ -39,45 +50,70 @@ pub(crate) struct Opened {
     is_full: AtomicBool,
     /// Locked as long as a write is on its way.
     state: Mutex<State>,
-    /// What was committed last; `None` while the file is not open.
-    snapshot: RwLock<Option<Arc<Snapshot>>>,
+    /// What was made durable last; `None` while the file is not open.
+    view: RwLock<Option<View>>,
 }
 
-/// How a file is open; nothing, where it could not be.
-type State = Option<(Mode, Database)>;
+/// How a file is written.
+#[derive(Default)]
+struct State {
+    /// Nothing, where it could not be opened.
+    open: Option<(Mode, Database)>,
+    /// Nothing before it is begun, and after it failed: of what was not synced then, nobody knows what is on the disk. Then the
+    /// file is synced before the log begins again.
+    log: Option<Log>,
+    /// The last version that was given.
+    version: u64,
+}
 
-/// All that was committed at one time.
-pub(crate) struct Snapshot {
-    pub(crate) rows: ReadOnlyTable<&'static [u8], RowRef<'static>>,
-    pub(crate) buckets: ReadOnlyTable<&'static [u8], (u64, u64)>,
+/// How a write was made durable, and how readers come to see it.
+enum Written {
+    /// It changed nothing.
+    Nothing,
+    /// The log has what it changed.
+    Logged(Layer),
+    /// The file has all there is.
+    Synced(Arc<Snapshot>),
 }
 
 impl Opened {
     /// Opens the file in its place. The path is only for errors.
     pub(crate) fn new(path: &Path, place: Box<dyn Place>) -> Result<Self, Error> {
         let (path, is_full) = (path.to_owned(), AtomicBool::new(false));
-        let (state, snapshot) = (Mutex::default(), RwLock::default());
-        let file = Self { path, place, is_full, state, snapshot };
-        file.open(&mut file.state(), Mode::Writable)?;
+        let (state, view) = (Mutex::default(), RwLock::default());
+        let file = Self { path, place, is_full, state, view };
+        let mut state = file.state();
+        if let Some((salt, end)) = file.open(&mut state, Mode::Writable)? {
+            state.log = file.log(salt, end).ok();
+        }
+        drop(state);
         Ok(file)
     }
 
-    /// Reads what was committed last. Who reads does not notice that a write failed, but has to wait until the file is
-    /// open again.
-    pub(crate) fn read<T>(&self, read: impl Fn(&Snapshot) -> Result<T, redb::Error>) -> Result<T, Error> {
-        match self.snapshot().map(|snapshot| read(&snapshot)) {
+    /// Reads what was made durable last, from the `part` of the layer that it needs: nobody waits for the disk because
+    /// others read from it. Who reads does not notice that a write failed, but has to wait until the file is open again.
+    pub(crate) fn read<T>(
+        &self,
+        part: impl Fn(&Layer) -> Layer,
+        read: impl Fn(&View) -> Result<T, StorageError>,
+    ) -> Result<T, Error> {
+        let view = || {
+            let part = |view: &View| View { snapshot: Arc::clone(&view.snapshot), layer: part(&view.layer) };
+            self.view().as_ref().map(part)
+        };
+        match view().map(|view| read(&view)) {
             Some(Ok(found)) => return Ok(found),
-            Some(Err(error @ redb::Error::Corrupted(_))) => return Err(self.fault(error)),
+            Some(Err(error @ StorageError::Corrupted(_))) => return Err(self.fault(error.into())),
             Some(Err(_)) | None => {}
         }
         // Once more while nobody writes: it may have failed because a write did.
         let mut state = self.state();
-        if let Some(Ok(found)) = self.snapshot().map(|snapshot| read(&snapshot)) {
+        if let Some(Ok(found)) = view().map(|view| read(&view)) {
             return Ok(found);
         }
         let reopened = self.reopen(&mut state);
-        match self.snapshot() {
-            Some(snapshot) => read(&snapshot).map_err(|error| self.fault(error)),
+        match view() {
+            Some(view) => read(&view).map_err(|error| self.fault(error.into())),
             None => Err(reopened.err().unwrap_or(Error::Closed)),
         }
     }
@@ -95,19 +131,24 @@ impl Opened {
         }
     }
 
-    /// Changes the file, and makes what was committed visible.
+    /// Changes the rows, and makes what was changed durable and then visible. What `only_removes` may have room where there
+    /// is none for anything else.
     pub(crate) fn write<T>(
         &self,
-        change: impl FnOnce(&Database) -> Result<T, redb::Error>,
+        only_removes: bool,
+        change: impl FnOnce(&mut Draft<'_>) -> Result<T, StorageError>,
     ) -> Result<T, Error> {
         let mut state = self.state();
-        if !matches!(*state, Some((Mode::Writable, _))) {
+        if !matches!(state.open, Some((Mode::Writable, _))) {
             self.reopen(&mut state)?;
         }
-        let Some((_, database)) = &*state else { return Err(Error::Closed) };
-        match change(database).and_then(|changed| Ok((changed, Snapshot::of(database)?))) {
-            Ok((changed, snapshot)) => {
-                self.publish(Some(snapshot));
+        let view = self.view();
+        let Some(seen) = &*view else { return Err(Error::Closed) };
+        let written = self.make_durable(&mut state, seen, only_removes, change);
+        drop(view);
+        match written {
+            Ok((changed, written)) => {
+                self.show(written);
                 self.is_full.store(false, Ordering::Relaxed);
                 Ok(changed)
             }
@@ -121,34 +162,123 @@ impl Opened {
         }
     }
 
+    /// Syncs the file, so that it does without its log, if it can be. What it cannot take stays in the log.
+    pub(crate) fn settle(&self) {
+        let state = self.state();
+        if let (Some((Mode::Writable, database)), Some(view)) = (&state.open, &*self.view())
+            && view.snapshot.salt.is_some()
+        {
+            let _ = store(database, [&view.layer, &Layer::default()], state.version, None);
+        }
+    }
+
+    fn make_durable<T>(
+        &self,
+        state: &mut State,
+        view: &View,
+        only_removes: bool,
+        change: impl FnOnce(&mut Draft<'_>) -> Result<T, StorageError>,
+    ) -> Result<(T, Written), redb::Error> {
+        let mut draft = Draft::of(view, state.version);
+        let changed = change(&mut draft)?;
+        let record = draft.finish();
+        if record.layer.is_empty() {
+            return Ok((changed, Written::Nothing));
+        }
+        state.version = record.version;
+        if let Some(mut log) = state.log.take() {
+            let is_logged = log.append(&record, only_removes)?;
+            state.log = Some(log);
+            if is_logged {
+                return Ok((changed, Written::Logged(record.layer)));
+            }
+        }
+        let Some((_, database)) = &state.open else { return Err(io::Error::other("it is closed").into()) };
+        let mut salt = Salt::default();
+        getrandom::fill(&mut salt).map_err(io::Error::other)?;
+        let new = match &state.log {
+            Some(_) => None,
+            None => Some(Log::new(self.place.make_log()?, self.place.log_bytes())?),
+        };
+        store(database, [&view.layer, &record.layer], state.version, Some(salt))?;
+        state.log = state.log.take().or(new);
+        state.log.iter_mut().for_each(|log| log.begin(salt));
+        Ok((changed, Written::Synced(Arc::new(Snapshot::of(database)?))))
+    }
+
+    /// Shows readers what was written.
+    fn show(&self, written: Written) {
+        let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
+        match (written, &mut *view) {
+            (Written::Logged(layer), Some(view)) => view.layer.cover(layer),
+            (Written::Synced(snapshot), current) => {
+                let layer = Layer::default();
+                let before = current.replace(View { snapshot, layer });
+                drop(view);
+                drop(before);
+            }
+            (Written::Nothing | Written::Logged(_), _) => {}
+        }
+    }
+
     /// Opens the file again. Where it cannot be written, it can at least be read, and the error says why.
     fn reopen(&self, state: &mut State) -> Result<(), Error> {
-        self.open(state, Mode::Writable).inspect_err(|_| {
+        let opened = self.open(state, Mode::Writable).or_else(|error| {
             let _ = self.open(state, Mode::Frozen);
+            Err(error)
+        });
+        match (opened?, &mut state.log) {
+            // It may have been synced, though it failed.
+            (Some((salt, _)), Some(log)) => log.begin(salt),
+            _ => state.log = None,
+        }
+        Ok(())
+    }
+
+    /// The salt of the log, if the file says that it has one, and where it ends.
+    fn open(&self, state: &mut State, mode: Mode) -> Result<Option<(Salt, usize)>, Error> {
+        // First it is closed, for all who still read it too.
+        *self.view.write().unwrap_or_else(PoisonError::into_inner) = None;
+        state.open = None;
+        let database = self.place.open(mode).map_err(|error| self.unopened(error))?;
+        let snapshot = prepare(&database).and_then(|()| Snapshot::of(&database));
+        let snapshot = Arc::new(snapshot.map_err(|error| self.fault(error))?);
+        let (records, log_end) = self.records(&snapshot)?;
+        state.version = records.last().map_or(snapshot.version, |record| record.version);
+        let mut layer = Layer::default();
+        records.into_iter().for_each(|record| layer.cover(record.layer));
+        let log = snapshot.salt.map(|salt| (salt, log_end));
+        *self.view.write().unwrap_or_else(PoisonError::into_inner) = Some(View { snapshot, layer });
+        state.open = Some((mode, database));
+        Ok(log)
+    }
+
+    /// What only the log has, and where it ends.
+    fn records(&self, snapshot: &Snapshot) -> Result<(Vec<Record>, usize), Error> {
+        let Some(salt) = &snapshot.salt else { return Ok(Default::default()) };
+        let read = |log: Box<dyn StorageBackend>| log::read(&*log, self.place.log_bytes(), salt);
+        // Who took the log away goes on without it.
+        let records = self.place.log().and_then(|log| log.map_or_else(|| Ok(Default::default()), read));
+        let path = log::beside(&self.path);
+        records.map_err(|source| match source.kind() {
+            io::ErrorKind::InvalidData => Error::Corrupt { path, source: Arc::new(source) },
+            _ => Error::Open { path, source: Arc::new(source) },
         })
     }
 
-    fn open(&self, state: &mut State, mode: Mode) -> Result<(), Error> {
-        // First it is closed, for all who still read it too.
-        self.publish(None);
-        *state = None;
-        let database = self.place.open(mode).map_err(|error| self.unopened(error))?;
-        let prepared = prepare(&database).and_then(|()| Snapshot::of(&database));
-        self.publish(Some(prepared.map_err(|error| self.fault(error))?));
-        *state = Some((mode, database));
-        Ok(())
+    /// The log as an earlier process left it. What was read from it may not all be on the disk.
+    fn log(&self, salt: Salt, end: usize) -> io::Result<Log> {
+        let mut log = Log::new(self.place.make_log()?, self.place.log_bytes())?;
+        log.go_on(salt, end)?;
+        Ok(log)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn snapshot(&self) -> Option<Arc<Snapshot>> {
-        self.snapshot.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn publish(&self, snapshot: Option<Snapshot>) {
-        *self.snapshot.write().unwrap_or_else(PoisonError::into_inner) = snapshot.map(Arc::new);
+    fn view(&self) -> RwLockReadGuard<'_, Option<View>> {
+        self.view.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts why the file could not be opened in our words. A file that is none of ours is `InvalidData` to redb.
@@ -175,12 +305,5 @@ impl Opened {
             }
             error => Error::Io { path, source: Arc::new(io::Error::other(error)) },
         }
-    }
-}
-
-impl Snapshot {
-    fn of(database: &Database) -> Result<Self, redb::Error> {
-        let transaction = database.begin_read()?;
-        Ok(Self { rows: transaction.open_table(ROWS)?, buckets: transaction.open_table(BUCKETS)? })
     }
 }

@@ -3,6 +3,8 @@
 use std::ops::Bound;
 use std::time::{Duration, SystemTime};
 
+use serde::{Deserialize, Serialize};
+
 use crate::limits::{PAGE_BYTES_MAX, PAGE_ENTRIES_MAX, PAGE_VISITS_MAX};
 use crate::{Bucket, Entry, Page, Range, Usage};
 
@@ -10,12 +12,19 @@ use crate::{Bucket, Entry, Page, Range, Usage};
 pub(crate) const NEVER: u64 = u64::MAX;
 
 /// An entry as it is kept.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Row {
     pub(crate) version: u64,
     /// Milliseconds since 1970, or [`NEVER`].
     pub(crate) expires_ms: u64,
+    #[serde(with = "crate::octets")]
     pub(crate) value: Vec<u8>,
+}
+
+impl Row {
+    pub(crate) fn as_ref(&self) -> RowRef<'_> {
+        (self.version, self.expires_ms, &self.value)
+    }
 }
 
 /// An entry as it is kept, borrowed: version, [expiry](Row::expires_ms), value.

@@ -5,7 +5,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use redb::TableDefinition;
 use tokio::sync::oneshot;
 
 use crate::apply::{Task, check};
@@ -16,15 +15,6 @@ use crate::rows::{RowRef, app_prefix, bucket_name, milliseconds, page};
 use crate::watch::Watches;
 use crate::writer::Writer;
 use crate::{Batch, Bucket, Clock, Entry, Error, Page, Pending, Range, Receipt, Usage};
-
-/// Rows by place: version, when it expires, value.
-pub(crate) const ROWS: TableDefinition<'_, &[u8], RowRef<'static>> = TableDefinition::new("rows");
-/// Places by when their rows expire.
-pub(crate) const EXPIRIES: TableDefinition<'_, (u64, &[u8]), ()> = TableDefinition::new("expiries");
-/// Keys and bytes of each bucket, by prefix.
-pub(crate) const BUCKETS: TableDefinition<'_, &[u8], (u64, u64)> = TableDefinition::new("buckets");
-/// The last version that was given; of a store without one, nothing was ever written.
-pub(crate) const VERSION: TableDefinition<'_, (), u64> = TableDefinition::new("version");
 
 /// One file, open. Dropped, it finishes what it was given and closes the file.
 pub(crate) struct Shelf {
@@ -68,13 +58,15 @@ impl Shelf {
     pub(crate) fn get(&self, bucket: &Bucket, key: &[u8]) -> Result<Option<Entry>, Error> {
         bucket.check_key(key)?;
         let (place, now_ms) = (bucket.place(key), milliseconds((self.shared.now)()));
-        self.shared.file.read(|snapshot| {
-            let found = snapshot.rows.get(place.as_slice())?;
-            Ok(found.and_then(|row| {
-                let (version, expires_ms, value) = row.value();
-                (expires_ms > now_ms).then(|| Entry { value: value.to_vec(), version })
-            }))
-        })
+        let entry = self.shared.file.read(
+            |layer| layer.row_at(&place),
+            |view| {
+                view.row(&place, |(version, expires_ms, value)| {
+                    (expires_ms > now_ms).then(|| Entry { value: value.to_vec(), version })
+                })
+            },
+        );
+        Ok(entry?.flatten())
     }
 
     pub(crate) fn page<T>(
@@ -84,38 +76,29 @@ impl Shelf {
         make: impl Fn(&[u8], RowRef<'_>) -> (T, usize),
     ) -> Result<Page<T>, Error> {
         let now_ms = milliseconds((self.shared.now)());
-        self.shared.file.read(|snapshot| {
-            let walk = |from: Bound<&[u8]>, visit: &mut dyn FnMut(&[u8], RowRef<'_>) -> bool| {
-                for row in snapshot.rows.range::<&[u8]>((from, Bound::Unbounded))? {
-                    let (place, row) = row?;
-                    if !visit(place.value(), row.value()) {
-                        break;
-                    }
-                }
-                Ok(())
-            };
-            page(bucket, range, now_ms, walk, &make)
-        })
+        let prefix = bucket.place(range.prefix);
+        self.shared.file.read(
+            |layer| layer.rows_at(&prefix),
+            |view| {
+                let walk = |from: Bound<&[u8]>, visit: &mut dyn FnMut(&[u8], RowRef<'_>) -> bool| {
+                    view.walk(from, visit)
+                };
+                page(bucket, range, now_ms, walk, &make)
+            },
+        )
     }
 
     /// What the bucket holds, if it is in this file.
     pub(crate) fn usage(&self, bucket: &Bucket) -> Result<Option<Usage>, Error> {
-        self.shared.file.read(|snapshot| {
-            let usage = snapshot.buckets.get(&**bucket.prefix())?;
-            Ok(usage.map(|usage| usage.value()).map(|(keys, bytes)| Usage { keys, bytes }))
-        })
+        let prefix = bucket.prefix();
+        self.shared.file.read(|layer| layer.usages_at(prefix), |view| view.usage(prefix))
     }
 
     pub(crate) fn buckets(&self, app: &str) -> Result<Vec<String>, Error> {
         let app = app_prefix(app);
-        self.shared.file.read(|snapshot| {
-            let mut names = Vec::new();
-            for bucket in snapshot.buckets.range(app.as_slice()..)? {
-                let Some(name) = bucket_name(&app, bucket?.0.value()) else { break };
-                names.push(name);
-            }
-            Ok(names)
-        })
+        let mut prefixes = self.shared.file.read(|layer| layer.usages_at(&app), |view| view.buckets(&app))?;
+        prefixes.sort_unstable();
+        Ok(prefixes.iter().filter_map(|prefix| bucket_name(&app, prefix)).collect())
     }
 
     pub(crate) fn write(&self, bucket: &Bucket, batch: Batch) -> Pending {

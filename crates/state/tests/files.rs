@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use state::{Batch, Bucket, BucketSpec, Durability, Embedded, Error, Expected, Store, limits};
+use state::{Batch, Bucket, BucketSpec, Durability, Embedded, Error, Expected, Range, Store, limits};
+use tempfile::TempDir;
 
 fn open(directory: &Path) -> Result<Embedded, Error> {
     // A child that another test starts has the lock, too, until it becomes another program.
@@ -84,6 +85,39 @@ fn a_damaged_file_is_refused_and_left_as_it_is() {
         assert!(error.hint().unwrap().contains("restore"));
         assert!(fs::read(&path).unwrap() == damaged, "the file was changed: {} bytes", damaged.len());
     }
+}
+
+/// What a process leaves behind that is killed after two writes, of which the log has the second.
+fn killed() -> TempDir {
+    let [directory, left] = [(), ()].map(|()| tempfile::tempdir().unwrap());
+    let store = open(directory.path()).unwrap();
+    let bucket = bucket(&store, Durability::Disk);
+    for key in ["first", "second"] {
+        store.write(&bucket, Batch::default().put(key, "value")).wait().unwrap();
+    }
+    for file in ["disk.redb", "disk.log"] {
+        fs::copy(directory.path().join(file), left.path().join(file)).unwrap();
+    }
+    left
+}
+
+#[test]
+fn a_log_is_read_and_refused_where_it_is_damaged_and_may_be_taken_away() {
+    let holds = |directory: &Path| {
+        let store = open(directory).unwrap();
+        let bucket = bucket(&store, Durability::Disk);
+        store.keys(&bucket, Range::default()).unwrap().items
+    };
+    assert_eq!(holds(killed().path()), [b"first".to_vec(), b"second".to_vec()]);
+
+    let directory = killed();
+    let log = directory.path().join("disk.log");
+    fs::write(&log, &fs::read(&log).unwrap()[..1_000]).unwrap();
+    let error = refused(directory.path());
+    assert!(matches!(&error, Error::Corrupt { path, .. } if *path == log), "{error:?}");
+    assert!(error.hint().unwrap().contains("move the file away"));
+    fs::remove_file(log).unwrap();
+    assert!(holds(directory.path()).len() < 2);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Random operations on a store and on a plain map must give the same, also after the store was opened again.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -10,12 +12,20 @@ use state::{
     Batch, Bucket, BucketSpec, Clock, Durability, Embedded, Error, Expected, Memory, Op, Range, Receipt,
     Store, limits,
 };
+use tempfile::TempDir;
 
 #[derive(Clone, Debug)]
 enum Step {
     Write(Batch),
     Pass(u64),
-    Reopen,
+    Reopen(Ended),
+}
+
+/// How a store came to its end before it is opened again.
+#[derive(Clone, Copy, Debug)]
+enum Ended {
+    Closed,
+    Killed,
 }
 
 /// What the map holds: value, version, the second it expires.
@@ -56,7 +66,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         8 => prop::collection::vec(op(), 1..4).prop_map(|ops| Step::Write(Batch { ops })),
         2 => (1..10_u64).prop_map(Step::Pass),
-        1 => Just(Step::Reopen),
+        1 => prop::sample::select(vec![Ended::Closed, Ended::Killed]).prop_map(Step::Reopen),
     ];
     prop::collection::vec(step, 1..25)
 }
@@ -108,7 +118,7 @@ fn agree(store: &dyn Store, bucket: &Bucket, map: &Map, now: u64) {
     }
 }
 
-fn run(steps: &[Step], reopen: impl Fn(Option<Box<dyn Store>>, Clock) -> Box<dyn Store>) {
+fn run(steps: &[Step], reopen: impl Fn(Option<(Box<dyn Store>, Ended)>, Clock) -> Box<dyn Store>) {
     let hand = Arc::new(AtomicU64::new(0));
     let clock: Clock = {
         let hand = Arc::clone(&hand);
@@ -122,7 +132,7 @@ fn run(steps: &[Step], reopen: impl Fn(Option<Box<dyn Store>>, Clock) -> Box<dyn
         let now = hand.load(Ordering::SeqCst);
         match step {
             Step::Pass(seconds) => drop(hand.fetch_add(*seconds, Ordering::SeqCst)),
-            Step::Reopen => store = reopen(Some(store), Arc::clone(&clock)),
+            Step::Reopen(ended) => store = reopen(Some((store, *ended)), Arc::clone(&clock)),
             Step::Write(batch) => {
                 let result = store.write(&bucket, batch.clone()).wait();
                 // Of a batch that failed, no version is one that an operation can expect.
@@ -155,15 +165,32 @@ proptest! {
 
     #[test]
     fn memory_is_a_map(steps in steps()) {
-        run(&steps, |store, clock| store.unwrap_or_else(|| Box::new(Memory::new(clock))));
+        run(&steps, |store, clock| store.map_or_else(|| Box::new(Memory::new(clock)) as _, |(store, _)| store));
     }
 
     #[test]
     fn files_are_a_map_that_stays(steps in steps()) {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = RefCell::new(tempfile::tempdir().unwrap());
         run(&steps, |store, clock| {
+            let left = match &store {
+                Some((_, Ended::Killed)) => Some(as_it_is(directory.borrow().path())),
+                _ => None,
+            };
             drop(store);
-            Box::new(Embedded::open(directory.path(), clock).unwrap())
+            if let Some(left) = left {
+                directory.replace(left);
+            }
+            Box::new(Embedded::open(directory.borrow().path(), clock).unwrap())
         });
     }
+}
+
+/// A copy of what is in a directory: what a process leaves behind that was killed while it wrote nothing.
+fn as_it_is(directory: &Path) -> TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for file in std::fs::read_dir(directory).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
+    }
+    copy
 }
