@@ -223,9 +223,8 @@ impl Opened {
 
     /// Opens the file again. Where it cannot be written, it can at least be read, and the error says why.
     fn reopen(&self, state: &mut State) -> Result<(), Error> {
-        let opened = self.open(state, Mode::Writable).or_else(|error| {
+        let opened = self.open(state, Mode::Writable).inspect_err(|_| {
             let _ = self.open(state, Mode::Frozen);
-            Err(error)
         });
         match (opened?, &mut state.log) {
             // It may have been synced, though it failed.
