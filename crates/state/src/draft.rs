@@ -19,7 +19,7 @@ pub(crate) struct Draft<'v> {
 impl<'v> Draft<'v> {
     /// Begins with a view that has all that was written up to `version`.
     pub(crate) fn of(view: &'v View, version: u64) -> Self {
-        Self { view, record: Record { version, layer: Layer::default() } }
+        Self { view, record: Record { before: version, version, layer: Layer::default() } }
     }
 
     /// A version that was never given.
@@ -62,7 +62,7 @@ impl Rows for Draft<'_> {
         let own = self.layer().rows_from(from).take_while(|(place, _)| place.starts_with(prefix));
         let own = own.filter(|(_, row)| row.is_some()).map(|(place, _)| place.to_vec());
         let mut places: Vec<_> = own.take(max).collect();
-        self.view.walk(from, &mut |place, _| {
+        self.view.part(|layer| layer.rows_at(prefix)).walk(from, &mut |place, _| {
             let is_one = place.starts_with(prefix) && places.len() < max;
             if is_one && !self.layer().rows.contains_key(place) {
                 places.push(place.to_vec());
@@ -119,8 +119,9 @@ mod tests {
         Usage(Vec<u8>, Option<u64>),
         /// The transaction ends, and the next begins.
         Cover,
-        /// And the file is synced.
+        /// And the file is synced, or is going to be.
         Store,
+        Freeze,
     }
 
     fn step() -> impl Strategy<Value = Step> {
@@ -131,6 +132,7 @@ mod tests {
             3 => (place(), prop::option::of(0..9_u64)).prop_map(|(prefix, keys)| Step::Usage(prefix, keys)),
             2 => Just(Step::Cover),
             1 => Just(Step::Store),
+            1 => Just(Step::Freeze),
         ]
     }
 
@@ -144,7 +146,7 @@ mod tests {
             Step::Usage(prefix, keys) => {
                 rows.set_usage(prefix, keys.map(|keys| Usage { keys, bytes: 1 })).unwrap();
             }
-            Step::Cover | Step::Store => {}
+            Step::Cover | Step::Store | Step::Freeze => {}
         }
     }
 
@@ -176,24 +178,26 @@ mod tests {
             let database = Database::builder().create_with_backend(InMemoryBackend::new()).unwrap();
             prepare(&database).unwrap();
             let snapshot = || Snapshot::of(&database).unwrap().into();
-            let mut view = View { snapshot: snapshot(), layer: Layer::default() };
+            let mut view = View::of(snapshot());
             let mut maps = Maps::default();
-            for transaction in steps.split_inclusive(|step| matches!(step, Step::Cover | Step::Store)) {
+            for transaction in steps.split_inclusive(|step| matches!(step, Step::Cover | Step::Store | Step::Freeze)) {
                 let mut draft = Draft::of(&view, 0);
                 for step in transaction {
                     change(&mut draft, step);
                     change(&mut maps, step);
                     prop_assert_eq!(read(&draft), read(&maps));
                 }
-                let layer = draft.finish().layer;
-                if let Some(Step::Store) = transaction.last() {
-                    store(&database, [&view.layer, &layer], 0, None).unwrap();
-                    view = View { snapshot: snapshot(), layer: Layer::default() };
-                } else {
-                    view.layer.cover(layer);
+                view.layer.cover(draft.finish().layer);
+                match transaction.last() {
+                    Some(Step::Store) => {
+                        store(&database, view.layers(), 0, None).unwrap();
+                        view = View::of(snapshot());
+                    }
+                    Some(Step::Freeze) if view.frozen.is_none() => drop(view.freeze()),
+                    _ => {}
                 }
                 let mut walked = Vec::new();
-                view.walk(Bound::Excluded(&[1]), &mut |place, row| {
+                view.part(Layer::clone).walk(Bound::Excluded(&[1]), &mut |place, row| {
                     walked.push((place.to_vec(), row.2.to_vec()));
                     true
                 }).unwrap();

@@ -15,8 +15,8 @@ use crate::opened::{Mode, Place};
 use crate::shelf::Shelf;
 use crate::{Batch, Bucket, BucketSpec, Durability, Error, Expected, Range, Receipt};
 
-/// Bytes of the log: few, so that it is begun again while the tests write.
-const LOG_BYTES: usize = 8 << 10;
+/// Bytes of the log: few, so that its halves are full while the tests write.
+const LOG_BYTES: usize = 16 << 10;
 
 /// A disk with two files.
 #[derive(Default)]
@@ -53,8 +53,9 @@ impl Contents {
     }
 }
 
+/// A disk, and what has to be free for the rows to be written.
 #[derive(Clone, Default)]
-struct Device(Arc<Mutex<Disk>>);
+struct Device(Arc<Mutex<Disk>>, Arc<Mutex<()>>);
 
 impl Device {
     fn disk(&self) -> MutexGuard<'_, Disk> {
@@ -65,21 +66,21 @@ impl Device {
     fn after_crash(&self, mut kept: impl FnMut() -> bool) -> Device {
         let disk = self.disk();
         let [rows, log] = [&disk.rows, &disk.log].map(|file| file.after_crash(&mut kept));
-        Device(Arc::new(Mutex::new(Disk { rows, log, ..Disk::default() })))
+        Device(Arc::new(Mutex::new(Disk { rows, log, ..Disk::default() })), Arc::default())
     }
 
     fn open(&self) -> Result<Shelf, Error> {
         Shelf::open(Path::new("device.redb"), Box::new(self.clone()), Arc::new(|| SystemTime::UNIX_EPOCH))
     }
 
-    fn file(&self, contents: fn(&mut Disk) -> &mut Contents) -> OnDevice {
-        OnDevice { device: self.clone(), contents }
+    fn rows(&self) -> OnDevice {
+        OnDevice { device: self.clone(), is_rows: true }
     }
 }
 
 impl Place for Device {
     fn open(&self, mode: Mode) -> Result<Database, DatabaseError> {
-        let file = self.file(|disk| &mut disk.rows);
+        let file = self.rows();
         let mut builder = Database::builder();
         builder.set_cache_size(1 << 20);
         match mode {
@@ -93,7 +94,7 @@ impl Place for Device {
     }
 
     fn make_log(&self) -> io::Result<Box<dyn StorageBackend>> {
-        Ok(Box::new(self.file(|disk| &mut disk.log)))
+        Ok(Box::new(OnDevice { device: self.clone(), is_rows: false }))
     }
 
     fn log_bytes(&self) -> usize {
@@ -113,7 +114,7 @@ impl Place for Device {
 #[derive(Clone)]
 struct OnDevice {
     device: Device,
-    contents: fn(&mut Disk) -> &mut Contents,
+    is_rows: bool,
 }
 
 impl std::fmt::Debug for OnDevice {
@@ -124,17 +125,20 @@ impl std::fmt::Debug for OnDevice {
 
 impl OnDevice {
     fn contents<T>(&self, with: impl FnOnce(&mut Contents) -> T) -> T {
-        with((self.contents)(&mut self.device.disk()))
+        let disk = &mut *self.device.disk();
+        with(if self.is_rows { &mut disk.rows } else { &mut disk.log })
     }
 
     /// The file, after one more write or sync, if that does not fail.
     fn operate(&self, with: impl FnOnce(&mut Contents) -> io::Result<()>) -> io::Result<()> {
+        let _free = self.is_rows.then(|| self.device.1.lock().unwrap());
         let mut disk = self.device.disk();
         disk.operations += 1;
         match disk.fails {
-            Some((first, kind)) if disk.operations >= first => Err(kind.into()),
-            _ => with((self.contents)(&mut disk)),
+            Some((first, kind)) if disk.operations >= first => return Err(kind.into()),
+            _ => drop(disk),
         }
+        self.contents(with)
     }
 }
 
@@ -403,38 +407,71 @@ fn logged(writes: usize) -> Device {
     device.after_crash(|| true)
 }
 
-/// Where the records of the log begin: what bears the salt of the first.
+/// Where the records of the log begin: what bears the salt of the first of its half.
 fn records(log: &[u8]) -> Vec<usize> {
-    (0..log.len()).step_by(64).filter(|start| log[*start..].starts_with(&log[..16])).collect()
+    let halves = [0, LOG_BYTES / 2].into_iter().filter(|half| log[*half..half + 16] != [0; 16]);
+    let of_half = |half: usize| {
+        let starts = (half..half + LOG_BYTES / 2).step_by(64);
+        starts.filter(move |start| log[*start..].starts_with(&log[half..half + 16]))
+    };
+    halves.flat_map(of_half).collect()
 }
 
-#[test]
-fn of_a_log_only_the_last_record_may_be_torn() {
-    let starts = records(&logged(4).disk().log.seen);
-    assert_eq!(starts.len(), 3);
-    for (number, start) in starts.iter().enumerate() {
+/// Damages each record in turn: only the last may be torn, which is as if the power had been lost before it was written.
+fn damage(device: &Device, writes: usize, last: usize) {
+    let starts = records(&device.disk().log.seen);
+    for start in starts {
         for byte in [0, 20, 27, 35, 50, 80] {
-            let device = logged(4);
+            let device = device.after_crash(|| true);
             device.disk().log.seen[start + byte] ^= 1;
             match device.open() {
-                // It is as if the power had been lost before it was written.
                 Ok(shelf) => {
-                    assert_eq!(number, 2, "byte {byte} of record {number}");
-                    assert_eq!(contents(&shelf), expected(3));
-                    write(&shelf, 3).unwrap();
-                    assert_eq!(contents(&shelf), expected(4));
+                    assert_eq!(start, last, "byte {byte}");
+                    assert_eq!(contents(&shelf), expected(writes - 1));
+                    write(&shelf, writes - 1).unwrap();
+                    assert_eq!(contents(&shelf), expected(writes));
                 }
                 Err(Error::Corrupt { path, .. }) => {
-                    assert!(number < 2, "byte {byte} of record {number}");
+                    assert!(start != last, "byte {byte} of the last record");
                     assert_eq!(path, Path::new("device.log"));
                 }
                 Err(error) => panic!("{error:?}"),
             }
         }
     }
+}
+
+#[test]
+fn of_a_log_only_the_last_record_may_be_torn() {
     let device = logged(4);
+    let starts = records(&device.disk().log.seen);
+    assert_eq!(starts.len(), 3);
+    damage(&device, 4, starts[2]);
     device.disk().log.seen.truncate(LOG_BYTES / 2);
     assert!(matches!(device.open(), Err(Error::Corrupt { .. })));
+}
+
+#[test]
+fn the_log_goes_on_while_the_file_is_synced_with_its_other_half() {
+    let device = formatted();
+    let shelf = device.open().unwrap();
+    (0..4).for_each(|n| drop(write(&shelf, n).unwrap()));
+    // From here on the file is not written: the next has no room beside the three.
+    let synced = device.1.lock().unwrap();
+    (4..6).for_each(|n| drop(write(&shelf, n).unwrap()));
+    assert_eq!(contents(&shelf), expected(6));
+    let crashed = device.after_crash(|| true);
+    drop(synced);
+    let starts = records(&crashed.disk().log.seen);
+    assert_eq!(starts.len(), 5);
+    assert_eq!(contents(&crashed.after_crash(|| true).open().unwrap()), expected(6));
+    // The other half comes first.
+    let last = starts.into_iter().filter(|start| *start < LOG_BYTES / 2).max().unwrap();
+    damage(&crashed, 6, last);
+    // And when it is in the file, all is as it was.
+    (6..12).for_each(|n| drop(write(&shelf, n).unwrap()));
+    assert_eq!(contents(&shelf), expected(12));
+    assert_eq!(contents(&device.after_crash(|| false).open().unwrap()), expected(12));
 }
 
 #[test]
@@ -453,21 +490,21 @@ fn who_takes_a_log_away_goes_on_without_it() {
 #[test]
 fn a_log_that_failed_is_not_written_again_before_the_file_was() {
     let device = logged(2);
-    let salt = device.disk().log.seen[..16].to_vec();
     let shelf = device.open().unwrap();
     // The record is written, and not synced.
     let sync = device.disk().operations + 2;
     device.disk().fails = Some((sync, io::ErrorKind::Other));
     write(&shelf, 2).unwrap_err();
-    assert_eq!(records(&device.disk().log.seen).len(), 2);
+    let log = device.disk().log.seen.clone();
+    assert_eq!(records(&log).len(), 2);
     device.disk().fails = None;
     assert_eq!(contents(&shelf), expected(3));
     write(&shelf, 3).unwrap();
+    assert!(device.disk().log.seen == log);
     let crashed = device.after_crash(|| false);
     crashed.disk().log = Contents::default();
     assert_eq!(contents(&crashed.open().unwrap()), expected(4));
     write(&shelf, 4).unwrap();
-    assert_ne!(device.disk().log.seen[..16], salt);
     assert_eq!(contents(&device.after_crash(|| false).open().unwrap()), expected(5));
 }
 
@@ -475,15 +512,11 @@ fn a_log_that_failed_is_not_written_again_before_the_file_was() {
 #[test]
 fn what_a_program_writes_is_never_taken_for_a_record() {
     let device = logged(4);
-    let old = device.disk().log.seen.clone();
+    let old = device.disk().log.seen[LOG_BYTES / 2..].to_vec();
     let shelf = device.open().unwrap();
-    // The first has no room, so that a new log begins with the second. Old records are left behind it.
-    write(&shelf, 4).unwrap();
-    write(&shelf, 5).unwrap();
-    let crashed = device.after_crash(|| true);
-    let starts = records(&crashed.disk().log.seen);
-    assert_eq!(starts.len(), 1);
-    assert_eq!(contents(&crashed.open().unwrap()), expected(6));
+    // Until the half that they are in is written again, and they are behind what is new.
+    (4..12).for_each(|n| drop(write(&shelf, n).unwrap()));
+    assert_eq!(contents(&device.after_crash(|| true).open().unwrap()), expected(12));
     // And as a value, at each place that a record may be at.
     for shift in 0..64 {
         let value = [vec![0; shift], old[..2_048].to_vec()].concat();
@@ -491,6 +524,6 @@ fn what_a_program_writes_is_never_taken_for_a_record() {
         let crashed = device.after_crash(|| true).open().unwrap();
         assert_eq!(crashed.get(&bucket(), b"records").unwrap().unwrap().value, value);
         shelf.write(&bucket(), Batch::default().delete("records")).wait().unwrap();
-        assert_eq!(contents(&device.after_crash(|| true).open().unwrap()), expected(6));
+        assert_eq!(contents(&device.after_crash(|| true).open().unwrap()), expected(12));
     }
 }

@@ -9,7 +9,7 @@ use crate::Usage;
 use crate::rows::Row;
 
 /// Rows, expiries and buckets: `None`, or not noted, hides what lies below.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Layer {
     pub(crate) rows: BTreeMap<Vec<u8>, Option<Row>>,
     pub(crate) expiries: BTreeMap<(u64, Vec<u8>), bool>,

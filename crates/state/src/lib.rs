@@ -9,6 +9,7 @@ mod apply;
 pub mod blobs;
 mod commit;
 mod draft;
+mod durable;
 mod embedded;
 mod error;
 #[cfg(test)]

@@ -49,8 +49,8 @@ pub const WATCH_CHANGES_MAX: usize = 1_024;
 /// Buckets that can be watched at once.
 pub const WATCHED_BUCKETS_MAX: usize = 4_096;
 
-/// Bytes of the log of a file. When it is full, all that it holds is written to the file itself, which takes the longer
-/// the more that is.
+/// Bytes of the log of a file. When a half is full, all that it holds is written to the file itself: who fills the other one
+/// before that is done waits for it.
 pub const LOG_BYTES: usize = 256 << 10;
 
 /// Bytes of memory in which a file's pages are kept.

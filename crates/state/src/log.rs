@@ -1,9 +1,11 @@
 //! The log of a file: what was changed since the file itself was last synced, so that to make a change durable costs one
 //! write in one place, not one for each page that it touches.
 //!
-//! It is a file of fixed size, written from its start; each record follows the one before. When it is full, the file
-//! that it belongs to is synced with a new salt in it, which ends all records at once, and the log begins again. No record
-//! is taken for one that does not bear the salt: not what is left of an earlier log, nor what a program wrote as a value.
+//! It is a file of fixed size with two halves. Each is written from its start; records follow each other. When a half is
+//! full, the log goes on in the other, while the file that it belongs to is synced with all that the first one has. The
+//! file has a salt, and says by it which records come after it: those that bear it, and then those that bear the one that
+//! is made of it. Nobody makes up a record who does not know it: not a program whose values are written, and not what is left of
+//! earlier records.
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -13,18 +15,25 @@ use sha2::{Digest, Sha256};
 
 use crate::layer::Layer;
 
-/// What the records of a log begin with. Random, so that nobody can make one who cannot read the file.
+/// What the records of a half begin with. The first is random.
 pub(crate) type Salt = [u8; 16];
+
+/// The salt of what comes after.
+pub(crate) fn next(salt: &Salt) -> Salt {
+    let mut next = *salt;
+    next.copy_from_slice(&Sha256::digest(salt)[..salt.len()]);
+    next
+}
 
 /// Records begin at multiples of this many bytes.
 const ALIGN: usize = 64;
 
-/// Salt, bytes of the changes, and version.
-const HEADER_BYTES: usize = size_of::<Salt>() + 2 * size_of::<u64>();
+/// Salt, bytes of the changes, and the versions before and after.
+const HEADER_BYTES: usize = size_of::<Salt>() + 3 * size_of::<u64>();
 
 const DIGEST_BYTES: usize = 32;
 
-/// The part of a log that is spared, so that something can be removed while the file cannot be written.
+/// The part of a half that is spared, so that something can be removed while the file cannot be written.
 const SPARED_PART: usize = 16;
 
 /// The path of the log of a file.
@@ -34,17 +43,36 @@ pub(crate) fn beside(path: &Path) -> PathBuf {
 
 /// What one transaction did.
 pub(crate) struct Record {
-    /// The last version that was given.
+    /// The last version that was given before, and with it.
+    pub(crate) before: u64,
     pub(crate) version: u64,
     pub(crate) layer: Layer,
+}
+
+/// Where the next record comes, and what it bears.
+#[derive(Clone, Copy)]
+pub(crate) struct Position {
+    half: usize,
+    salt: Salt,
+    end: usize,
+}
+
+impl Position {
+    /// Where a log begins.
+    pub(crate) fn first(salt: Salt) -> Self {
+        Self { half: 0, salt, end: 0 }
+    }
+
+    pub(crate) fn salt(&self) -> Salt {
+        self.salt
+    }
 }
 
 /// A log that is written.
 pub(crate) struct Log {
     file: Box<dyn StorageBackend>,
-    bytes: usize,
-    salt: Salt,
-    end: usize,
+    half_bytes: usize,
+    position: Position,
 }
 
 impl Log {
@@ -57,27 +85,30 @@ impl Log {
                 let _ = file.set_len(0);
             })?;
         }
-        Ok(Self { file, bytes, salt: Salt::default(), end: 0 })
+        Ok(Self { file, half_bytes: bytes / 2, position: Position::first(Salt::default()) })
     }
 
-    /// Goes on with what was read from it. That may not all be on the disk.
-    pub(crate) fn go_on(&mut self, salt: Salt, end: usize) -> io::Result<()> {
-        (self.salt, self.end) = (salt, end);
+    /// Goes on where a log was read to. That may not all be on the disk.
+    pub(crate) fn go_on(&mut self, position: Position) -> io::Result<()> {
+        self.position = position;
         self.file.sync_data()
     }
 
-    /// Begins again, unless it has this salt: the file that it belongs to has it, and all that was in the log.
-    pub(crate) fn begin(&mut self, salt: Salt) {
-        if self.salt != salt {
-            (self.salt, self.end) = (salt, 0);
-        }
+    /// What the records bear that come next.
+    pub(crate) fn salt(&self) -> Salt {
+        self.position.salt
     }
 
-    /// Makes a record durable. `false` when there is no room for it: the last part of the log is spared for what
-    /// `only_removes`.
+    /// Goes on in the other half, whose records bear this salt. What was in it must be in the file.
+    pub(crate) fn turn(&mut self, salt: Salt) {
+        self.position = Position { half: 1 - self.position.half, salt, end: 0 };
+    }
+
+    /// Makes a record durable. `false` when this half has no room for it: its last part is spared for what `only_removes`.
     pub(crate) fn append(&mut self, record: &Record, only_removes: bool) -> io::Result<bool> {
-        let spared = if only_removes { 0 } else { self.bytes / SPARED_PART };
-        let room = self.bytes.saturating_sub(self.end + spared);
+        let Position { half, salt, end } = self.position;
+        let spared = if only_removes { 0 } else { self.half_bytes / SPARED_PART };
+        let room = self.half_bytes.saturating_sub(end + spared);
         // Values that do not fit need not be copied.
         if record.layer.rows.values().flatten().map(|row| row.value.len()).sum::<usize>() > room {
             return Ok(false);
@@ -88,16 +119,16 @@ impl Log {
             return Ok(false);
         }
         let mut bytes = Vec::with_capacity(length);
-        bytes.extend_from_slice(&self.salt);
-        for number in [changes.len() as u64, record.version] {
+        bytes.extend_from_slice(&salt);
+        for number in [changes.len() as u64, record.before, record.version] {
             bytes.extend_from_slice(&number.to_le_bytes());
         }
         bytes.extend_from_slice(&changes);
         let digest = Sha256::digest(&bytes);
         bytes.extend_from_slice(&digest);
-        self.file.write(self.end as u64, &bytes)?;
+        self.file.write((half * self.half_bytes + end) as u64, &bytes)?;
         self.file.sync_data()?;
-        self.end += length;
+        self.position.end += length;
         Ok(true)
     }
 }
@@ -111,41 +142,57 @@ fn record_bytes(changes_bytes: usize) -> usize {
 fn record(bytes: &[u8], salt: &Salt) -> Option<(Record, usize)> {
     let (header, rest) = bytes.split_at_checked(HEADER_BYTES)?;
     let numbers = header.strip_prefix(salt)?.as_chunks().0;
-    let [length, version] = *numbers else { return None };
+    let [length, before, version] = *numbers else { return None };
     let length = usize::try_from(u64::from_le_bytes(length)).ok()?;
     let (changes, rest) = rest.split_at_checked(length)?;
     let (digest, _) = rest.split_at_checked(DIGEST_BYTES)?;
     if *digest != *Sha256::digest(&bytes[..HEADER_BYTES + length]) {
         return None;
     }
-    let (version, layer) = (u64::from_le_bytes(version), postcard::from_bytes(changes).ok()?);
-    Some((Record { version, layer }, record_bytes(length)))
+    let [before, version] = [before, version].map(u64::from_le_bytes);
+    Some((Record { before, version, layer: postcard::from_bytes(changes).ok()? }, record_bytes(length)))
 }
 
-/// The records of a log of so many bytes that bear this salt, in their order, and where they end.
+/// The records of a log of so many bytes that come after a file with this salt and version, in their order, and where the
+/// next one comes.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidData`] when a record is damaged that others follow: only the last can be one that was being
-/// written.
+/// [`ErrorKind::InvalidData`] when a record is damaged or missing that others follow: only the last can be one that
+/// was being written.
 pub(crate) fn read(
     file: &dyn StorageBackend,
-    log_bytes: usize,
-    salt: &Salt,
-) -> io::Result<(Vec<Record>, usize)> {
+    bytes: usize,
+    salt: Salt,
+    version: u64,
+) -> io::Result<(Vec<Record>, Position)> {
     let damaged = |what| io::Error::new(ErrorKind::InvalidData, what);
-    if file.len()? < log_bytes as u64 {
+    if file.len()? < bytes as u64 {
         return Err(damaged("it is cut off"));
     }
-    let mut bytes = vec![0; log_bytes];
+    let half_bytes = bytes / 2;
+    let mut bytes = vec![0; bytes];
     file.read(0, &mut bytes)?;
-    let (mut records, mut start) = (Vec::new(), 0);
-    while let Some((record, length)) = record(bytes.get(start..).unwrap_or_default(), salt) {
-        records.push(record);
-        start += length;
+    let halves = [&bytes[..half_bytes], &bytes[half_bytes..]];
+    let any = |bytes: &[u8], from: usize, salt: &Salt| {
+        (from..bytes.len()).step_by(ALIGN).any(|start| record(&bytes[start..], salt).is_some())
+    };
+    let first = usize::from(any(halves[1], 0, &salt));
+    let (mut records, mut last) = (Vec::<Record>::new(), version);
+    let mut position = Position { half: first, salt, end: 0 };
+    for (half, salt) in [(first, salt), (1 - first, next(&salt))] {
+        let (bytes, mut end) = (halves[half], 0);
+        while let Some((record, length)) = record(bytes.get(end..).unwrap_or_default(), &salt) {
+            if record.before != last {
+                return Err(damaged("a part of it is missing"));
+            }
+            last = record.version;
+            records.push(record);
+            end += length;
+            position = Position { half, salt, end };
+        }
+        if any(bytes, end, &salt) {
+            return Err(damaged("a part in its middle is damaged"));
+        }
     }
-    let mut behind = (start..bytes.len()).step_by(ALIGN);
-    if behind.any(|start| record(&bytes[start..], salt).is_some()) {
-        return Err(damaged("a part in its middle is damaged"));
-    }
-    Ok((records, start))
+    Ok((records, position))
 }

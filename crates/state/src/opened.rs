@@ -4,15 +4,17 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::thread::JoinHandle;
 
 use redb::{Database, DatabaseError, StorageBackend, StorageError};
 
 use crate::Error;
 use crate::draft::Draft;
+use crate::durable::State;
 use crate::layer::Layer;
-use crate::log::{self, Log, Record, Salt};
+use crate::log::{self, Log, Position, Record};
 use crate::room::is_full;
-use crate::tables::{Snapshot, prepare, store};
+use crate::tables::{Snapshot, prepare};
 use crate::view::View;
 
 /// What a file lies on.
@@ -45,35 +47,13 @@ pub(crate) enum Mode {
 /// A file. redb refuses one that failed once, to readers too, until it is opened again.
 pub(crate) struct Opened {
     path: PathBuf,
-    place: Box<dyn Place>,
+    pub(crate) place: Box<dyn Place>,
     /// Whether the last write found no room.
     is_full: AtomicBool,
     /// Locked as long as a write is on its way.
     state: Mutex<State>,
     /// What was made durable last; `None` while the file is not open.
-    view: RwLock<Option<View>>,
-}
-
-/// How a file is written.
-#[derive(Default)]
-struct State {
-    /// Nothing, where it could not be opened.
-    open: Option<(Mode, Database)>,
-    /// Nothing before it is begun, and after it failed: of what was not synced then, nobody knows what is on the disk. Then the
-    /// file is synced before the log begins again.
-    log: Option<Log>,
-    /// The last version that was given.
-    version: u64,
-}
-
-/// How a write was made durable, and how readers come to see it.
-enum Written {
-    /// It changed nothing.
-    Nothing,
-    /// The log has what it changed.
-    Logged(Layer),
-    /// The file has all there is.
-    Synced(Arc<Snapshot>),
+    pub(crate) view: RwLock<Option<View>>,
 }
 
 impl Opened {
@@ -83,8 +63,8 @@ impl Opened {
         let (state, view) = (Mutex::default(), RwLock::default());
         let file = Self { path, place, is_full, state, view };
         let mut state = file.state();
-        if let Some((salt, end)) = file.open(&mut state, Mode::Writable)? {
-            state.log = file.log(salt, end).ok();
+        if let Some(position) = file.open(&mut state, Mode::Writable)? {
+            state.log = file.log(position).ok();
         }
         drop(state);
         Ok(file)
@@ -97,10 +77,7 @@ impl Opened {
         part: impl Fn(&Layer) -> Layer,
         read: impl Fn(&View) -> Result<T, StorageError>,
     ) -> Result<T, Error> {
-        let view = || {
-            let part = |view: &View| View { snapshot: Arc::clone(&view.snapshot), layer: part(&view.layer) };
-            self.view().as_ref().map(part)
-        };
+        let view = || self.view().as_ref().map(|view| view.part(&part));
         match view().map(|view| read(&view)) {
             Some(Ok(found)) => return Ok(found),
             Some(Err(error @ StorageError::Corrupted(_))) => return Err(self.fault(error.into())),
@@ -142,14 +119,12 @@ impl Opened {
         if !matches!(state.open, Some((Mode::Writable, _))) {
             self.reopen(&mut state)?;
         }
-        let view = self.view();
-        let Some(seen) = &*view else { return Err(Error::Closed) };
-        let written = self.make_durable(&mut state, seen, only_removes, change);
-        drop(view);
-        match written {
-            Ok((changed, written)) => {
-                self.show(written);
-                self.is_full.store(false, Ordering::Relaxed);
+        match self.make_durable(&mut state, only_removes, change) {
+            Ok(changed) => {
+                // What was removed may have needed no room.
+                if !only_removes {
+                    self.is_full.store(false, Ordering::Relaxed);
+                }
                 Ok(changed)
             }
             Err(error) => {
@@ -162,121 +137,66 @@ impl Opened {
         }
     }
 
-    /// Syncs the file, so that it does without its log, if it can be. What it cannot take stays in the log.
-    pub(crate) fn settle(&self) {
-        let state = self.state();
-        if let (Some((Mode::Writable, database)), Some(view)) = (&state.open, &*self.view())
-            && view.snapshot.salt.is_some()
-        {
-            let _ = store(database, [&view.layer, &Layer::default()], state.version, None);
-        }
-    }
-
-    fn make_durable<T>(
-        &self,
-        state: &mut State,
-        view: &View,
-        only_removes: bool,
-        change: impl FnOnce(&mut Draft<'_>) -> Result<T, StorageError>,
-    ) -> Result<(T, Written), redb::Error> {
-        let mut draft = Draft::of(view, state.version);
-        let changed = change(&mut draft)?;
-        let record = draft.finish();
-        if record.layer.is_empty() {
-            return Ok((changed, Written::Nothing));
-        }
-        state.version = record.version;
-        if let Some(mut log) = state.log.take() {
-            let is_logged = log.append(&record, only_removes)?;
-            state.log = Some(log);
-            if is_logged {
-                return Ok((changed, Written::Logged(record.layer)));
-            }
-        }
-        let Some((_, database)) = &state.open else { return Err(io::Error::other("it is closed").into()) };
-        let mut salt = Salt::default();
-        getrandom::fill(&mut salt).map_err(io::Error::other)?;
-        let new = match &state.log {
-            Some(_) => None,
-            None => Some(Log::new(self.place.make_log()?, self.place.log_bytes())?),
-        };
-        store(database, [&view.layer, &record.layer], state.version, Some(salt))?;
-        state.log = state.log.take().or(new);
-        state.log.iter_mut().for_each(|log| log.begin(salt));
-        Ok((changed, Written::Synced(Arc::new(Snapshot::of(database)?))))
-    }
-
-    /// Shows readers what was written.
-    fn show(&self, written: Written) {
-        let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
-        match (written, &mut *view) {
-            (Written::Logged(layer), Some(view)) => view.layer.cover(layer),
-            (Written::Synced(snapshot), current) => {
-                let layer = Layer::default();
-                let before = current.replace(View { snapshot, layer });
-                drop(view);
-                drop(before);
-            }
-            (Written::Nothing | Written::Logged(_), _) => {}
-        }
-    }
-
     /// Opens the file again. Where it cannot be written, it can at least be read, and the error says why.
     fn reopen(&self, state: &mut State) -> Result<(), Error> {
         let opened = self.open(state, Mode::Writable).inspect_err(|_| {
             let _ = self.open(state, Mode::Frozen);
         });
-        match (opened?, &mut state.log) {
-            // It may have been synced, though it failed.
-            (Some((salt, _)), Some(log)) => log.begin(salt),
-            _ => state.log = None,
-        }
+        let salt = opened?.map(|position| position.salt());
+        // The file may be behind the log by a half, and not by more.
+        let is_of = |log: &Log| salt.is_some_and(|salt| [salt, log::next(&salt)].contains(&log.salt()));
+        state.log = state.log.take().filter(is_of);
         Ok(())
     }
 
-    /// The salt of the log, if the file says that it has one, and where it ends.
-    fn open(&self, state: &mut State, mode: Mode) -> Result<Option<(Salt, usize)>, Error> {
+    /// Where the log goes on, if the file says that it has one.
+    fn open(&self, state: &mut State, mode: Mode) -> Result<Option<Position>, Error> {
         // First it is closed, for all who still read it too.
+        let _ = state.syncing.take().map(JoinHandle::join);
         *self.view.write().unwrap_or_else(PoisonError::into_inner) = None;
         state.open = None;
         let database = self.place.open(mode).map_err(|error| self.unopened(error))?;
         let snapshot = prepare(&database).and_then(|()| Snapshot::of(&database));
-        let snapshot = Arc::new(snapshot.map_err(|error| self.fault(error))?);
-        let (records, log_end) = self.records(&snapshot)?;
-        state.version = records.last().map_or(snapshot.version, |record| record.version);
-        let mut layer = Layer::default();
-        records.into_iter().for_each(|record| layer.cover(record.layer));
-        let log = snapshot.salt.map(|salt| (salt, log_end));
-        *self.view.write().unwrap_or_else(PoisonError::into_inner) = Some(View { snapshot, layer });
-        state.open = Some((mode, database));
-        Ok(log)
+        let snapshot = snapshot.map_err(|error| self.fault(error))?;
+        let (records, position) = self.records(&snapshot)?.unzip();
+        let mut view = View::of(Arc::new(snapshot));
+        state.version = view.snapshot.version;
+        for record in records.unwrap_or_default() {
+            state.version = record.version;
+            view.layer.cover(record.layer);
+        }
+        *self.view.write().unwrap_or_else(PoisonError::into_inner) = Some(view);
+        state.open = Some((mode, Arc::new(database)));
+        Ok(position)
     }
 
-    /// What only the log has, and where it ends.
-    fn records(&self, snapshot: &Snapshot) -> Result<(Vec<Record>, usize), Error> {
-        let Some(salt) = &snapshot.salt else { return Ok(Default::default()) };
-        let read = |log: Box<dyn StorageBackend>| log::read(&*log, self.place.log_bytes(), salt);
-        // Who took the log away goes on without it.
-        let records = self.place.log().and_then(|log| log.map_or_else(|| Ok(Default::default()), read));
+    /// What only the log has, and where it goes on, if the file says that it has one.
+    fn records(&self, snapshot: &Snapshot) -> Result<Option<(Vec<Record>, Position)>, Error> {
+        let Some(salt) = snapshot.salt else { return Ok(None) };
+        let read = |log: Option<Box<dyn StorageBackend>>| match log {
+            Some(log) => log::read(&*log, self.place.log_bytes(), salt, snapshot.version),
+            // Who took it away goes on without it.
+            None => Ok((Vec::new(), Position::first(salt))),
+        };
         let path = log::beside(&self.path);
-        records.map_err(|source| match source.kind() {
+        self.place.log().and_then(read).map(Some).map_err(|source| match source.kind() {
             io::ErrorKind::InvalidData => Error::Corrupt { path, source: Arc::new(source) },
             _ => Error::Open { path, source: Arc::new(source) },
         })
     }
 
     /// The log as an earlier process left it. What was read from it may not all be on the disk.
-    fn log(&self, salt: Salt, end: usize) -> io::Result<Log> {
+    fn log(&self, position: Position) -> io::Result<Log> {
         let mut log = Log::new(self.place.make_log()?, self.place.log_bytes())?;
-        log.go_on(salt, end)?;
+        log.go_on(position)?;
         Ok(log)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn view(&self) -> RwLockReadGuard<'_, Option<View>> {
+    pub(crate) fn view(&self) -> RwLockReadGuard<'_, Option<View>> {
         self.view.read().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -57,23 +57,23 @@ pub(crate) fn prepare(database: &Database) -> Result<(), redb::Error> {
 
 /// Puts layers into the tables, one over the other, with the last version that was given, and the salt of the log that
 /// comes after.
-pub(crate) fn store(
+pub(crate) fn store<'l>(
     database: &Database,
-    layers: [&Layer; 2],
+    layers: impl Iterator<Item = &'l Layer> + Clone,
     version: u64,
     salt: Option<Salt>,
 ) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
     {
         let mut rows = transaction.open_table(ROWS)?;
-        for (place, row) in layers.iter().flat_map(|layer| &layer.rows) {
+        for (place, row) in layers.clone().flat_map(|layer| &layer.rows) {
             match row {
                 Some(row) => rows.insert(place.as_slice(), row.as_ref())?,
                 None => rows.remove(place.as_slice())?,
             };
         }
         let mut expiries = transaction.open_table(EXPIRIES)?;
-        for ((expires_ms, place), noted) in layers.iter().flat_map(|layer| &layer.expiries) {
+        for ((expires_ms, place), noted) in layers.clone().flat_map(|layer| &layer.expiries) {
             let expiry = (*expires_ms, place.as_slice());
             if *noted {
                 expiries.insert(expiry, ())?;
@@ -82,7 +82,7 @@ pub(crate) fn store(
             }
         }
         let mut buckets = transaction.open_table(BUCKETS)?;
-        for (prefix, usage) in layers.iter().flat_map(|layer| &layer.usages) {
+        for (prefix, usage) in layers.clone().flat_map(|layer| &layer.usages) {
             match usage {
                 Some(usage) => buckets.insert(prefix.as_slice(), (usage.keys, usage.bytes))?,
                 None => buckets.remove(prefix.as_slice())?,

@@ -129,6 +129,15 @@ impl Random {
     }
 }
 
+/// Has others stop when it is dropped, also by a panic.
+struct Stops<'s>(&'s AtomicBool);
+
+impl Drop for Stops<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Counts until it is to stop; what the last answer that was well said. Who gets another answer asks again.
 fn count(served: &Served, path: &str, stopped: &AtomicBool) -> (usize, usize) {
     let (mut acknowledged, mut last) = (0, 0);
@@ -194,6 +203,7 @@ fn processes_die_at_random_and_nothing_is_lost_or_left_behind() {
     thread::scope(|scope| {
         let counting: Vec<_> =
             FUNCTIONS.iter().map(|path| (path, scope.spawn(|| count(&served, path, &stopped)))).collect();
+        let stops = Stops(&stopped);
         let mut random = Random(7);
         while deaths < DEATHS_MIN || Instant::now() < until {
             // Also the zygote, and those that stand by.
@@ -206,7 +216,7 @@ fn processes_die_at_random_and_nothing_is_lost_or_left_behind() {
             let answered = served.get(FUNCTIONS[random.below(FUNCTIONS.len())]);
             assert!([200, 500].contains(&answered.status), "{answered:?}");
         }
-        stopped.store(true, Ordering::Relaxed);
+        drop(stops);
         for (path, counting) in counting {
             let (acknowledged, last) = counting.join().expect("a client does not panic");
             settle(&served);

@@ -107,14 +107,22 @@ impl Place {
 /// The paths of the places.
 const PATHS: [Option<&str>; 4] = [Some("/disk"), Some("/os"), Some("/blobs/blobs"), None];
 
-/// Writes until there is no room, and goes on: why it was refused at first.
+/// Writes until there is no room, and goes on until it was refused so many times in a row: what has no room in the file may
+/// have some in its log. Why it was refused at last.
 #[track_caller]
 fn refused(place: &mut Place, served: &Served) -> String {
-    let refused = (0..WRITES_MAX).find_map(|_| place.write(served).err()).expect("it becomes full");
-    for _ in 0..20 {
-        assert!(place.write(served).is_err(), "{:?}", place.path);
+    let mut refusals = Vec::new();
+    for _ in 0..WRITES_MAX {
+        match place.write(served) {
+            Ok(()) => refusals.clear(),
+            Err(refusal) => refusals.push(refusal),
+        }
+        if refusals.len() == 20 {
+            break;
+        }
     }
-    refused
+    assert_eq!(refusals.len(), 20, "{:?} becomes full", place.path);
+    refusals.remove(0)
 }
 
 /// Writes until no place has room, while others read what was there before.
