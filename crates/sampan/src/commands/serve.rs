@@ -173,9 +173,10 @@ impl Serve {
                 told += &format!("sampan: console on {}\n", login(node));
                 tokio::spawn(console.serve(Arc::clone(node)));
             }
+            // Before anybody is told: what is logged from then on is sent.
+            let exporting = exporter.map(|exporter| exporter.begin(Arc::clone(&current)));
             eprint!("{told}");
             let showing = Showing::begin(&current.app());
-            let exporting = exporter.map(|exporter| exporter.begin(Arc::clone(&current)));
             serving.await.map_err(|error| Report::failure("cannot serve any more").cause(error))?;
             showing.finish().await;
             finish(exporting).await;
