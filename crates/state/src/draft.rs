@@ -197,7 +197,7 @@ mod tests {
                     _ => {}
                 }
                 let mut walked = Vec::new();
-                view.part(Layer::clone).walk(Bound::Excluded(&[1]), &mut |place, row| {
+                view.walk(Bound::Excluded(&[1]), &mut |place, row| {
                     walked.push((place.to_vec(), row.2.to_vec()));
                     true
                 }).unwrap();

@@ -38,6 +38,8 @@ impl Opened {
         {
             let _ = store(database, view.layers(), state.version, None);
         }
+        // The file may no longer say that there is one.
+        state.log = None;
     }
 
     /// Makes a change durable, and then visible.

@@ -56,13 +56,15 @@ impl View {
         }
     }
 
-    /// Calls `visit` with each place and row from a bound on, in their order, until it returns false. For a
-    /// [part](Self::part): it has one layer.
+    /// Calls `visit` with each place and row from a bound on, in their order, until it returns false.
     pub(crate) fn walk(
         &self,
         from: Bound<&[u8]>,
         visit: &mut dyn FnMut(&[u8], RowRef<'_>) -> bool,
     ) -> Result<(), StorageError> {
+        if self.frozen.is_some() {
+            return self.part(Layer::clone).walk(from, visit);
+        }
         let mut layer = self.layer.rows_from(from).peekable();
         for row in self.snapshot.rows.range::<&[u8]>((from, Bound::Unbounded))? {
             let (place, row) = row?;
