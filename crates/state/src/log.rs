@@ -36,6 +36,10 @@ const DIGEST_BYTES: usize = 32;
 /// The part of a half that is spared, so that something can be removed while the file cannot be written.
 const SPARED_PART: usize = 16;
 
+/// Bytes that are written at once when a log is made: what is written at once, the kernel keeps in one piece if it can, and
+/// then it walks all of that for each record.
+const PAGE_BYTES: usize = 4 << 10;
+
 /// The path of the log of a file.
 pub(crate) fn beside(path: &Path) -> PathBuf {
     path.with_extension("log")
@@ -80,7 +84,9 @@ impl Log {
     pub(crate) fn new(file: Box<dyn StorageBackend>, bytes: usize) -> io::Result<Self> {
         if file.len()? < bytes as u64 {
             file.set_len(bytes as u64)?;
-            file.write(0, &vec![0; bytes]).and_then(|()| file.sync_data()).inspect_err(|_| {
+            let mut pages = (0..bytes as u64).step_by(PAGE_BYTES);
+            let written = pages.try_for_each(|start| file.write(start, &[0; PAGE_BYTES]));
+            written.and_then(|()| file.sync_data()).inspect_err(|_| {
                 // Left long, it would be taken for one that has its place.
                 let _ = file.set_len(0);
             })?;
