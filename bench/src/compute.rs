@@ -41,13 +41,25 @@ const LARGE: [&str; 2] = ["sqlite", "regex"];
 /// Those that show what an interpreter, a process of its own and another engine cost: one is like the other.
 const FOR_ALL: [&str; 2] = ["integer", "gemm"];
 
-/// Our native code: with the checks that WebAssembly asks for, with as much of the processor as there is, and by policy.
-const NATIVE_CODE: [(&str, &[&str]); 4] = [
-    ("sampan native code", &["-O", "codegen=native", "-O", "cpu=x86-64"]),
-    ("sampan native code, relaxed, this cpu", &["-O", "codegen=native", "-O", "traps=relaxed"]),
-    ("sampan native code, checked", &["-O", "codegen=native", "-O", "cpu=x86-64", "-O", "bounds=checked"]),
-    ("sampan native code, masked", &["-O", "codegen=native", "-O", "cpu=x86-64", "-O", "bounds=masked"]),
+/// Our native code: with the checks that WebAssembly asks for, with as much of the processor as there is, the same of a program
+/// that was built for it, and by policy.
+const NATIVE_CODE: [(&str, &str, &[&str]); 5] = [
+    ("sampan native code", "wasm", &["-O", "codegen=native", "-O", "cpu=x86-64"]),
+    ("sampan native code, relaxed, this cpu", "wasm", RELAXED),
+    ("sampan native code, relaxed, this cpu, canonical", "canonical", RELAXED),
+    (
+        "sampan native code, checked",
+        "wasm",
+        &["-O", "codegen=native", "-O", "cpu=x86-64", "-O", "bounds=checked"],
+    ),
+    (
+        "sampan native code, masked",
+        "wasm",
+        &["-O", "codegen=native", "-O", "cpu=x86-64", "-O", "bounds=masked"],
+    ),
 ];
+
+const RELAXED: &[&str] = &["-O", "codegen=native", "-O", "traps=relaxed"];
 
 /// One benchmark per program that is wanted by name. `little`: each does its work once, to see that it is right, under one
 /// policy after the other.
@@ -70,17 +82,18 @@ fn benchmark(
 ) -> Result<Benchmark> {
     let path = |form: &str| peers.guest(&format!("{kind}/{name}.{form}"));
     let contestants = |args: &[String], expected: &str| {
-        let program = Program { path: path("wasm"), args: args.to_vec(), expected: expected.to_owned() };
+        let program = |form| Program { path: path(form), args: args.to_vec(), expected: expected.to_owned() };
         let native = |form| peers.native(&path(form), args, expected);
         let mut contestants = vec![native("native"), Contestant { name: NATIVE_CPU, ..native("cpu") }];
-        contestants.extend(peers.cached(&program).into_iter().chain(peers.node_wasi(&program)));
+        let wasm = program("wasm");
+        contestants.extend(peers.cached(&wasm).into_iter().chain(peers.node_wasi(&wasm)));
         if !FOR_ALL.contains(&name) {
             contestants.retain(|who| [NATIVE, NATIVE_CPU, "sampan dense", WASMTIME].contains(&who.name));
         }
         let policies = NATIVE_CODE.iter().enumerate();
         let policies =
             policies.filter(|(policy, _)| little.is_none_or(|index| index % NATIVE_CODE.len() == *policy));
-        contestants.extend(policies.map(|(_, (name, flags))| peers.ours(name, flags, &program)));
+        contestants.extend(policies.map(|(_, (name, form, flags))| peers.ours(name, flags, &program(form))));
         contestants
     };
     let args = if little.is_some() { vec!["1".to_owned()] } else { Vec::new() };

@@ -27,18 +27,24 @@ static void product(void) {
     for (int i = 0; i < ORDER; i += ROWS)
         for (int j = 0; j < ORDER; j += VECTORS * LANES) {
             vector sums[ROWS][VECTORS];
+            // Whatever else is unrolled, these are, so that the sums lie in registers.
+#pragma clang loop unroll(full)
             for (int row = 0; row < ROWS; row++)
+#pragma clang loop unroll(full)
                 for (int at = 0; at < VECTORS; at++)
                     sums[row][at] = splat(0);
             for (int k = 0; k < ORDER; k++) {
                 vector left = load(&b[k][j]), right = load(&b[k][j + LANES]);
+#pragma clang loop unroll(full)
                 for (int row = 0; row < ROWS; row++) {
                     vector factor = splat(a[i + row][k]);
                     sums[row][0] = add(sums[row][0], multiply(factor, left));
                     sums[row][1] = add(sums[row][1], multiply(factor, right));
                 }
             }
+#pragma clang loop unroll(full)
             for (int row = 0; row < ROWS; row++)
+#pragma clang loop unroll(full)
                 for (int at = 0; at < VECTORS; at++)
                     store(&c[i + row][j + at * LANES], sums[row][at]);
         }

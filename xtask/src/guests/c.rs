@@ -1,6 +1,6 @@
 //! `guests/{c,bench,large}/*.c`: each file is one WASI 0.1 program, compiled by clang against wasi-libc. Those of `bench` and
-//! `large` are also compiled for this machine, to `NAME.native` and, for all that its processor can do, to `NAME.cpu`: what
-//! the benchmarks compare with.
+//! `large` are also compiled as is best for native code, to `NAME.canonical`, and for this machine, to `NAME.native` and, for
+//! all that its processor can do, to `NAME.cpu`: what the benchmarks compare.
 //!
 //! A first line `// cflags: …` adds flags, for instance `-mexec-model=reactor` or `-nostartfiles -Wl,--no-entry`; a first line
 //! `// with: …` names a library of which the program is part.
@@ -16,6 +16,9 @@ pub(crate) const CLANG: &str = "clang-22";
 
 /// `--no-wasm-opt`: clang would run whatever `wasm-opt` lies in `PATH`, and old ones reject its output.
 const FLAGS: [&str; 6] = ["--target=wasm32-wasip1", "--no-wasm-opt", "-O3", "-msimd128", "-Wall", "-Werror"];
+
+/// What makes a program canonical: whoever compiles it further still unrolls and vectorises it, as `docs/guide/native.md` says.
+const CANONICAL: [&str; 4] = ["-O2", "-fno-vectorize", "-fno-slp-vectorize", "-fno-unroll-loops"];
 
 /// As fast as the guests may be: the processor's baseline, no fused multiplication, for results to be the same.
 const NATIVE_FLAGS: [&str; 4] = ["-O3", "-ffp-contract=off", "-Wall", "-Werror"];
@@ -74,8 +77,10 @@ impl C {
             Ok(fs::rename(unfinished, to)?)
         };
         let sysroot = self.sysroot.display().to_string();
-        link(&[&FLAGS[..], &["--sysroot", &sysroot, "-resource-dir", &sysroot]].concat(), to)?;
+        let flags = [&FLAGS[..], &["--sysroot", &sysroot, "-resource-dir", &sysroot]].concat();
+        link(&flags, to)?;
         if self.native {
+            link(&[&flags[..], &CANONICAL].concat(), &to.with_extension("canonical"))?;
             link(&NATIVE_FLAGS, &to.with_extension("native"))?;
             link(&[&NATIVE_FLAGS[..], &[THIS_CPU]].concat(), &to.with_extension("cpu"))?;
         }
@@ -98,7 +103,8 @@ impl Kind for C {
         let headers =
             directories.iter().map(|directory| headers(directory)).collect::<Result<Vec<_>>>()?.concat();
         let files = files(sources)?;
-        let flags = if self.native { [&FLAGS[..], &NATIVE_FLAGS].concat() } else { FLAGS.to_vec() };
+        let flags =
+            if self.native { [&FLAGS[..], &CANONICAL, &NATIVE_FLAGS].concat() } else { FLAGS.to_vec() };
         let with_key = |name: String| {
             let source = sources.join(format!("{name}.c"));
             let library = Library::of(&fs::read_to_string(&source)?)?;
