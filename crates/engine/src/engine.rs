@@ -118,8 +118,10 @@ impl Engine {
             Err(error) => return Err(Error::Setup(error)),
         };
         let ticker = settings.has_epochs().then(|| Ticker::new(&wasmtime, settings.clock_rests));
-        // An engine for sealed processes may be made before its process is copied, and of its threads a copy has only one.
-        let may_wait = settings.clock_rests && settings.profile == Profile::Sealed;
+        // An engine for sealed processes may be made before its process is copied, and of its threads a copy has only one. One for
+        // native code may never need it.
+        let is_native = settings.options.codegen == Codegen::Native;
+        let may_wait = settings.clock_rests && (settings.profile == Profile::Sealed || is_native);
         if let Some(ticker) = ticker.as_ref().filter(|_| !may_wait) {
             ticker.start();
         }
@@ -337,5 +339,23 @@ impl Hasher for Blake3 {
 
     fn finish(&self) -> u64 {
         u64::from_le_bytes(self.0.finalize().as_bytes()[..8].try_into().expect("eight of 32 bytes"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_native_code_may_never_need_begins_when_it_does() {
+        let mut settings = Settings::new(Profile::Dense);
+        settings.options.codegen = Codegen::Native;
+        settings.options.interrupt = Interrupt::Signal;
+        settings.clock_rests = true;
+        let engine = Engine::new(settings).unwrap();
+        let begun = || engine.ticker.as_ref().is_some_and(|ticker| ticker.thread.get().is_some());
+        assert!(!begun());
+        let _busy = engine.busy();
+        assert!(begun());
     }
 }

@@ -14,7 +14,7 @@ const REST_AFTER: Duration = Duration::from_millis(100);
 pub(crate) struct Ticker {
     clock: Arc<Clock>,
     /// Not there before it has something to do: an engine that is made before its process is copied has no thread.
-    thread: OnceLock<JoinHandle<()>>,
+    pub(crate) thread: OnceLock<JoinHandle<()>>,
 }
 
 struct Clock {
