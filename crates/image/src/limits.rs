@@ -56,7 +56,7 @@ pub const STEPS_MAX: usize = 100;
 pub const COMPARED_CHARS_MAX: usize = 64;
 
 /// Names that a hint lists.
-pub const LISTED_NAMES_MAX: usize = 8;
+pub const LISTED_NAMES_MAX: usize = 16;
 
 /// Bytes of the name of an app, function, bucket, chain or step: what a label of a host name holds.
 pub const NAME_BYTES_MAX: usize = 63;

@@ -1,8 +1,11 @@
 //! What the parser refuses, in this house's words.
 
-use crate::Problem;
+use schemars::schema_for;
+use serde_json::{Map, Value};
+
 use crate::limits::{COMPARED_CHARS_MAX, LISTED_NAMES_MAX};
 use crate::source::Source;
+use crate::{Manifest, Problem};
 
 /// The problem that the parser's error is about.
 pub(crate) fn problem(error: &toml::de::Error, source: &Source) -> Problem {
@@ -15,7 +18,9 @@ pub(crate) fn problem(error: &toml::de::Error, source: &Source) -> Problem {
             continue;
         };
         let names: Vec<_> = expected.split('`').skip(1).step_by(2).collect();
-        let hint = instead(wrong, &names);
+        let inner = if ours == "unknown key" { inner_keys(&names) } else { Vec::new() };
+        let all: Vec<_> = inner.iter().map(String::as_str).chain(names.iter().copied()).collect();
+        let hint = near(wrong, &all).or_else(|| one_of(&names));
         return Problem { hint, ..Problem::new(span, format!("{ours} `{wrong}`")) };
     }
     match &message[..] {
@@ -29,17 +34,43 @@ pub(crate) fn problem(error: &toml::de::Error, source: &Source) -> Problem {
 
 /// What to say to whoever wrote `wrong` where one of `names` is expected: the one that it may be a slip of, or all.
 pub(crate) fn instead(wrong: &str, names: &[&str]) -> Option<String> {
+    near(wrong, names).or_else(|| one_of(names))
+}
+
+/// The name that it may be a slip of. Of a key in a table, only the key counts.
+fn near(wrong: &str, names: &[&str]) -> Option<String> {
     if wrong.chars().count() > COMPARED_CHARS_MAX {
         return None;
     }
     let wrong = wrong.to_lowercase();
-    let similarity = |name: &str| strsim::jaro_winkler(&wrong, &name.to_lowercase());
+    let similarity = |name: &str| {
+        let key = name.rsplit('.').next().unwrap_or(name);
+        strsim::jaro_winkler(&wrong, &key.to_lowercase())
+    };
     let nearest = names.iter().map(|name| (similarity(name), name)).max_by(|a, b| a.0.total_cmp(&b.0));
-    match nearest? {
-        (similarity, name) if similarity > 0.8 => Some(format!("did you mean `{name}`?")),
-        _ if names.len() > LISTED_NAMES_MAX => None,
-        _ => Some(format!("expected one of `{}`", names.join("`, `"))),
-    }
+    nearest.filter(|(similarity, _)| *similarity > 0.8).map(|(_, name)| format!("did you mean `{name}`?"))
+}
+
+fn one_of(names: &[&str]) -> Option<String> {
+    let is_short = (1..=LISTED_NAMES_MAX).contains(&names.len());
+    is_short.then(|| format!("expected one of `{}`", names.join("`, `")))
+}
+
+/// The keys of the tables inside the table whose keys are `names`, as they may be written in it: `limits.memory`.
+fn inner_keys(names: &[&str]) -> Vec<String> {
+    let schema = schema_for!(Manifest);
+    let keys_of = |schema: &Value| schema["properties"].as_object().cloned().unwrap_or_default();
+    let definitions = schema.as_value()["$defs"].as_object().cloned().unwrap_or_default();
+    let is_it = |keys: &Map<String, Value>| {
+        keys.len() == names.len() && names.iter().all(|name| keys.contains_key(*name))
+    };
+    let mut tables = definitions.values().chain([schema.as_value()]).map(keys_of);
+    let inside = |(table, of): (String, Value)| {
+        let definition = of["$ref"].as_str().and_then(|path| definitions.get(path.rsplit('/').next()?));
+        let keys = definition.map(keys_of).unwrap_or_default().into_iter();
+        keys.map(move |(key, _)| format!("{table}.{key}")).collect::<Vec<_>>()
+    };
+    tables.find(is_it).into_iter().flatten().flat_map(inside).collect()
 }
 
 /// Serde's message, without the words that only a Rust programmer knows.

@@ -37,7 +37,7 @@ impl Check<'_> {
             let after = step.after.as_ref().map_or(&[][..], |after| after);
             for name in after {
                 if !chain.steps.iter().any(|step| step.name == *name) {
-                    self.unknown("step", name, chain.steps.iter().map(|step| &step.name));
+                    self.unknown("step", "steps", name, chain.steps.iter().map(|step| &step.name));
                 }
             }
             if *step.each && chain.inputs(index).len() > 1 {

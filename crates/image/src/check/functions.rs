@@ -71,15 +71,15 @@ impl Check<'_> {
     fn granted(&mut self, grants: &Grants) {
         let manifest = self.manifest;
         for name in grants.buckets.iter().filter(|name| !manifest.buckets.contains_key(&****name)) {
-            self.unknown("bucket", name, manifest.buckets.keys());
+            self.unknown("bucket", "buckets", name, manifest.buckets.keys());
         }
         for name in grants.blobs.iter().filter(|name| !manifest.blobs.contains_key(&****name)) {
-            self.unknown("blob store", name, manifest.blobs.keys());
+            self.unknown("blob store", "blobs", name, manifest.blobs.keys());
         }
         for name in &grants.calls {
             let (functions, chains) = (&manifest.functions, &manifest.chains);
             if !functions.contains_key(&***name) && !chains.contains_key(&***name) {
-                self.unknown("function or chain", name, functions.keys().chain(chains.keys()));
+                self.unknown("function or chain", "functions", name, functions.keys().chain(chains.keys()));
             }
         }
     }
@@ -89,7 +89,7 @@ impl Check<'_> {
         let buckets = &self.manifest.buckets;
         for (index, name) in function.watches.iter().enumerate() {
             if !buckets.contains_key(&***name) {
-                self.unknown("bucket", name, buckets.keys());
+                self.unknown("bucket", "buckets", name, buckets.keys());
             } else if !function.grants.buckets.contains(name) {
                 let message = format!("`{}` is watched and not granted", **name);
                 self.problem_with_hint(

@@ -75,12 +75,20 @@ impl Check<'_> {
         }
     }
 
-    /// A name that is not one of `known`; `kind` says of what.
-    fn unknown<'n>(&mut self, kind: &str, name: &At<Name>, known: impl IntoIterator<Item = &'n At<Name>>) {
+    /// A name that is not one of `known`; `kind` says of what, and `table` where such are declared.
+    fn unknown<'n>(
+        &mut self,
+        kind: &str,
+        table: &str,
+        name: &At<Name>,
+        known: impl IntoIterator<Item = &'n At<Name>>,
+    ) {
         let message = format!("no {kind} `{}`", **name);
+        let known: Vec<_> = known.into_iter().map(|known| &***known as &str).collect();
         // Looking for a near name takes time: who makes a thousand mistakes is not told one for each.
         let hint = match self.problems.len() < PROBLEMS_MAX {
-            true => instead(name, &known.into_iter().map(|known| &***known).collect::<Vec<_>>()),
+            true if known.is_empty() => Some(format!("`[{table}.{}]` declares one", **name)),
+            true => instead(name, &known),
             false => None,
         };
         self.problems.push(Problem { hint, ..Problem::new(name.span(), message) });
@@ -90,7 +98,7 @@ impl Check<'_> {
     fn function(&mut self, name: &At<Name>) {
         let manifest = self.manifest;
         if !manifest.functions.contains_key(&***name) {
-            self.unknown("function", name, manifest.functions.keys());
+            self.unknown("function", "functions", name, manifest.functions.keys());
         }
     }
 

@@ -59,7 +59,7 @@ impl Check<'_> {
             self.function(function);
         }
         if let Some(chain) = route.chain.as_ref().filter(|chain| !manifest.chains.contains_key(&****chain)) {
-            self.unknown("chain", chain, manifest.chains.keys());
+            self.unknown("chain", "chains", chain, manifest.chains.keys());
         }
         if let Some(files) = &route.files {
             self.path(files);
